@@ -1,0 +1,3 @@
+from charthouse.cli import main
+
+main()

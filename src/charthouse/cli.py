@@ -1,0 +1,70 @@
+"""The command line: one group of commands an app.
+
+An app's ``commands.py`` holds ``app = typer.Typer(...)``. Groups are imported when they are asked for, so that
+``charthouse --help`` and ``charthouse doctor`` work where the database does not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+#: command name -> (module, attribute, help line, needs Django)
+COMMANDS: dict[str, tuple[str, str, str, bool]] = {}
+
+
+def configure_django() -> None:
+    """Set Django up once for a command that needs the database."""
+    import django
+    from django.apps import apps
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charthouse.settings")
+    if not apps.ready:
+        django.setup()
+
+
+class LazyGroup(TyperGroup):
+    """Imports a command's module when the command is named."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        known = COMMANDS.get(cmd_name)
+        if known is None:
+            return super().get_command(ctx, cmd_name)
+        module_name, attribute, _help, needs_django = known
+        if needs_django:
+            configure_django()
+        target: Any = getattr(importlib.import_module(module_name), attribute)
+        command = typer.main.get_command(target) if isinstance(target, typer.Typer) else target
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def charthouse() -> None:
+    """Charthouse: the health-records department as software."""
+
+
+def main() -> None:
+    """Run the command line; configuration errors are printed as one sentence and exit with 2."""
+    from charthouse.configuration import ConfigurationError
+
+    try:
+        app()
+    except ConfigurationError as error:
+        print(f"charthouse: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
