@@ -1,7 +1,7 @@
 """Databases for tests: a template migrated once, cloned for each worker and for each test that commits.
 
-``CHARTHOUSE_TEST_DATABASE_URL`` (schema owner, may create databases) names an outside server; without it the
-tests start an embedded one of their own.
+``CHARTHOUSE_TEST_DATABASE_URL`` (schema owner, may create databases and roles) names an outside server;
+without it the tests start an embedded one of their own.
 """
 
 from __future__ import annotations
