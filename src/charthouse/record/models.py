@@ -143,6 +143,7 @@ class Attachment(models.Model):
     type = models.SmallIntegerField()
     version = models.IntegerField()
     place = models.SmallIntegerField()
+    public_id = models.CharField(max_length=64, db_index=True)
     file = models.UUIDField()
     media_type = models.CharField(max_length=100)
     size = models.BigIntegerField()
@@ -151,4 +152,39 @@ class Attachment(models.Model):
         db_table = "record_attachment"
         constraints = [
             models.UniqueConstraint(fields=["resource", "type", "version", "place"], name="one_attachment_a_place")
+        ]
+
+
+@table(TableClass.DIRECTORY)
+class DirectoryAlias(models.Model):
+    """A name by which a sender refers to a shared resource: its own id there, or an identifier.
+
+    ``key`` is ``id|source|Type|sender's id`` or ``identifier|Type|system|value``.
+    """
+
+    key = models.TextField(primary_key=True, db_collation="C")
+    type = models.SmallIntegerField()
+    public_id = models.TextField()
+
+    class Meta:
+        db_table = "record_directory_alias"
+
+
+@table(TableClass.PATIENT)
+class AccountSegment(models.Model):
+    """A billing or coding segment of an HL7 message, as it came, kept with its account."""
+
+    account = models.BigIntegerField()
+    patient = models.BigIntegerField(db_index=True)
+    encounter = models.BigIntegerField(null=True)
+    message = models.BigIntegerField()
+    name = models.CharField(max_length=3)
+    place = models.SmallIntegerField()
+    text = models.TextField()
+    filed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_account_segment"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "message", "place"], name="record_account_segment_once")
         ]

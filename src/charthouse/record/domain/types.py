@@ -64,11 +64,6 @@ DIRECTORY_TYPES = frozenset(
         "Location",
         "HealthcareService",
         "Endpoint",
-        "Device",
-        "Medication",
-        "Substance",
         "InsurancePlan",
-        "Schedule",
-        "Slot",
     }
 )
