@@ -15,7 +15,7 @@ import orjson
 
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import State, decompress
+from .domain.filing import Filing, State, decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -129,3 +129,22 @@ def known_aliases(cursor: Any, keys: Sequence[str]) -> dict[str, str]:
         return {}
     cursor.execute("SELECT key, public_id FROM record_directory_alias WHERE key = ANY(%s)", [list(keys)])
     return dict(cursor.fetchall())
+
+
+def source_rows(cursor: Any, numbers: Iterable[int]) -> list[tuple[int, str, str]]:
+    """(number, name, zone) of senders."""
+    cursor.execute("SELECT id, name, time_zone FROM record_source WHERE id = ANY(%s)", [list(numbers)])
+    return list(cursor.fetchall())
+
+
+def missing_patients(cursor: Any, filings: Sequence[Filing]) -> set[str]:
+    """The patients these filings name who are neither in the record nor among the filings."""
+    coming = {filing.public_id for filing in filings if filing.type == "Patient"}
+    named = {filing.patient for filing in filings if filing.patient} - coming
+    if not named:
+        return set()
+    cursor.execute(
+        "SELECT public_id FROM record_resource WHERE type = %s AND public_id = ANY(%s)",
+        [TYPE_ID["Patient"], sorted(named)],
+    )
+    return named - {public_id for (public_id,) in cursor.fetchall()}
