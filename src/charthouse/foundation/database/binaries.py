@@ -123,12 +123,12 @@ def _copy(layout: Layout, package: Path) -> Path | None:
         (installed / "bin").mkdir(parents=True)
         for name in _PROGRAMS:
             if (package / "pginstall" / "bin" / name).exists():
-                shutil.copy(package / "pginstall" / "bin" / name, installed / "bin" / name)
+                _link_or_copy(str(package / "pginstall" / "bin" / name), str(installed / "bin" / name))
         for part in ("lib", "share"):
             shutil.copytree(
                 package / "pginstall" / part,
                 installed / part,
-                copy_function=shutil.copy,
+                copy_function=_link_or_copy,
                 ignore=shutil.ignore_patterns("*.a", "pkgconfig", "pgxs", "doc", "man"),
             )
         # The libraries beside the programs: auditwheel's folder on Linux, delocate's on macOS.
@@ -137,7 +137,7 @@ def _copy(layout: Layout, package: Path) -> Path | None:
             (package / ".dylibs", building / _PACKAGE / ".dylibs"),
         ):
             if libraries.is_dir():
-                shutil.copytree(libraries, place, copy_function=shutil.copy)
+                shutil.copytree(libraries, place, copy_function=_link_or_copy)
         _make_readable(building)
         building.rename(target)
     except OSError as error:
@@ -151,12 +151,28 @@ def _copy(layout: Layout, package: Path) -> Path | None:
     return target
 
 
+def _link_or_copy(source: str, target: str) -> str:
+    """A second name for a file that everybody may read, where the file system allows it; else a copy. A package's
+    upgrade replaces its files and so does not change ours."""
+    mode = Path(source).stat().st_mode
+    if mode & 0o055 == (0o055 if mode & 0o100 else 0o044):
+        try:
+            os.link(source, target)
+            return target
+        except OSError:
+            pass
+    return str(shutil.copy(source, target))
+
+
 def _make_readable(folder: Path) -> None:
     for top, _folders, names in os.walk(folder):
         Path(top).chmod(0o755)
         for name in names:
             path = Path(top) / name
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+            mode = path.stat().st_mode
+            wanted = 0o755 if mode & 0o100 else 0o644
+            if mode & wanted != wanted:
+                path.chmod(wanted)
 
 
 def _elsewhere(layout: Layout) -> Iterator[Path]:
