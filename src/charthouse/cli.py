@@ -15,7 +15,9 @@ import typer
 from typer.core import TyperGroup
 
 #: command name -> (module, attribute, help line, needs Django)
-COMMANDS: dict[str, tuple[str, str, str, bool]] = {}
+COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
+}
 
 
 def configure_django() -> None:

@@ -82,6 +82,23 @@ def choose(layout: Layout, account: Account, major: int | None) -> Binaries:
     )
 
 
+def choose_clients(layout: Layout, account: Account, at_least: int) -> Binaries:
+    """Programs for an outside server of major version ``at_least``: the system's own first, since they can speak
+    TLS and the package's cannot. Raises DatabaseProblem when none is new enough."""
+    folders = [Path(found).parent] if (found := shutil.which("pg_dump")) else []
+    folders += _elsewhere(layout)
+    if (package := package_folder()) is not None:
+        folders.append(package / "pginstall" / "bin")
+    for folder in folders:
+        there = _examine(folder, account, [], "pg_dump") if (folder / "pg_dump").exists() else None
+        if there is not None and there.major >= at_least:
+            return there
+    raise DatabaseProblem(
+        f"The server is PostgreSQL {at_least}, and no pg_dump of that version or newer is here. Install "
+        f"PostgreSQL's client programs (Debian: postgresql-client-{at_least})."
+    )
+
+
 def forget_others(layout: Layout, used: Binaries) -> None:
     """Delete copies of the same major version that a newer copy has replaced."""
     for folder in layout.programs.glob(f"{used.major}.*"):
@@ -191,11 +208,11 @@ def _newest_first(folders: Iterator[Path], part: int) -> list[Path]:
     return sorted((folder for folder in folders if (folder / "postgres").exists()), key=version, reverse=True)
 
 
-def _examine(folder: Path, account: Account, refused: list[str]) -> Binaries | None:
+def _examine(folder: Path, account: Account, refused: list[str], name: str = "postgres") -> Binaries | None:
     """The programs in ``folder`` if this account can run them, found by asking them for their version."""
     try:
         answer = subprocess.run(
-            [str(folder / "postgres"), "--version"], capture_output=True, text=True, timeout=60, **account.run_as()
+            [str(folder / name), "--version"], capture_output=True, text=True, timeout=60, **account.run_as()
         )
     except PermissionError:
         refused.append(f"{folder} may not be run by {account.name}; is it on a volume mounted noexec?")
