@@ -112,11 +112,12 @@ _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 def patient_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
     """The reference to the patient in whose compartment ``resource`` is; ``None`` where it is in none.
 
-    The elements are those of R4's compartment definition. Types that it leaves out though they can be about a
-    patient (Device, Contract, GuidanceResponse) count by their ``patient`` or ``subject``. Of several (an Appointment of two) the first, in the order of R4's compartment definition; the subject comes
-    before performers and authors. A Patient is its own (``Patient/<id>``). Where a reference does not tell its type
-    (``urn:uuid:…``) ``type_of`` is asked; without it such a reference counts where the element is the resource's
-    one subject, and nowhere else.
+    The elements are those of R4's compartment definition; types that it leaves out though they can be about a
+    patient (Device, Contract, GuidanceResponse) count by their ``patient`` or ``subject``. Of several (an
+    Appointment of two) the first in the definition's order, so that the subject comes before performers and
+    authors. A Patient is its own (``Patient/<id>``). Where a reference does not tell its type (``urn:uuid:…``)
+    ``type_of`` is asked; without it such a reference counts where the element is the resource's one subject, and
+    nowhere else.
     """
     return next(_patients(resource, type_of), None)
 
