@@ -183,9 +183,9 @@ def encounter_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
                 continue
             target = read_reference(text)[0]
             if target is None:
-                target = (
-                    type_of(text) if type_of else found.get("type") or (text.startswith("urn:") and "Encounter")
-                )
+                target = type_of(text) if type_of else found.get("type")
+                if target is None and not type_of and text.startswith("urn:"):
+                    target = "Encounter"
             if target == "Encounter":
                 return text
     return None
