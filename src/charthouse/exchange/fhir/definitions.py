@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
+
+_DATA = Path(__file__).parent / "data"
 
 Json = dict[str, Any]
 
@@ -15,7 +17,7 @@ Json = dict[str, Any]
 def _load(name: str) -> Any:
     import zstandard
 
-    packed = (files(__package__) / "data" / name).read_bytes()
+    packed = (_DATA / name).read_bytes()
     return orjson.loads(zstandard.decompress(packed))
 
 
@@ -43,5 +45,5 @@ def patient_compartment() -> dict[str, list[str]]:
 @cache
 def parameter_ids() -> dict[str, int]:
     """Code of a search parameter to its lasting id (1 to 32,767); rows of the search index carry it."""
-    lines = (files(__package__) / "data" / "search-parameter-ids.tsv").read_text("utf-8").splitlines()
+    lines = (_DATA / "search-parameter-ids.tsv").read_text("utf-8").splitlines()
     return {code: int(number) for number, code in (line.split("\t") for line in lines[1:])}

@@ -81,7 +81,7 @@ def set_id(resource: bytes, id: str) -> bytes:
 
 def _hides_keys(resource: bytes) -> bool:
     """Whether keys may be spelt with escapes, so that they must not be searched for by their bytes."""
-    return b"\\u00" in resource and _LETTER_ESCAPE.search(resource) is not None
+    return b"\\" in resource and _LETTER_ESCAPE.search(resource) is not None
 
 
 def _rewrite_plain(resource: bytes, replaced: Callable[[bytes], bytes | None]) -> bytes:

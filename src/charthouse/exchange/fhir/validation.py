@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any
 
 from charthouse.exchange.fhir.definitions import Json, resource_types, schema_definitions
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 MOST_PROBLEMS = 100
 """No more are told of one resource."""
@@ -107,6 +108,8 @@ def _problems(resource: Json, at: str | None) -> Iterator[Problem]:
 @cache
 def _validator(kind: str) -> jsonschema_rs.Draft6Validator:
     """The compiled schema of one resource type, with only the definitions that it needs."""
+    import jsonschema_rs
+
     definitions = schema_definitions()
     kept: Json = {}
     waiting = [kind]
