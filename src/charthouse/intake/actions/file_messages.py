@@ -25,7 +25,7 @@ from charthouse.foundation.ledger.api import Entry as LedgerEntry
 from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
-from charthouse.foundation.work.api import NewItem, finish_many_by_dedupe, open_items
+from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, place
 from charthouse.people.api import PractitionerFact, note_practitioners
@@ -432,9 +432,9 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                 for number, each in unfiled.items()
             ]
         )
-    settled = [str(each.message) for each in results if each.state is MessageState.FILED]
-    if settled and retried:
-        finish_many_by_dedupe(UNFILED, settled, "filed")
+    for each, result in zip(planned, results, strict=True):
+        if each.waiting.retry and result.state is MessageState.FILED:
+            finish_by_dedupe(UNFILED, str(result.message), "filed", finished_by=each.waiting.actor)
 
 
 def originals_of(cursor: Any, messages: Sequence[int]) -> dict[int, dict[int, tuple[int, bytes]]]:
