@@ -15,7 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 #: command name -> (module, attribute, help line, needs Django)
-COMMANDS: dict[str, tuple[str, str, str, bool]] = {}
+COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
+    "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
+    "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
+    "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
+}
 
 
 def configure_django() -> None:
