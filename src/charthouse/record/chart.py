@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Generic, TypeVar
 
 from charthouse.foundation.access.api import Label
 
@@ -66,20 +65,6 @@ class Row:
     code: Code | None = None
     labels: Label = Label.NONE
     detail: Mapping[str, str] = field(default_factory=dict)
-
-
-R = TypeVar("R", bound=Row)
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
-    """Part of a section, newest first. ``next`` is the cursor of what is older, None at the end; ``total`` counts
-    all that this reader may see. Every section of a chart is read as
-    ``record.api.<section>(ctx, patients, cursor=None) -> Page[…]``."""
-
-    rows: tuple[R, ...] = ()
-    next: str | None = None
-    total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,9 +216,10 @@ class DocumentFile:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFilter:
-    """Which documents to list; empty fields do not filter. ``kind`` is a title as the list shows it."""
+    """Which documents to list; empty fields do not filter. ``kind`` is a title from the list's own kinds."""
 
     kind: str = ""
+    text: str = ""
     encounter: str = ""
     since: date | None = None
     until: date | None = None
@@ -314,6 +300,25 @@ class ResultPanel(Row):
     performer: str = ""
     conclusion: str = ""
     results: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMatrix:
+    """Results of one kind over time. ``columns`` are moments, newest first; each row has one cell a column,
+    None where nothing was measured then."""
+
+    columns: tuple[When, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One test over time; ``unit`` and ``range`` are those of its newest result."""
+
+    title: str
+    unit: str
+    range: str
+    cells: tuple[Result | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
