@@ -15,7 +15,10 @@ import typer
 from typer.core import TyperGroup
 
 #: command name -> (module, attribute, help line, needs Django)
-COMMANDS: dict[str, tuple[str, str, str, bool]] = {}
+COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
+    "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
+}
 
 
 def configure_django() -> None:
