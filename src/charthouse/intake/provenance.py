@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
 
 from charthouse.record.chart import UNKNOWN, When
 
@@ -54,7 +53,7 @@ class Version:
     recorded: datetime
     change: str
     actor: str
-    message: UUID | None = None
+    message: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Provenance:
     sender: str
     kind: str
     control_id: str
-    message: UUID | None
+    message: int | None
     received: datetime | None
     filed: datetime
     occurred: When = UNKNOWN

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from uuid import UUID
 
 from .provenance import Format, Original
 
@@ -34,7 +33,7 @@ class UnfiledRow:
     """One message in the list. ``kind`` is e.g. "ADT^A08" or "Bundle (transaction)"; ``reason`` is the sentence a
     person reads, ``reason_code`` what filters and counts go by; ``place`` is e.g. "PID-3.1" or "entry 4, code"."""
 
-    id: UUID
+    id: int
     received: datetime
     connector: str
     sender: str
@@ -83,8 +82,8 @@ class UnfiledMessage:
     attempts: tuple[Attempt, ...]
     sender: SenderSettings
     editable: str | None = None
-    corrects: UUID | None = None
-    corrections: tuple[UUID, ...] = ()
+    corrects: int | None = None
+    corrections: tuple[int, ...] = ()
     closed_reason: str = ""
     hints: tuple[str, ...] = field(default_factory=tuple)
     """What to do, in words, for the reason at hand."""

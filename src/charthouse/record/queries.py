@@ -34,6 +34,8 @@ class Stored:
     filed_at: datetime
     message: int
     original: int
+    authored: datetime | None
+    place: str
     content: bytes
 
     @property
@@ -46,16 +48,17 @@ class Stored:
 _STATES = list(State)
 _SELECT = (
     "SELECT r.id, r.type, r.public_id, v.version, r.patient, r.encounter, r.labels, v.state, v.filed_at, "
-    "v.message, v.original, v.content FROM record_resource r JOIN record_version v "
+    "v.message, v.original, v.authored, v.place, v.content FROM record_resource r JOIN record_version v "
     "ON v.type = r.type AND v.resource = r.id "
 )
 
 
 def _stored(record: Sequence[Any]) -> Stored:
-    (row, kind, public_id, version, patient, encounter, labels, state, filed_at, message, original, content) = record
+    (row, kind, public_id, version, patient, encounter, labels, state, filed_at, message, original,
+     authored, place, content) = record
     return Stored(
         row, TYPE_NAME[kind], public_id, version, patient, encounter, labels, _STATES[state], filed_at, message,
-        original, decompress(content),
+        original, authored, place or "", decompress(content),
     )  # fmt: skip
 
 

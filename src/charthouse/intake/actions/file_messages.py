@@ -192,7 +192,7 @@ def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
                         "unknown-patient",
                         f"The {filing.type} names a patient who is not in the record. "
                         "Send the patient, then try this again.",
-                        filing.place,
+                        filing.place or f"entry {seq}",
                     )
                 )
             else:

@@ -233,7 +233,6 @@ class Planner:
         if len(content) > LARGE_ATTACHMENT and (parts := detach(resource)):
             content = orjson.dumps(resource)
         filing = prepare(resource, content, deleted=entry.method == "DELETE")
-        filing.place = f"entry {entry.index + 1}"
         filing.original = entry.index + 1
         filing.attachments = tuple(parts)
         self._plan.filings.append(filing)

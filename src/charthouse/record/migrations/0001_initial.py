@@ -129,6 +129,7 @@ class Migration(migrations.Migration):
                 ('version', models.IntegerField()),
                 ('type', models.SmallIntegerField()),
                 ('state', models.SmallIntegerField()),
+                ('place', models.TextField(null=True)),
                 ('content', models.BinaryField()),
             ],
             options={
