@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from .views import chart, errors, files, find, home, ledger, provenance, rules, unfiled
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("charthouse.web.security.urls")),
     path("", home.home, name="home"),
     path("find/", find.find, name="find"),
     path("find/suggest", find.suggest, name="find-suggest"),
