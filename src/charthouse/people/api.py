@@ -1,0 +1,153 @@
+"""What other apps may use of people: accounts and access, sessions, places, and the practitioner directory."""
+
+from __future__ import annotations
+
+from .actions.change_password import change_password, confirm_password
+from .actions.end_sessions import end_other_sessions, end_own_session, sign_out, sweep_sessions
+from .actions.enrol_totp import enrol_totp, offered_secret, renew_recovery_codes
+from .actions.lock_sessions import (
+    Parked,
+    keep_form,
+    lock_session,
+    note_activity,
+    take_kept_form,
+    unlock_session,
+)
+from .actions.manage_accounts import (
+    AccountError,
+    NewAccount,
+    add_account,
+    disable_account,
+    enable_account,
+    end_role,
+    grant_role,
+    reset_password,
+    reset_totp,
+)
+from .actions.manage_places import (
+    FacilityDraft,
+    Mrn,
+    MrnAssignerDraft,
+    PlaceError,
+    add_facility,
+    add_mrn_assigner,
+    assign_mrns,
+    is_own_mrn,
+)
+from .actions.merge_practitioners import (
+    DirectoryError,
+    correct_npi,
+    merge_practitioners,
+    unmerge_practitioners,
+)
+from .actions.note_practitioners import PractitionerFact, note_practitioners
+from .actions.set_up_site import (
+    Administrator,
+    DemoAccount,
+    SetUpError,
+    create_demo_accounts,
+    set_up_places,
+    set_up_site,
+)
+from .actions.sign_in import check_code
+from .domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
+from .domain.sessions import Obligation, SessionState
+from .models import User
+from .permissions import OWN_ACCOUNT
+from .policy import SignInPolicy, sign_in_policy
+from .queries import (
+    AccountLine,
+    FacilityLine,
+    MrnAssignerLine,
+    PractitionerEntry,
+    SessionLine,
+    accounts,
+    context_for,
+    context_for_request,
+    facilities,
+    facility_by_code,
+    find_practitioners,
+    mrn_assigners,
+    obligation_of,
+    organization_name,
+    own_sessions,
+    practitioner,
+    practitioners_by_public_id,
+    state_of,
+)
+
+__all__ = [
+    "OWN_ACCOUNT",
+    "AccountError",
+    "AccountLine",
+    "Administrator",
+    "CheckDigit",
+    "DemoAccount",
+    "DirectoryError",
+    "FacilityDraft",
+    "FacilityLine",
+    "Mrn",
+    "MrnAssignerDraft",
+    "MrnAssignerLine",
+    "NewAccount",
+    "Obligation",
+    "Parked",
+    "PlaceError",
+    "PractitionerEntry",
+    "PractitionerFact",
+    "SessionLine",
+    "SessionState",
+    "SetUpError",
+    "SignInPolicy",
+    "User",
+    "accounts",
+    "add_account",
+    "add_facility",
+    "add_mrn_assigner",
+    "assign_mrns",
+    "change_password",
+    "check_code",
+    "check_digits",
+    "confirm_password",
+    "context_for",
+    "context_for_request",
+    "correct_npi",
+    "create_demo_accounts",
+    "disable_account",
+    "enable_account",
+    "end_other_sessions",
+    "end_own_session",
+    "end_role",
+    "enrol_totp",
+    "facilities",
+    "facility_by_code",
+    "find_practitioners",
+    "grant_role",
+    "has_right_check_digits",
+    "is_npi",
+    "is_own_mrn",
+    "keep_form",
+    "lock_session",
+    "merge_practitioners",
+    "mrn_assigners",
+    "note_activity",
+    "note_practitioners",
+    "obligation_of",
+    "offered_secret",
+    "organization_name",
+    "own_sessions",
+    "practitioner",
+    "practitioners_by_public_id",
+    "renew_recovery_codes",
+    "reset_password",
+    "reset_totp",
+    "set_up_places",
+    "set_up_site",
+    "sign_in_policy",
+    "sign_out",
+    "state_of",
+    "sweep_sessions",
+    "take_kept_form",
+    "unlock_session",
+    "unmerge_practitioners",
+]

@@ -1,0 +1,31 @@
+"""What the frame around every signed-in page needs; worked out only when a template draws the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.http import HttpRequest
+
+from charthouse.configuration import configuration
+from charthouse.foundation.access.api import AccessContext, may
+
+from . import navigation, permissions
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """``rail`` (called by the layout), ``access``, ``locks_in`` (seconds) and ``may_find`` for a signed-in page."""
+    ctx: AccessContext | None = getattr(request, "access", None)
+    if ctx is None:
+        return {}
+    match = request.resolver_match
+    current = (match.kwargs.get("screen") or match.url_name or "").split("-")[0] if match else ""
+    entries: Callable[[], Any] = partial(navigation.rail, ctx, current)
+    return {
+        "access": ctx,
+        "role_title": ", ".join(sorted(role.title for role in ctx.roles)),
+        "rail": entries,
+        "locks_in": configuration().idle_minutes * 60,
+        "may_find": may(ctx, permissions.FIND_PATIENT),
+    }
