@@ -80,7 +80,7 @@ def main() -> None:
     from charthouse.configuration import ConfigurationError
 
     try:
-        app()
+        app(prog_name="charthouse")
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None
