@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from charthouse.exchange.fhir.api import Entry, parse_entry
+from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
@@ -45,7 +45,7 @@ from charthouse.record.api import (
 )
 
 from ..domain.arrival import Format
-from ..domain.fhir_plan import FhirPlan, Planner, Problem, wanted_aliases
+from ..domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
 from ..domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
 from ..domain.naming import identifiers_of
 from ..domain.sender import Sender
@@ -128,7 +128,9 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
     for each in planned:
         waiting = each.waiting
         if waiting.entries is None:
-            waiting.entries = [parse_entry(seq, data) for seq, (_, data) in sorted(waiting.originals.items()) if seq]
+            waiting.entries = [
+                entry_of(seq, data, waiting.kind) for seq, (_, data) in sorted(waiting.originals.items()) if seq
+            ]
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, waiting.entries))
         plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(waiting.entries)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
@@ -216,12 +218,12 @@ def _note_practitioners(filings: Sequence[Filing], filed: Sequence[Filed]) -> No
         if filing.only_if_absent:
             _present(filing.public_id)[0] = True
         if filing.type == "Practitioner" and done.outcome is not Outcome.UNCHANGED and filing.resource:
-            facts.append(_fact(filing.resource, filing.source))
+            facts.append(_fact(filing.resource, str(filing.source)))
     if facts:
         note_practitioners(facts)
 
 
-def _fact(resource: dict[str, Any], source: int) -> PractitionerFact:
+def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     name = next((each for each in resource.get("name", ()) if isinstance(each, dict)), {})
     identifiers = identifiers_of(resource)
     npi = next((value for system, value in identifiers if system.endswith("us-npi")), None)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, validate
+from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
 from charthouse.record.api import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
 
 from .naming import (
@@ -96,6 +96,15 @@ _SHARED_REFERENCE = re.compile(
     rb'"((?:Practitioner|PractitionerRole|Organization|Location|HealthcareService|Endpoint|InsurancePlan)'
     rb'/[A-Za-z0-9\-.]{1,64})"'
 )
+
+
+def entry_of(seq: int, original: bytes, kind: str) -> Entry:
+    """An entry read again from its kept original; ``kind`` is the message's."""
+    if kind.startswith("Bundle"):
+        # Read as the only entry of a bundle, which is how it is told apart from a bare resource.
+        entry = next(split(b'{"resourceType":"Bundle","entry":[' + original + b"]}"))
+        return msgspec.structs.replace(entry, index=seq - 1)
+    return Entry(seq - 1, 0, original, original)
 
 
 class Planner:
