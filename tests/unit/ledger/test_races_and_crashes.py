@@ -40,6 +40,8 @@ def write_with_a_changing_mind(number: int, until: float, committed: list[int]) 
     ctx = AccessContext(f"user:{number}", "", frozenset({Role.HIT}))
     subject = [Subject("patient", str(number))]
     try:
+        with connection.cursor() as cursor:  # all writers want the same lane
+            cursor.execute("SET charthouse.ledger_lane = '3'")
         while time.monotonic() < until:
             written = 0
             try:
