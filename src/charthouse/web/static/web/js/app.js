@@ -1,8 +1,8 @@
 // What every signed-in page loads. Each part does one job and finds its elements itself.
 import "./dialogs.js";
 import "./keys.js";
-import "./lock.js";
 import "./search.js";
+import "./session.js";
 
 // What was chosen in a list of things to read is marked there.
 document.addEventListener("htmx:after:swap", (event) => {
