@@ -24,13 +24,13 @@ from charthouse.intake import provenance as came
 from charthouse.intake import unfiled as waiting
 from charthouse.record import api as record
 from charthouse.record import chart
-from charthouse.record.chart import Interpretation, Mark, Page, Part, PartKind, Span, SpanKind, When
+from charthouse.record.chart import Interpretation, Mark, Part, PartKind, Span, SpanKind, When
 
 NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)
 LIDIA = UUID("018f0000-0000-7000-8000-000000000001")
 EMPTY = UUID("018f0000-0000-7000-8000-000000000002")
 HOSTILE = UUID("018f0000-0000-7000-8000-000000000003")
-MESSAGE = UUID("018f0000-0000-7000-8000-0000000000aa")
+MESSAGE = 4711
 PATIENTS = {LIDIA: (1, 2), EMPTY: (3,), HOSTILE: (4,)}
 BAD_NAME = "O'Brien-\"<script>alert(1)</script>, Ægir & Søn"
 
@@ -55,11 +55,14 @@ def _row(cls: type[Any], kind: str, number: int, title: str, /, **rest: Any) -> 
 
 def _hits() -> list[identity.Hit]:
     given = [
-        (LIDIA, "Marchetti, Lidia Rosa", "1952-03-09", "female", ("00418823", "A-7731"), False, "name", 2),
-        (EMPTY, "Márquez de la Fuente-Wołodyjowski, Maximiliana Guadalupe", "1988", "female", (), False, "name", 1),
-        (HOSTILE, BAD_NAME, "1931-01-05", "male", ("00000042",), True, "MRN", 1),
+        (LIDIA, "Marchetti, Lidia Rosa", "1952-03-09", "F", ("00418823", "A-7731"), False, "name", 2),
+        (EMPTY, "Márquez de la Fuente-Wołodyjowski, Maximiliana Guadalupe", "1988", "F", (), False, "name", 1),
+        (HOSTILE, BAD_NAME, "1931-01-05", "M", ("00000042",), True, "MRN", 1),
     ]
-    return [identity.Hit(*values) for values in given]
+    return [
+        identity.Hit(person, at, name, born, sex, None, dead, mrns, why, sources)
+        for at, (person, name, born, sex, mrns, dead, why, sources) in enumerate(given)
+    ]
 
 
 def find(ctx: AccessContext, text: str, limit: int) -> list[identity.Hit]:
@@ -103,7 +106,7 @@ LATEX = _row(
 )
 
 
-def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSummary:
+def chart_summary(ctx: AccessContext, patients: Sequence[int], zone: str = "UTC") -> chart.ChartSummary | None:
     if 3 in patients:
         return chart.ChartSummary(_hits()[1].name, "1988", None, "unknown", ())
     if 4 in patients:
@@ -152,13 +155,11 @@ def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSum
     )
 
 
-def _only_lidia(patients: Sequence[int], rows: Sequence[Any], older: int = 0) -> Page[Any]:
-    if 1 not in patients:
-        return Page()
-    return Page(tuple(rows), "cursor" if older else None, len(rows) + older)
+def _only_lidia(patients: Sequence[int], rows: Sequence[Any]) -> list[Any]:
+    return list(rows) if 1 in patients else []
 
 
-def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Encounter]:
+def chart_encounters(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Encounter]:
     stay = _row(
         chart.Encounter,
         "Encounter",
@@ -191,7 +192,7 @@ def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None =
         class_title="Ambulatory",
     )
     wrong = _row(chart.Encounter, "Encounter", 3, "Emergency visit", status="entered-in-error", mark=Mark.RETRACTED)
-    return _only_lidia(patients, [visit, stay, wrong], older=4)
+    return _only_lidia(patients, [visit, stay, wrong])
 
 
 def _documents() -> list[chart.DocumentEntry]:
@@ -222,13 +223,9 @@ def _documents() -> list[chart.DocumentEntry]:
     ]
 
 
-def documents(
-    ctx: AccessContext,
-    patients: Sequence[int],
-    cursor: str | None = None,
-    *,
-    chosen: chart.DocumentFilter | None = None,
-) -> Page[chart.DocumentEntry]:
+def chart_documents(
+    ctx: AccessContext, patients: Sequence[int], wanted: chart.DocumentFilter | None = None
+) -> list[chart.DocumentEntry]:
     return _only_lidia(patients, _documents())
 
 
@@ -247,8 +244,8 @@ _NARRATIVE = """<h3>Medications</h3><table><thead><tr><th>Drug</th><th>Dose</th>
 </tbody></table><ul><li>Weigh every morning</li><li>Call when 2 kg heavier</li></ul>"""
 
 
-def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> chart.Document | None:
-    entry = next((row for row in documents(ctx, patients).rows if (row.type, row.id) == (type, id)), None)
+def chart_document(ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str) -> chart.Document | None:
+    entry = next((row for row in chart_documents(ctx, patients) if (row.type, row.id) == (kind, public_id)), None)
     if entry is None:
         return None
     fields = {name: getattr(entry, name) for name in chart.DocumentEntry.__dataclass_fields__}
@@ -300,16 +297,16 @@ def pdf_bytes() -> bytes:
 
 
 def document_file(
-    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int
+    ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str, place: int
 ) -> chart.DocumentFile | None:
-    if document(ctx, patients, type, id) is None:
+    if chart_document(ctx, patients, kind, public_id) is None:
         return None
     given = [
         ("report.pdf", "application/pdf", pdf_bytes()),
         ("field.png", "image/png", PIXEL),
         ("study.dcm", "application/dicom", b"DICM"),
     ]
-    return chart.DocumentFile(*given[file]) if file < len(given) else None
+    return chart.DocumentFile(*given[place]) if place < len(given) else None
 
 
 def _result(
@@ -332,7 +329,7 @@ def _result(
     )
 
 
-def results(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.ResultPanel]:
+def chart_results(ctx: AccessContext, patients: Sequence[int]) -> list[chart.ResultPanel]:
     panels = []
     for at, day in enumerate(("2026-11-12", "2026-11-10", "2026-11-08")):
         moment = f"{day}T06:1{at}:00-06:00"
@@ -390,12 +387,22 @@ def results(ctx: AccessContext, patients: Sequence[int], cursor: str | None = No
             _result(93, "Vancomycin", "1", "µg/mL", "", "S", "2026-11-07", mark=Mark.RETRACTED),
         ),
     )
-    return _only_lidia(patients, [*panels, culture], older=12)
+    return _only_lidia(patients, [*panels, culture])
 
 
-def vitals(ctx: AccessContext, patients: Sequence[int]) -> tuple[chart.VitalSeries, ...]:
+def chart_result_matrix(ctx: AccessContext, patients: Sequence[int]) -> chart.ResultMatrix:
+    panels = [panel for panel in chart_results(ctx, patients) if panel.collected]
+    rows = []
+    for title in ("Sodium", "Potassium", "Creatinine"):
+        cells = tuple(next(each for each in panel.results if each.title == title) for panel in panels)
+        if cells:
+            rows.append(chart.MatrixRow(title, cells[0].unit, cells[0].range, cells))
+    return chart.ResultMatrix(tuple(panel.collected for panel in panels), tuple(rows))
+
+
+def chart_vitals(ctx: AccessContext, patients: Sequence[int]) -> list[chart.VitalSeries]:
     if 1 not in patients:
-        return ()
+        return []
 
     def series(
         title: str, unit: str, values: Sequence[str], low: str | None, high: str | None
@@ -415,15 +422,15 @@ def vitals(ctx: AccessContext, patients: Sequence[int]) -> tuple[chart.VitalSeri
         bounds = [Decimal(bound) if bound else None for bound in (low, high)]
         return chart.VitalSeries(title, unit, points, *bounds)
 
-    return (
+    return [
         series("Systolic blood pressure", "mm[Hg]", ["168", "152", "149", "141", "138", "131"], "90", "140"),
         series("Heart rate", "/min", ["104", "98", "91", "88", "84", "80"], "60", "100"),
         series("Body temperature", "Cel", ["36.9"], "36.1", "37.9"),
         series("Body weight", "kg", ["81.4", "80.1", "78.8", "77.5", "76.9", "76.2"], None, None),
-    )
+    ]
 
 
-def problems(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Problem]:
+def chart_problems(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Problem]:
     icd = chart.Code("ICD-10-CM", "I50.33")
     rows = [
         _row(
@@ -461,7 +468,7 @@ def problems(ctx: AccessContext, patients: Sequence[int], cursor: str | None = N
     return _only_lidia(patients, rows)
 
 
-def medications(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Medication]:
+def chart_medications(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Medication]:
     rows = [
         _row(
             chart.Medication,
@@ -500,13 +507,11 @@ def medications(ctx: AccessContext, patients: Sequence[int], cursor: str | None 
     return _only_lidia(patients, rows)
 
 
-def allergies(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Allergy]:
+def chart_allergies(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Allergy]:
     return _only_lidia(patients, [PENICILLIN, LATEX])
 
 
-def immunizations(
-    ctx: AccessContext, patients: Sequence[int], cursor: str | None = None
-) -> Page[chart.Immunization]:
+def chart_immunizations(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Immunization]:
     rows = [
         _row(
             chart.Immunization,
@@ -533,7 +538,7 @@ def immunizations(
     return _only_lidia(patients, rows)
 
 
-def procedures(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Procedure]:
+def chart_procedures(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Procedure]:
     rows = [
         _row(
             chart.Procedure,
@@ -551,7 +556,7 @@ def procedures(ctx: AccessContext, patients: Sequence[int], cursor: str | None =
     return _only_lidia(patients, rows)
 
 
-def appointments(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Appointment]:
+def chart_appointments(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Appointment]:
     rows = [
         _row(
             chart.Appointment,
@@ -576,7 +581,7 @@ def appointments(ctx: AccessContext, patients: Sequence[int], cursor: str | None
     return _only_lidia(patients, rows)
 
 
-def coverage(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Coverage]:
+def chart_coverage(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Coverage]:
     rows = [
         _row(
             chart.Coverage,
@@ -608,12 +613,12 @@ def coverage(ctx: AccessContext, patients: Sequence[int], cursor: str | None = N
     return _only_lidia(patients, rows)
 
 
-def resource(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> chart.ResourceView | None:
+def chart_resource(ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str) -> chart.ResourceView | None:
     if 1 not in patients:
         return None
     return chart.ResourceView(
-        type=type,
-        id=id,
+        type=kind,
+        id=public_id,
         version=2,
         title="Potassium",
         status="final",
@@ -683,7 +688,7 @@ def _unfiled_rows() -> list[waiting.UnfiledRow]:
     ]
     return [
         waiting.UnfiledRow(
-            id=UUID(int=MESSAGE.int + number),
+            id=MESSAGE + number,
             received=NOW - timedelta(hours=40 - number),
             connector="MLLP listener",
             sender="LAB at NORTHFIELD",
@@ -710,7 +715,7 @@ def unfiled_count(ctx: AccessContext) -> int:
     return 88
 
 
-def unfiled_message(ctx: AccessContext, message: UUID) -> waiting.UnfiledMessage | None:
+def unfiled_message(ctx: AccessContext, message: int) -> waiting.UnfiledMessage | None:
     row = next((row for row in _unfiled_rows() if row.id == message), None)
     if row is None:
         return None
@@ -732,21 +737,21 @@ done: list[tuple[Any, ...]] = []
 """What the mending actions were called with."""
 
 
-def retry_unfiled(ctx: AccessContext, message: UUID) -> waiting.UnfiledState:
-    done.append(("retry", message))
-    return waiting.UnfiledState.WAITING
+def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:
+    done.append(("retry", *messages))
+    return len(messages)
 
 
-def correct_unfiled(ctx: AccessContext, message: UUID, text: str, reason: str) -> tuple[UUID, waiting.UnfiledState]:
+def correct_message(ctx: AccessContext, message: int, text: str, reason: str) -> int:
     done.append(("correct", message, text, reason))
-    return message, waiting.UnfiledState.FILED
+    return message + 100
 
 
-def refuse_unfiled(ctx: AccessContext, message: UUID, reason: str) -> None:
+def refuse_message(ctx: AccessContext, message: int, reason: str) -> None:
     done.append(("refuse", message, reason))
 
 
-def correct_sender(ctx: AccessContext, message: UUID, *, time_zone: str, charset: str) -> None:
+def correct_sender(ctx: AccessContext, message: int, *, time_zone: str, charset: str) -> None:
     done.append(("sender", message, time_zone, charset))
     if time_zone == "Mars/Olympus":
         raise intake.IntakeError("Mars/Olympus is no time zone. Give an IANA name such as America/Chicago.")
@@ -763,38 +768,39 @@ def connectors(ctx: AccessContext) -> tuple[waiting.ConnectorHealth, ...]:
 # ---- the ledger and the rules
 
 
-def entries(ctx: AccessContext, chosen: ledger.EntryFilter, cursor: str | None = None) -> ledger.EntryPage:
-    actions = ["chart.read", "patient.search", "unfiled.retried", "session.sign-in"]
-    rows = tuple(
-        ledger.Entry(
-            id=at,
+def entries(
+    ctx: AccessContext, filters: ledger.Filters | None = None, cursor: str = "", limit: int = 50
+) -> ledger.Page:
+    actions = ["chart.read", "patient.search", "intake.retry", "session.sign-in"]
+    lines = tuple(
+        ledger.Line(
+            lane=at % 4,
+            seq=1000 - at,
             at=NOW - timedelta(minutes=7 * at),
             actor="okafor",
-            name="R. Okafor",
-            roles=("coder",),
+            actor_name="R. Okafor",
+            roles=("coder", "health-information-technician"),
             purpose="HPAYMT",
             action=actions[at % 4],
             outcome=list(ledger.Outcome)[0 if at % 5 else 1],
-            subjects=(ledger.Subject("person", str(LIDIA)), ledger.Subject("resource", "Observation/1")),
-            detail={"part": "results"},
+            session="s1",
             remote="127.0.0.1",
-            sealed=at > 3,
+            subjects=(ledger.Subject("person", str(LIDIA)), ledger.Subject("resource", "Observation/1")),
+            detail={"part": "results", "filters": ["action", "since"]},
         )
         for at in range(25)
     )
-    return ledger.EntryPage(tuple(row for row in rows if chosen.action in ("", row.action)), "older")
-
-
-def actions() -> tuple[str, ...]:
-    return ("chart.read", "patient.search", "session.sign-in", "unfiled.retried")
+    wanted = filters.action if filters else ""
+    return ledger.Page(tuple(line for line in lines if wanted in ("", line.action)), "older")
 
 
 def append_read(ctx: AccessContext, action: str, **rest: Any) -> None:
     done.append((action, rest))
 
 
-def last_verification(ctx: AccessContext) -> ledger.Verification | None:
-    return ledger.Verification(NOW, True, 1_204_331, 12, "")
+def verify() -> ledger.Report:
+    damage = ledger.Damage(ledger.DamageKind.EDITED, "Entry 3-17 is not as it was sealed.", 4, 3, 17, NOW, "chart.read")
+    return ledger.Report(1_204_331, 812, 12, NOW, False, (damage,), 1, (), 48.2)
 
 
 _RULE = rulepacks.Rule(
@@ -823,33 +829,34 @@ FAKES: dict[Any, tuple[Any, ...]] = {
     identity: (find, surviving, patients_of),
     record: (
         chart_summary,
-        encounters,
-        documents,
-        document,
+        chart_encounters,
+        chart_documents,
+        chart_document,
         document_file,
-        results,
-        vitals,
-        problems,
-        medications,
-        allergies,
-        immunizations,
-        procedures,
-        appointments,
-        coverage,
-        resource,
+        chart_results,
+        chart_result_matrix,
+        chart_vitals,
+        chart_problems,
+        chart_medications,
+        chart_allergies,
+        chart_immunizations,
+        chart_procedures,
+        chart_appointments,
+        chart_coverage,
+        chart_resource,
     ),
     intake: (
         provenance,
         unfiled,
         unfiled_count,
         unfiled_message,
-        retry_unfiled,
-        correct_unfiled,
-        refuse_unfiled,
+        retry_messages,
+        correct_message,
+        refuse_message,
         correct_sender,
         connectors,
     ),
-    ledger: (entries, actions, append_read, last_verification),
+    ledger: (entries, append_read, verify),
     rulepacks: (all_packs, rule),
 }
 

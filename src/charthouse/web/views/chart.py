@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, may
+from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity import api as identity
+from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
-from charthouse.web import permissions, results, trends
+from charthouse.web import permissions, trends, vitals
+from charthouse.web.paging import page_of
 from charthouse.web.reading import note_chart
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
-Reader = Callable[[AccessContext, Sequence[int], str | None], Any]
+Patients = Sequence[int]
+Reader = Callable[[AccessContext, Patients, Mapping[str, str]], dict[str, Any]]
+NEWEST = 6
+PANELS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the chart. ``reads`` gives its template what it shows from (ctx, patients, cursor)."""
+    """A section of the chart. ``reads`` gives its template what it shows; it gets the address's parameters."""
 
     slug: str
     title: str
@@ -31,49 +38,52 @@ class Section:
     reads: Reader
 
 
-def _paged(name: str) -> Reader:
-    """The record's own section of this name, looked up when it is read."""
+def _listed(slug: str) -> Reader:
+    """A section that is one list, read by the record's function of its name."""
 
-    def read(ctx: AccessContext, patients: Sequence[int], cursor: str | None) -> dict[str, Any]:
-        return {"page": getattr(record, name)(ctx, patients, cursor)}
+    def read(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
+        rows = getattr(record, f"chart_{slug}")(ctx, patients)
+        return {"page": page_of(rows, asked.get("older"))}
 
     return read
 
 
-def _overview(ctx: AccessContext, patients: Sequence[int], cursor: str | None) -> dict[str, Any]:
+def _overview(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "problems": record.problems(ctx, patients),
-        "medications": record.medications(ctx, patients),
-        "allergies": record.allergies(ctx, patients),
-        "encounters": record.encounters(ctx, patients),
-        "documents": record.documents(ctx, patients),
-        "results": record.results(ctx, patients),
+        "problems": page_of([row for row in record.chart_problems(ctx, patients) if row.status == "active"], None, NEWEST),
+        "allergies": page_of(record.chart_allergies(ctx, patients), None, NEWEST),
+        "medications": page_of(
+            [row for row in record.chart_medications(ctx, patients) if row.status == "active"], None, NEWEST
+        ),
+        "encounters": page_of(record.chart_encounters(ctx, patients), None, NEWEST),
+        "documents": page_of(record.chart_documents(ctx, patients), None, NEWEST),
     }
 
 
-def _results(ctx: AccessContext, patients: Sequence[int], cursor: str | None) -> dict[str, Any]:
-    page = record.results(ctx, patients, cursor)
-    return {"page": page, "matrix": results.by_date(page.rows)}
+def _results(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
+    if asked.get("view") == "dates":
+        return {"view": "dates", "matrix": record.chart_result_matrix(ctx, patients)}
+    return {"view": "reports", "page": page_of(record.chart_results(ctx, patients), asked.get("older"), PANELS)}
 
 
-def _vitals(ctx: AccessContext, patients: Sequence[int], cursor: str | None) -> dict[str, Any]:
-    series = record.vitals(ctx, patients)
-    return {"trends": [trends.draw(one) for one in series], "matrix": results.over_time(series)}
+def _vitals(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
+    series = record.chart_vitals(ctx, patients)
+    return {"trends": [trends.draw(one) for one in series], "matrix": vitals.over_time(series)}
 
 
 SECTIONS = (
     Section("overview", "Overview", "g o", _overview),
-    Section("encounters", "Encounters", "g e", _paged("encounters")),
-    Section("documents", "Documents", "g d", _paged("documents")),
+    Section("encounters", "Encounters", "g e", _listed("encounters")),
+    Section("documents", "Documents", "g d", _listed("documents")),
     Section("results", "Results", "g r", _results),
     Section("vitals", "Vitals", "g v", _vitals),
-    Section("problems", "Problems", "g p", _paged("problems")),
-    Section("medications", "Medications", "g m", _paged("medications")),
-    Section("allergies", "Allergies", "g a", _paged("allergies")),
-    Section("immunizations", "Immunizations", "g i", _paged("immunizations")),
-    Section("procedures", "Procedures", "g x", _paged("procedures")),
-    Section("appointments", "Appointments", "g t", _paged("appointments")),
-    Section("coverage", "Coverage", "g c", _paged("coverage")),
+    Section("problems", "Problems", "g p", _listed("problems")),
+    Section("medications", "Medications", "g m", _listed("medications")),
+    Section("allergies", "Allergies", "g a", _listed("allergies")),
+    Section("immunizations", "Immunizations", "g i", _listed("immunizations")),
+    Section("procedures", "Procedures", "g x", _listed("procedures")),
+    Section("appointments", "Appointments", "g t", _listed("appointments")),
+    Section("coverage", "Coverage", "g c", _listed("coverage")),
 )
 BY_SLUG = {section.slug: section for section in SECTIONS}
 
@@ -93,23 +103,24 @@ class OpenChart:
             "person": self.person,
             "summary": self.summary,
             "section": BY_SLUG[section],
-            "sections": [(each, counts.get(each.slug)) for each in SECTIONS],
-            "may_read_original": may(ctx, permissions.READ_ORIGINAL),
-            "may_read_ledger": may(ctx, permissions.READ_LEDGER),
+            "sections": [(each, counts.get(each.slug) or None) for each in SECTIONS],
+            "may_read_original": may(ctx, READ_ORIGINAL),
+            "may_read_ledger": may(ctx, LEDGER_READ),
         }
 
 
 def open_chart(ctx: AccessContext, person: UUID) -> OpenChart:
     """The chart; raises Http404 where this reader knows of no such person."""
     patients = identity.patients_of(ctx, person)
-    if not patients:
+    summary = record.chart_summary(ctx, patients, configuration().time_zone) if patients else None
+    if summary is None:
         raise Http404("There is no such chart, or it is not open to you.")
-    return OpenChart(person, patients, record.chart_summary(ctx, patients))
+    return OpenChart(person, patients, summary)
 
 
 @screen(permissions.READ_CHART)
 @require_safe
-def chart(request: HttpRequest, person: UUID, section: str = "overview") -> HttpResponse:
+def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> HttpResponse:
     """One section of a chart. A person who was merged into another is read under the surviving one."""
     surviving = identity.surviving(request.access, person)
     if surviving is not None and surviving != person:
@@ -117,34 +128,34 @@ def chart(request: HttpRequest, person: UUID, section: str = "overview") -> Http
     if section not in BY_SLUG:
         raise Http404("A chart has no such section.")
     opened = open_chart(request.access, person)
-    shown = BY_SLUG[section].reads(request.access, opened.patients, request.GET.get("older"))
+    shown = BY_SLUG[section].reads(request.access, opened.patients, request.GET)
     note_chart(request.access, person, section)
-    context = opened.context(request.access, section) | shown | {"view": request.GET.get("view", "")}
+    context = opened.context(request.access, section) | shown
     return render(request, f"web/chart/{section}.html", context)
 
 
 @screen(permissions.READ_CHART)
 @require_safe
-def document(request: HttpRequest, person: UUID, type: str, id: str) -> HttpResponse:
+def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """One document beside the list; only the document itself when the list asked for it."""
     opened = open_chart(request.access, person)
-    shown = record.document(request.access, opened.patients, type, id)
+    shown = record.chart_document(request.access, opened.patients, type, id)
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
     context = opened.context(request.access, "documents") | {"document": shown}
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
-    page = record.documents(request.access, opened.patients, request.GET.get("older"))
+    page = page_of(record.chart_documents(request.access, opened.patients), request.GET.get("older"))
     return render(request, "web/chart/documents.html", context | {"page": page})
 
 
 @screen(permissions.READ_CHART)
 @require_safe
-def item(request: HttpRequest, person: UUID, type: str, id: str) -> HttpResponse:
+def item(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """Any single item, whole."""
     opened = open_chart(request.access, person)
-    shown = record.resource(request.access, opened.patients, type, id)
+    shown = record.chart_resource(request.access, opened.patients, type, id)
     if shown is None:
         raise Http404("The chart has no such item, or it is not open to you.")
     note_chart(request.access, person, "item", resource=(type, id))
