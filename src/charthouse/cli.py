@@ -18,6 +18,10 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
+    "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
+    "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
+    "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
+    "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
 }
 
 
@@ -76,7 +80,7 @@ def main() -> None:
     from charthouse.configuration import ConfigurationError
 
     try:
-        app()
+        app(prog_name="charthouse")
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -120,6 +120,8 @@ AXES_LOCKOUT_CALLABLE = "charthouse.web.security.views.sign_in.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 100
 AXES_SENSITIVE_PARAMETERS = ["login", "username", "ip_address", "password", "code", "secret", "csrfmiddlewaretoken"]
 AXES_VERBOSE = False
 

@@ -7,6 +7,7 @@ from .actions.end_sessions import end_other_sessions, end_own_session, sign_out,
 from .actions.enrol_totp import enrol_totp, offered_secret, renew_recovery_codes
 from .actions.lock_sessions import (
     Parked,
+    holds_sent_form,
     keep_form,
     lock_session,
     note_activity,
@@ -41,6 +42,7 @@ from .actions.merge_practitioners import (
     unmerge_practitioners,
 )
 from .actions.note_practitioners import PractitionerFact, note_practitioners
+from .actions.note_refusal import note_refusal
 from .actions.set_up_site import (
     Administrator,
     DemoAccount,
@@ -50,6 +52,7 @@ from .actions.set_up_site import (
     set_up_site,
 )
 from .actions.sign_in import check_code
+from .authenticators import Factors, factors_of
 from .domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
 from .domain.sessions import Obligation, SessionState
 from .models import User
@@ -58,10 +61,12 @@ from .policy import SignInPolicy, sign_in_policy
 from .queries import (
     AccountLine,
     FacilityLine,
+    FailureLine,
     MrnAssignerLine,
     PractitionerEntry,
     SessionLine,
     accounts,
+    asker,
     context_for,
     context_for_request,
     facilities,
@@ -70,10 +75,12 @@ from .queries import (
     mrn_assigners,
     obligation_of,
     organization_name,
+    own_failures,
     own_sessions,
     practitioner,
     practitioners_by_public_id,
     state_of,
+    time_left,
 )
 
 __all__ = [
@@ -85,7 +92,9 @@ __all__ = [
     "DemoAccount",
     "DirectoryError",
     "FacilityDraft",
+    "Factors",
     "FacilityLine",
+    "FailureLine",
     "Mrn",
     "MrnAssignerDraft",
     "MrnAssignerLine",
@@ -104,6 +113,7 @@ __all__ = [
     "add_account",
     "add_facility",
     "add_mrn_assigner",
+    "asker",
     "assign_mrns",
     "change_password",
     "check_code",
@@ -121,9 +131,11 @@ __all__ = [
     "enrol_totp",
     "facilities",
     "facility_by_code",
+    "factors_of",
     "find_practitioners",
     "grant_role",
     "has_right_check_digits",
+    "holds_sent_form",
     "is_npi",
     "is_own_mrn",
     "keep_form",
@@ -132,9 +144,11 @@ __all__ = [
     "mrn_assigners",
     "note_activity",
     "note_practitioners",
+    "note_refusal",
     "obligation_of",
     "offered_secret",
     "organization_name",
+    "own_failures",
     "own_sessions",
     "practitioner",
     "practitioners_by_public_id",
@@ -148,6 +162,7 @@ __all__ = [
     "state_of",
     "sweep_sessions",
     "take_kept_form",
+    "time_left",
     "unlock_session",
     "unmerge_practitioners",
 ]

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pgtrigger
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower, Now
@@ -245,6 +246,10 @@ class Practitioner(models.Model):
                 name="people_practitioner_not_into_itself",
             ),
         ]
+        indexes = [
+            GinIndex(fields=["search_key"], opclasses=["gin_trgm_ops"], name="people_practitioner_search"),
+            models.Index(fields=["npi"], name="people_practitioner_npi"),
+        ]
 
     def __str__(self) -> str:
         return self.public_id
@@ -297,8 +302,12 @@ class PractitionerMerge(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Protect(
-                name="append_only_truncate", operation=pgtrigger.Truncate, level=pgtrigger.Statement, when=pgtrigger.Before
+            pgtrigger.Trigger(
+                name="append_only_truncate",
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                operation=pgtrigger.Truncate,
+                func="RAISE EXCEPTION 'Merges of practitioners are only ever added';",
             ),
         ]
 

@@ -44,6 +44,8 @@ def sign_in_policy() -> SignInPolicy:
             raise ConfigurationError(f"{name} in {site.site_file} is {value!r}: a whole number from {least} is needed.")
         return value
 
+    if site.session_hours < 1:
+        raise ConfigurationError(f"session_hours in {site.site_file} is 0: a session lasts one hour at least.")
     required = site.extra.get("require_totp", site.kind != "demo")
     if not isinstance(required, bool):
         raise ConfigurationError(f"require_totp in {site.site_file} is {required!r}: true or false is needed.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from axes.models import AccessFailureLog
 from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest
@@ -15,6 +16,7 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Purpose, Role, require
 
 from .clearance import clearance_for
+from .domain.devices import device_name
 from .domain.names import search_words, shown_name
 from .domain.sessions import Obligation, SessionState, SessionTimes, session_state
 from .domain.usernames import normal_login
@@ -92,6 +94,18 @@ def context_for_request(request: HttpRequest, purpose: Purpose = Purpose.OPERATI
     )
 
 
+def asker(request: HttpRequest, user: User | None = None) -> AccessContext:
+    """Who is at the door: the account meant (default: the one signed in) without any role, or nobody known."""
+    known = user or (request.user if isinstance(request.user, User) else None)
+    return AccessContext(
+        actor=known.actor if known else "anonymous",
+        name=str(known) if known else "",
+        roles=frozenset(),
+        session=session_name(request),
+        remote=str(request.META.get("REMOTE_ADDR", "")),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AccountLine:
     """One account in a list, with its roles in words."""
@@ -154,6 +168,16 @@ def state_of(request: HttpRequest) -> SessionState:
     return session_state(times, clock.wall(), sign_in_policy().idle)
 
 
+def time_left(request: HttpRequest) -> int:
+    """Whole seconds until the request's session locks or ends; 0 where it is not open."""
+    row: Session | None = getattr(request.session, "row", None)
+    if row is None or state_of(request) is not SessionState.OPEN:
+        return 0
+    now, idle = clock.wall(), sign_in_policy().idle
+    left = row.expires_at - now
+    return int((min(left, row.last_seen_at + idle - now) if idle else left).total_seconds())
+
+
 def obligation_of(request: HttpRequest) -> Obligation | None:
     """What the signed-in person has to do first, if anything."""
     pending = request.session.get(OBLIGATIONS_KEY) or []
@@ -178,9 +202,8 @@ class SessionLine:
 
 def own_sessions(ctx: AccessContext, *, ended: bool = False, limit: int = 50) -> list[SessionLine]:
     """The asker's own sessions, newest first: those still on, or (``ended``) the last that are over."""
-    user_id = int(ctx.actor.removeprefix("user:"))
     now = clock.wall()
-    rows = Session.objects.filter(user_id=user_id)
+    rows = Session.objects.filter(user_id=_user_id(ctx))
     rows = (
         rows.filter(Q(ended_at__isnull=False) | Q(expires_at__lte=now))
         if ended
@@ -203,6 +226,29 @@ def own_sessions(ctx: AccessContext, *, ended: bool = False, limit: int = 50) ->
         )
         for row in rows.order_by("-started_at")[:limit]
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLine:
+    """One failed attempt with the asker's name."""
+
+    at: datetime
+    device: str
+    remote: str
+    locked_out: bool
+
+
+def own_failures(ctx: AccessContext, limit: int = 20) -> list[FailureLine]:
+    """The last failed passwords and codes for the asker's account, newest first."""
+    username = User.objects.values_list("username", flat=True).get(pk=_user_id(ctx))
+    return [
+        FailureLine(row.attempt_time, device_name(row.user_agent), row.ip_address or "", row.locked_out)
+        for row in AccessFailureLog.objects.filter(username=username).order_by("-attempt_time")[:limit]
+    ]
+
+
+def _user_id(ctx: AccessContext) -> int:
+    return int(ctx.actor.removeprefix("user:"))
 
 
 # Places

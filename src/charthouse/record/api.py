@@ -10,6 +10,24 @@ from .actions.file_resources import file_resources
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, source_id
+from .chart import ChartSummary
+from .chart_queries import (
+    allergies,
+    appointments,
+    chart_summary,
+    coverage,
+    document,
+    document_file,
+    documents,
+    encounters,
+    immunizations,
+    medications,
+    problems,
+    procedures,
+    resource,
+    results,
+    vitals,
+)
 from .domain.attachments import LARGE as LARGE_ATTACHMENT
 from .domain.attachments import DetachedPart, detach
 from .domain.filing import (
@@ -40,6 +58,7 @@ __all__ = [
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
+    "ChartSummary",
     "DetachedPart",
     "Filed",
     "Filing",
@@ -47,20 +66,35 @@ __all__ = [
     "Outcome",
     "State",
     "Stored",
+    "allergies",
+    "appointments",
+    "chart_summary",
     "compress",
+    "coverage",
     "current",
     "decompress",
     "detach",
+    "document",
+    "document_file",
+    "documents",
+    "encounters",
     "file_resources",
     "filed_by",
+    "immunizations",
     "keep_account_segments",
     "keep_attachments",
     "known_aliases",
+    "medications",
     "missing_patients",
     "of_patients",
     "prepare",
+    "problems",
+    "procedures",
     "remember_aliases",
+    "resource",
+    "results",
     "source_id",
     "source_rows",
     "versions",
+    "vitals",
 ]

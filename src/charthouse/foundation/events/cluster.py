@@ -39,9 +39,10 @@ def reanchor() -> None:
         cursor.execute("LOCK TABLE events_event IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute("SELECT FROM events_cursor ORDER BY name FOR UPDATE")
         cursor.execute(
-            "UPDATE events_cursor AS c SET floor = '0', ceiling = '4', high_id = e.high,"
+            "UPDATE events_cursor AS c SET done = '3:3:', reading = '4:4:', high_id = e.high,"
             " last_id = coalesce((SELECT min(id) - 1 FROM events_event WHERE c.kinds ? kind AND ("
-            "   id > c.seen_id OR xid >= c.ceiling OR (xid >= c.floor AND id > c.last_id))), e.high)"
+            "   id > c.seen_id OR NOT pg_visible_in_snapshot(xid, c.done)"
+            "   AND (c.reading IS NULL OR id > c.last_id OR NOT pg_visible_in_snapshot(xid, c.reading)))), e.high)"
             " FROM (SELECT coalesce(max(id), 0) AS high FROM events_event) AS e"
         )
         cursor.execute("UPDATE events_event SET xid = '3' WHERE xid <> '3'")

@@ -68,7 +68,8 @@ def trim(before: datetime) -> int:
             cursor.execute(
                 "DELETE FROM events_event WHERE id IN ("
                 " SELECT id FROM events_event WHERE at < %s"
-                " AND xid < coalesce((SELECT min(floor) FROM events_cursor), pg_snapshot_xmin(pg_current_snapshot()))"
+                " AND xid < coalesce((SELECT min(pg_snapshot_xmin(done)) FROM events_cursor),"
+                "  pg_snapshot_xmin(pg_current_snapshot()))"
                 " ORDER BY id LIMIT %s)",
                 [before, _TRIM_CHUNK],
             )

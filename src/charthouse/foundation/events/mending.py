@@ -34,13 +34,15 @@ class Lag:
 
 
 def lag() -> list[Lag]:
-    """How far each known consumer is behind, by name. Counts also events whose transactions are not yet settled."""
+    """How far each known consumer is behind, by name."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.name, n.count, coalesce(clock_timestamp() - n.oldest, interval '0'), a.aside, a.parked"
             " FROM events_cursor AS c,"
             " LATERAL (SELECT count(*) AS count, min(at) AS oldest FROM events_event AS e"
-            "  WHERE e.xid >= c.floor AND (e.xid >= c.ceiling OR e.id > c.last_id) AND c.kinds ? e.kind) AS n,"
+            "  WHERE (e.xid >= pg_snapshot_xmax(c.done) OR e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(c.done))))"
+            "  AND (c.reading IS NULL OR e.id > c.last_id OR NOT pg_visible_in_snapshot(e.xid, c.reading))"
+            "  AND c.kinds ? e.kind) AS n,"
             " LATERAL (SELECT count(*) AS aside, count(*) FILTER (WHERE state = 'parked') AS parked"
             "  FROM events_parked AS p WHERE p.consumer = c.name) AS a"
             " ORDER BY c.name"

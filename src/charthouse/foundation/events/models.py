@@ -11,8 +11,9 @@ from charthouse.foundation.tables import TableClass, table
 
 if TYPE_CHECKING:
     IntField = models.Field[int, int]
+    TextualField = models.Field[str, str]
 else:
-    IntField = models.Field
+    IntField = TextualField = models.Field
 
 
 class TransactionIdField(IntField):
@@ -54,19 +55,27 @@ class Event(models.Model):
         ]
 
 
+class SnapshotField(TextualField):
+    """PostgreSQL's pg_snapshot, as its text; see ``snapshot.Snapshot``."""
+
+    def db_type(self, connection: Any) -> str:
+        return "pg_snapshot"
+
+
 @table(TableClass.MACHINERY)
 class EventCursor(models.Model):
     """How far a consumer has read.
 
-    Every event of a transaction below ``floor`` is done. Those from ``floor`` up to ``ceiling`` are the open
-    window; its events up to ``last_id`` are done and none lies above ``high_id``. ``seen_id`` is the greatest id
-    ever handed over, which still says something when transaction ids start anew after a restore.
+    Events of transactions that had ended at ``done`` are done. ``reading`` is the next such moment while the events
+    between the two are being handed over: those up to ``last_id`` are done, and none lies above ``high_id``.
+    ``seen_id`` is the greatest id ever handed over, which still says something when transaction ids start anew after
+    a restore.
     """
 
     name = models.TextField(primary_key=True, db_collation="C")
     kinds = models.JSONField(default=list)
-    floor = TransactionIdField()
-    ceiling = TransactionIdField()
+    done = SnapshotField()
+    reading = SnapshotField(null=True)
     last_id = models.BigIntegerField()
     high_id = models.BigIntegerField()
     seen_id = models.BigIntegerField()

@@ -30,8 +30,7 @@ def run_once(consumer: Consumer, limit: int = BATCH) -> int:
     database raises when it is gone; a handler's own failure never comes out, see ``parking``.
     """
     cluster.ensure()
-    cursor.make(consumer)
-    if not cursor.has_news(consumer.name):
+    if not cursor.has_news(consumer):
         return 0
     with transaction.atomic():
         place = cursor.claim(consumer.name)

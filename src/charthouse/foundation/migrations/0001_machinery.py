@@ -66,8 +66,7 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = [("foundation", "0001_disclosure")]
 
     operations = [
         migrations.CreateModel(
@@ -75,8 +74,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('name', models.TextField(db_collation='C', primary_key=True, serialize=False)),
                 ('kinds', models.JSONField(default=list)),
-                ('floor', charthouse.foundation.events.models.TransactionIdField()),
-                ('ceiling', charthouse.foundation.events.models.TransactionIdField()),
+                ('done', charthouse.foundation.events.models.SnapshotField()),
+                ('reading', charthouse.foundation.events.models.SnapshotField(null=True)),
                 ('last_id', models.BigIntegerField()),
                 ('high_id', models.BigIntegerField()),
                 ('seen_id', models.BigIntegerField()),

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from .numbers import read_postal
 from .reference import placeholders, street_words
-from .text import fold
+from .text import fold, plain
 
 _UNIT = re.compile(
     r"\b(?:apt|apartment|unit|ste|suite|rm|room|fl|floor|lot|trlr|spc|bldg|building)\b(?: (?:no|number))? ?(\w+)"
@@ -32,10 +32,11 @@ class Address(Struct, frozen=True, omit_defaults=True):
 
 def read_address(address: Mapping[str, Any]) -> Address | None:
     """A FHIR Address made comparable; None where it says nothing or is a placeholder."""
-    lines = [str(line) for line in address.get("line") or () if line]
-    city = fold(str(address.get("city") or ""))
-    state = fold(str(address.get("state") or ""))
-    postal = read_postal(str(address.get("postalCode") or ""))
+    given = address.get("line")
+    lines = [plain(line) for line in given[:5]] if isinstance(given, list) else []
+    city = fold(plain(address.get("city")))
+    state = fold(plain(address.get("state")))
+    postal = read_postal(plain(address.get("postalCode"), 20))
     number, street, unit = _street(" ".join(lines))
     listed = placeholders()["address"]
     if street in listed and not number:

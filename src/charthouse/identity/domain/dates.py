@@ -9,31 +9,17 @@ from msgspec import Struct
 
 from .reference import placeholders
 
-_PARTIAL = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:[T ].*)?$")
+_PARTIAL = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:[T ].*)?$", re.ASCII)
+_MONTH_NAMES = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
 _MONTHS = {
-    name: month
-    for month, names in enumerate(
-        [
-            "jan january",
-            "feb february",
-            "mar march",
-            "apr april",
-            "may",
-            "jun june",
-            "jul july",
-            "aug august",
-            "sep sept september",
-            "oct october",
-            "nov november",
-            "dec december",
-        ],
-        start=1,
-    )
-    for name in names.split()
+    name[:length]: month for month, name in enumerate(_MONTH_NAMES, start=1) for length in range(3, len(name) + 1)
 }
-_NUMBERS = re.compile(r"^(\d{1,4})([-/.])(\d{1,2})(?:\2(\d{1,4}))?$")
-_DAY_MONTH_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ .-]*([a-z]{3,9})\.?[ ,.-]*(\d{4}|\d{2})$")
-_MONTH_NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ -]*(\d{1,2})(?:st|nd|rd|th)?[ ,-]+(\d{4}|\d{2})$")
+_NUMBERS = re.compile(r"^(\d{1,4})([-/.])(\d{1,2})(?:\2(\d{1,4}))?$", re.ASCII)
+_DAY_MONTH_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ .-]*([a-z]{3,9})\.?[ ,.-]*(\d{4}|\d{2})$", re.ASCII)
+_MONTH_NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ -]*(\d{1,2})(?:st|nd|rd|th)?[ ,-]+(\d{4}|\d{2})$", re.ASCII)
 
 
 def read_birth(text: str) -> str:
@@ -137,3 +123,11 @@ def _checked(readings: list[tuple[str, int, int, str]], today: date) -> list[Typ
         if year >= 1880 and value <= today:
             found.append(TypedDate(value.isoformat(), words))
     return found
+
+
+def age_on(birth: str, day: str) -> int | None:
+    """Whole years from a birth date (YYYY-MM-DD) to a day of the same form; None where the birth is not known to
+    the day or lies after it."""
+    if len(birth) != 10 or len(day) != 10 or birth > day:
+        return None
+    return int(day[:4]) - int(birth[:4]) - (day[5:] < birth[5:])

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from .reference import placeholders
-from .text import fold
+from .text import fold, plain
 
 #: Generation by the words used for it. Junior and II are one generation: the forms are mixed freely.
 GENERATIONS = {
@@ -20,11 +20,14 @@ GENERATIONS = {
 #: The ones believed when they stand inside a family or given name, where "V" or "I" may be an initial.
 _INSIDE = {"sr", "jr", "ii", "iii", "iv", "2nd", "3rd", "4th"}
 _PARTICLES = {
-    "de", "del", "della", "der", "den", "des", "di", "da", "das", "do", "dos", "du", "la", "las", "le", "los", "van",
-    "von", "vom", "zu", "ter", "ten", "el", "al", "bin", "ibn", "ben", "abu", "st", "saint", "san", "santa", "y", "e",
+    "de", "del", "della", "der", "den", "des", "di", "da", "das", "do", "dos", "du", "la", "las", "le", "los",
+    "van", "von", "vom", "zu", "ter", "ten", "el", "al", "bin", "ibn", "ben", "abu", "st", "saint", "san", "santa",
+    "y", "e",
 }  # fmt: skip
+_MOST_PARTS = 20
 _NEWBORN = re.compile(
-    r"^(?:baby|newborn|new born|infant|bb|bg|nb)(?: ?(?:boy|girl|male|female))?(?: (?:of|to) .*)?(?: ?([a-f]|[1-6]))?$"
+    r"^(?:baby|newborn|new born|infant|bb|bg|nb)(?: ?(?:boy|girl|male|female))?(?: (?:of|to) .*)?"
+    r"(?: ?([a-f]|[1-6]))?$"
     r"|^(?:boy|girl|twin)(?: ([a-f]|[1-6]))?$"
 )
 
@@ -53,7 +56,7 @@ class NameReading(Struct, frozen=True):
 def read_name(human_name: Mapping[str, Any]) -> NameReading:
     """The parts of a FHIR HumanName. A name with only ``text`` is split: "Family, Given" or "Given Family"."""
     family, givens = _parts(human_name)
-    generation = _generation(human_name.get("suffix") or ())
+    generation = _generation(_texts(human_name.get("suffix")))
     family_words, inside = _without_generation(family.split())
     given_words, also = _without_generation(" ".join(givens).split())
     generation = generation or inside or also
@@ -84,28 +87,28 @@ def read_name(human_name: Mapping[str, Any]) -> NameReading:
         given=first,
         middle=tuple(word for word in middle if word not in listed["middle"]),
         generation=generation,
-        use=str(human_name.get("use") or ""),
-        ended=bool((human_name.get("period") or {}).get("end")),
+        use=plain(human_name.get("use")),
+        ended=_has_ended(human_name.get("period")),
     )
     return NameReading(name, tuple(ignored), order)
 
 
 def display_name(human_name: Mapping[str, Any]) -> tuple[str, str]:
     """(family with suffix, given names) as they are written, for a list of patients."""
-    family = str(human_name.get("family") or "").strip()
-    given = " ".join(str(part).strip() for part in human_name.get("given") or () if part)
-    suffix = " ".join(str(part) for part in human_name.get("suffix") or () if fold(str(part)) in GENERATIONS)
+    family = plain(human_name.get("family"))
+    given = plain(" ".join(_texts(human_name.get("given"))))
+    suffix = " ".join(part for part in _texts(human_name.get("suffix")) if fold(part) in GENERATIONS)
     if not family and not given:
-        family = str(human_name.get("text") or "").strip()
+        family = plain(human_name.get("text"))
     return (f"{family} {suffix}".strip(), given)
 
 
 def _parts(human_name: Mapping[str, Any]) -> tuple[str, list[str]]:
-    family = fold(str(human_name.get("family") or ""))
-    givens = [fold(str(part)) for part in human_name.get("given") or () if part]
+    family = fold(plain(human_name.get("family")))
+    givens = [fold(part) for part in _texts(human_name.get("given"))]
     if family or givens:
         return family, givens
-    text = str(human_name.get("text") or "")
+    text = plain(human_name.get("text"))
     before, comma, after = text.partition(",")
     if comma:
         return fold(before), [fold(after)]
@@ -114,9 +117,18 @@ def _parts(human_name: Mapping[str, Any]) -> tuple[str, list[str]]:
     return " ".join([*words[-1:], *tail]), words[:-1]
 
 
-def _generation(words: Iterable[Any]) -> int:
+def _texts(values: Any) -> list[str]:
+    """The texts of a repeated element; nothing where a sender sends another shape."""
+    return [text for text in map(plain, values[:_MOST_PARTS]) if text] if isinstance(values, list) else []
+
+
+def _has_ended(period: Any) -> bool:
+    return isinstance(period, Mapping) and bool(period.get("end"))
+
+
+def _generation(words: Iterable[str]) -> int:
     for word in words:
-        for part in fold(str(word)).split():
+        for part in fold(word).split():
             if part in GENERATIONS:
                 return GENERATIONS[part]
     return 0

@@ -180,3 +180,11 @@ def _name_pair(one: Name, other: Name, model: Model) -> _Names:
         one.given if given == "same" else "",
         one.family if family == "same" else "",
     )
+
+
+def doubt(now: Traits, before: Traits, model: Model) -> Score:
+    """How well an update of a patient agrees with what was known of it: the prior and the assigners' numbers, which
+    must agree, are left aside. Below zero the update speaks rather of somebody else."""
+    whole = score(now, before, model)
+    steps = tuple(step for step in whole.waterfall if step.field not in {"prior", "identifier"})
+    return Score(sum(step.weight for step in steps), steps, whole.levels)

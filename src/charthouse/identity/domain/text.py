@@ -11,7 +11,16 @@ import jellyfish
 _APOSTROPHES = re.compile("['’‘`´ʼ]")
 _BREAKS = re.compile(r"[\W_]+")
 _DIGITS = re.compile(r"\D+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ı": "i"})
+
+
+def plain(value: object, longest: int = 200) -> str:
+    """A value of a resource as one line of text: no control characters, at most ``longest`` characters; empty for
+    what is neither text nor number. Hostile values become short ones, never an error."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    return _CONTROLS.sub(" ", str(value)[: longest * 4]).strip()[:longest]
 
 
 @lru_cache(maxsize=65536)
@@ -25,7 +34,7 @@ def fold(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         kept = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
         text = unicodedata.normalize("NFC", kept).translate(_LETTERS)
-    return _BREAKS.sub(" ", text.lower()).strip()
+    return _BREAKS.sub(" ", text.lower())[:200].strip()
 
 
 def digits(text: str) -> str:

@@ -12,7 +12,7 @@ from .addresses import Address, read_address
 from .dates import read_birth
 from .names import Name, display_name, read_name
 from .numbers import read_email, read_phone, read_ssn
-from .text import fold
+from .text import fold, plain
 
 #: Raised when the same resource would give other traits; stored traits of an older version are read anew.
 TRAITS_VERSION = 1
@@ -23,6 +23,8 @@ _MOTHERS_MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersM
 _SEX = {"male": "M", "female": "F", "other": "O"}
 #: HL7 table 0203: numbers of an account, a visit or an organization name no person.
 _NOT_OF_A_PERSON = {"AN", "VN", "XX", "NPI", "EN", "TAX", "U"}
+#: No patient has more of anything that is repeated; the rest of a hostile resource is not looked at.
+_MOST = 30
 #: Numbers that a family shares: insurance member and subscriber numbers, household numbers.
 _SHARED = {"MB", "SN", "HC", "PNT", "GI", "PCN"}
 #: How a record number is called; the first found is shown.
@@ -106,7 +108,7 @@ def traits_of(patient: Mapping[str, Any], *, source: int | None = None) -> Trait
         order = order or reading.order
         if (reading.name.family or reading.name.given) and reading.name not in names:
             names.append(reading.name)
-    raw_birth = str(patient.get("birthDate") or "")
+    raw_birth = plain(patient.get("birthDate"))
     birth = read_birth(raw_birth)
     if raw_birth and not birth:
         ignored.append("birth date")
@@ -120,7 +122,7 @@ def traits_of(patient: Mapping[str, Any], *, source: int | None = None) -> Trait
     return Traits(
         names=tuple(names),
         birth=birth,
-        sex=_SEX.get(str(patient.get("gender") or ""), ""),
+        sex=_SEX.get(plain(patient.get("gender")), ""),
         ssn=ssn,
         identifiers=identifiers,
         phones=phones,
@@ -138,13 +140,13 @@ def display_of(patient: Mapping[str, Any]) -> Display:
     """What a list of patients shows of a FHIR Patient: the official, usual or first name; the record number."""
     names = _dicts(patient.get("name"))
     order = {"official": 0, "usual": 1, "": 2, "temp": 3, "nickname": 4, "anonymous": 5, "maiden": 6, "old": 7}
-    best = min(names, key=lambda name: order.get(str(name.get("use") or ""), 2), default={})
+    best = min(names, key=lambda name: order.get(plain(name.get("use")), 2), default={})
     family, given = display_name(best)
     return Display(
         family=family,
         given=given,
-        birth=str(patient.get("birthDate") or "")[:10],
-        sex=_SEX.get(str(patient.get("gender") or ""), ""),
+        birth=plain(patient.get("birthDate"), 10),
+        sex=_SEX.get(plain(patient.get("gender")), ""),
         mrn=_record_number(patient),
         deceased=_deceased(patient),
     )
@@ -163,11 +165,11 @@ def search_words(traits: Traits) -> dict[str, str]:
 
 def identifier_folded(value: str) -> str:
     """An identifier in capitals, without spaces and punctuation, as it is compared and searched."""
-    return "".join(character for character in value.upper() if character.isalnum())
+    return "".join(character for character in value.upper() if character.isalnum())[:200]
 
 
 def _dicts(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value[:_MOST] if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -178,8 +180,8 @@ def _kind(identifier: Mapping[str, Any]) -> str:
     kind = identifier.get("type")
     if isinstance(kind, Mapping):
         for coding in _dicts(kind.get("coding")):
-            if coding.get("code"):
-                return str(coding["code"]).upper()
+            if code := plain(coding.get("code"), 20):
+                return code.upper()
     return ""
 
 
@@ -187,8 +189,8 @@ def _identifiers(patient: Mapping[str, Any], source: int | None) -> tuple[tuple[
     found: list[Identifier] = []
     ssn, ssn_ignored = "", False
     for item in _dicts(patient.get("identifier")):
-        value = str(item.get("value") or "").strip()
-        system = str(item.get("system") or "")
+        value = plain(item.get("value"))
+        system = plain(item.get("system"))
         kind = _kind(item)
         if not value or kind in _NOT_OF_A_PERSON:
             continue
@@ -203,9 +205,7 @@ def _identifiers(patient: Mapping[str, Any], source: int | None) -> tuple[tuple[
             continue
         period = item.get("period")
         start, end = (
-            (str(period.get("start") or ""), str(period.get("end") or ""))
-            if isinstance(period, Mapping)
-            else ("", "")
+            plain(period.get(side), 40) if isinstance(period, Mapping) else "" for side in ("start", "end")
         )
         found.append(Identifier(system, value, folded, kind, start, end))
     return _distinct(found), ssn, ssn_ignored
@@ -216,8 +216,8 @@ def _telecom(patient: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ..
     emails: list[str] = []
     ignored: list[str] = []
     for point in _dicts(patient.get("telecom")):
-        value = str(point.get("value") or "")
-        system = str(point.get("system") or "phone")
+        value = plain(point.get("value"))
+        system = plain(point.get("system")) or "phone"
         if not value or system not in {"phone", "sms", "email"}:
             continue
         number = read_email(value) if system == "email" or "@" in value else read_phone(value)
@@ -231,7 +231,7 @@ def _telecom(patient: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ..
 def _mother(patient: Mapping[str, Any]) -> tuple[str, ...]:
     for extension in _dicts(patient.get("extension")):
         if extension.get("url") == _MOTHERS_MAIDEN_NAME:
-            words = fold(str(extension.get("valueString") or ""))
+            words = fold(plain(extension.get("valueString")))
             return tuple(words.split()) if read_name({"family": words}).name.family else ()
     return ()
 
@@ -245,17 +245,22 @@ def _multiple_birth(patient: Mapping[str, Any]) -> tuple[bool | None, int]:
 
 
 def _deceased(patient: Mapping[str, Any]) -> str:
-    when = patient.get("deceasedDateTime")
+    when = plain(patient.get("deceasedDateTime"), 10)
     if when:
-        return str(when)[:10]
+        return when
     return "yes" if patient.get("deceasedBoolean") is True else ""
 
 
 def _record_number(patient: Mapping[str, Any]) -> str:
     by_kind: dict[str, str] = {}
     for item in _dicts(patient.get("identifier")):
-        kind, value = _kind(item), str(item.get("value") or "").strip()
-        if value and kind not in _NOT_OF_A_PERSON and kind != "SS" and item.get("system") not in _SSN_SYSTEMS:
+        kind, value = _kind(item), plain(item.get("value"))
+        if (
+            value
+            and kind not in _NOT_OF_A_PERSON
+            and kind != "SS"
+            and plain(item.get("system")) not in _SSN_SYSTEMS
+        ):
             by_kind.setdefault(kind, value)
     for kind in (*_RECORD_NUMBERS, ""):
         if kind in by_kind:

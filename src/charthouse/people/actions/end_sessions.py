@@ -15,8 +15,9 @@ from charthouse.foundation.access.api import AccessContext, require, system_cont
 
 from ..models import Session, User
 from ..permissions import OWN_ACCOUNT
+from ..queries import asker
 from . import _ledger
-from ._ledger import asker, user_subject
+from ._ledger import user_subject
 
 __all__ = ["end_other_sessions", "end_own_session", "end_sessions_of", "expire_session", "sign_out", "sweep_sessions"]
 

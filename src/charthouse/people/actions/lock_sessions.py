@@ -15,10 +15,11 @@ from charthouse.foundation import clock
 from ..authenticators import Factor, use_code
 from ..lockout import is_locked_out, note_failure, one_at_a_time
 from ..models import Session, User
+from ..queries import asker
 from . import _ledger
-from ._ledger import Outcome, asker, user_subject
+from ._ledger import Outcome, user_subject
 
-__all__ = ["Parked", "keep_form", "lock_session", "note_activity", "take_kept_form", "unlock_session"]
+__all__ = ["Parked", "holds_sent_form", "keep_form", "lock_session", "note_activity", "take_kept_form", "unlock_session"]
 
 #: How far apart activity is noted; the idle time is exact to this.
 NOTE_EVERY = timedelta(seconds=20)
@@ -93,7 +94,6 @@ def unlock_session(request: HttpRequest, secret: str) -> bool:
             return False
         Session.objects.filter(pk=row.pk, ended_at=None).update(locked_at=None, last_seen_at=clock.wall())
         _ledger.append(ctx, "people.unlock", subjects=[user_subject(user)], detail={"by": how})
-    request.session.cycle_key()
     return True
 
 
@@ -113,6 +113,12 @@ def keep_form(request: HttpRequest, *, page: str, target: str, sent: bool, field
 
 
 _NEVER_KEPT = frozenset({"csrfmiddlewaretoken", "password", "current_password", "new_password", "secret", "code"})
+
+
+def holds_sent_form(request: HttpRequest) -> bool:
+    """Whether a form that was being sent is kept."""
+    kept = request.session.get(_KEPT_KEY)
+    return bool(kept and kept["sent"])
 
 
 def take_kept_form(request: HttpRequest) -> Parked | None:

@@ -16,9 +16,9 @@ from ..domain.sessions import Obligation
 from ..lockout import is_locked_out, login_hash, note_failure, one_at_a_time
 from ..models import Session, User
 from ..policy import sign_in_policy
-from ..queries import OBLIGATIONS_KEY, user_by_login
+from ..queries import OBLIGATIONS_KEY, asker, user_by_login
 from . import _ledger
-from ._ledger import Outcome, asker, user_subject
+from ._ledger import Outcome, user_subject
 
 __all__ = ["begin_session", "check_code", "check_password"]
 

@@ -1,5 +1,6 @@
 from django.db import migrations, models
 
+from charthouse.foundation.append_only import append_only
 from charthouse.record import schema
 
 
@@ -196,4 +197,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('resource', 'type', 'version', 'place'), name='one_attachment_a_place')],
             },
         ),
+        append_only("record_version"),
+        append_only("record_account_segment"),
     ]
