@@ -24,7 +24,7 @@ from charthouse.intake import provenance as came
 from charthouse.intake import unfiled as waiting
 from charthouse.record import api as record
 from charthouse.record import chart
-from charthouse.record.chart import Interpretation, Mark, Part, PartKind, Span, SpanKind, When
+from charthouse.record.chart import Interpretation, Mark, Page, Part, PartKind, Span, SpanKind, When
 
 NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)
 LIDIA = UUID("018f0000-0000-7000-8000-000000000001")
@@ -106,7 +106,9 @@ LATEX = _row(
 )
 
 
-def chart_summary(ctx: AccessContext, patients: Sequence[int], zone: str = "UTC") -> chart.ChartSummary | None:
+def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSummary:
+    if not patients:
+        raise LookupError("No patient of this chart may be seen.")
     if 3 in patients:
         return chart.ChartSummary(_hits()[1].name, "1988", None, "unknown", ())
     if 4 in patients:
@@ -155,11 +157,11 @@ def chart_summary(ctx: AccessContext, patients: Sequence[int], zone: str = "UTC"
     )
 
 
-def _only_lidia(patients: Sequence[int], rows: Sequence[Any]) -> list[Any]:
-    return list(rows) if 1 in patients else []
+def _only_lidia(patients: Sequence[int], rows: Sequence[Any], more: str | None = None) -> Page[Any]:
+    return Page(tuple(rows), more) if 1 in patients else Page()
 
 
-def chart_encounters(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Encounter]:
+def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Encounter]:
     stay = _row(
         chart.Encounter,
         "Encounter",
@@ -192,7 +194,7 @@ def chart_encounters(ctx: AccessContext, patients: Sequence[int]) -> list[chart.
         class_title="Ambulatory",
     )
     wrong = _row(chart.Encounter, "Encounter", 3, "Emergency visit", status="entered-in-error", mark=Mark.RETRACTED)
-    return _only_lidia(patients, [visit, stay, wrong])
+    return _only_lidia(patients, [visit, stay, wrong], "older")
 
 
 def _documents() -> list[chart.DocumentEntry]:
@@ -223,9 +225,7 @@ def _documents() -> list[chart.DocumentEntry]:
     ]
 
 
-def chart_documents(
-    ctx: AccessContext, patients: Sequence[int], wanted: chart.DocumentFilter | None = None
-) -> list[chart.DocumentEntry]:
+def documents(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.DocumentEntry]:
     return _only_lidia(patients, _documents())
 
 
@@ -234,8 +234,8 @@ _SUMMARY = """PRINCIPAL PROBLEM
 failure with an ejection fraction of 55 percent. No chest pain or myocardial infarction; troponin was flat.
 
 HOSPITAL COURSE
-She was diuresed with intravenous furosemide, net negative 5.2 litres. Course was complicated by acute kidney injury,
-creatinine 1.4 to 2.6, on stage 3b chronic kidney disease, which improved with dose reduction.
+She was diuresed with intravenous furosemide, net negative 5.2 litres. Course was complicated by acute
+kidney injury, creatinine 1.4 to 2.6, on stage 3b chronic kidney disease, which improved with dose reduction.
 
 DISPOSITION
 Discharged home with home health nursing, daily weights, and cardiology follow-up in 7 days."""
@@ -244,8 +244,8 @@ _NARRATIVE = """<h3>Medications</h3><table><thead><tr><th>Drug</th><th>Dose</th>
 </tbody></table><ul><li>Weigh every morning</li><li>Call when 2 kg heavier</li></ul>"""
 
 
-def chart_document(ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str) -> chart.Document | None:
-    entry = next((row for row in chart_documents(ctx, patients) if (row.type, row.id) == (kind, public_id)), None)
+def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> chart.Document | None:
+    entry = next((row for row in documents(ctx, patients).rows if (row.type, row.id) == (type, id)), None)
     if entry is None:
         return None
     fields = {name: getattr(entry, name) for name in chart.DocumentEntry.__dataclass_fields__}
@@ -297,16 +297,16 @@ def pdf_bytes() -> bytes:
 
 
 def document_file(
-    ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str, place: int
+    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int
 ) -> chart.DocumentFile | None:
-    if chart_document(ctx, patients, kind, public_id) is None:
+    if document(ctx, patients, type, id) is None:
         return None
     given = [
         ("report.pdf", "application/pdf", pdf_bytes()),
         ("field.png", "image/png", PIXEL),
         ("study.dcm", "application/dicom", b"DICM"),
     ]
-    return chart.DocumentFile(*given[place]) if place < len(given) else None
+    return chart.DocumentFile(*given[file]) if file < len(given) else None
 
 
 def _result(
@@ -329,7 +329,7 @@ def _result(
     )
 
 
-def chart_results(ctx: AccessContext, patients: Sequence[int]) -> list[chart.ResultPanel]:
+def results(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.ResultPanel]:
     panels = []
     for at, day in enumerate(("2026-11-12", "2026-11-10", "2026-11-08")):
         moment = f"{day}T06:1{at}:00-06:00"
@@ -387,22 +387,12 @@ def chart_results(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Res
             _result(93, "Vancomycin", "1", "µg/mL", "", "S", "2026-11-07", mark=Mark.RETRACTED),
         ),
     )
-    return _only_lidia(patients, [*panels, culture])
+    return _only_lidia(patients, [*panels, culture], "older")
 
 
-def chart_result_matrix(ctx: AccessContext, patients: Sequence[int]) -> chart.ResultMatrix:
-    panels = [panel for panel in chart_results(ctx, patients) if panel.collected]
-    rows = []
-    for title in ("Sodium", "Potassium", "Creatinine"):
-        cells = tuple(next(each for each in panel.results if each.title == title) for panel in panels)
-        if cells:
-            rows.append(chart.MatrixRow(title, cells[0].unit, cells[0].range, cells))
-    return chart.ResultMatrix(tuple(panel.collected for panel in panels), tuple(rows))
-
-
-def chart_vitals(ctx: AccessContext, patients: Sequence[int]) -> list[chart.VitalSeries]:
+def vitals(ctx: AccessContext, patients: Sequence[int]) -> tuple[chart.VitalSeries, ...]:
     if 1 not in patients:
-        return []
+        return ()
 
     def series(
         title: str, unit: str, values: Sequence[str], low: str | None, high: str | None
@@ -422,15 +412,15 @@ def chart_vitals(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Vita
         bounds = [Decimal(bound) if bound else None for bound in (low, high)]
         return chart.VitalSeries(title, unit, points, *bounds)
 
-    return [
+    return (
         series("Systolic blood pressure", "mm[Hg]", ["168", "152", "149", "141", "138", "131"], "90", "140"),
         series("Heart rate", "/min", ["104", "98", "91", "88", "84", "80"], "60", "100"),
         series("Body temperature", "Cel", ["36.9"], "36.1", "37.9"),
         series("Body weight", "kg", ["81.4", "80.1", "78.8", "77.5", "76.9", "76.2"], None, None),
-    ]
+    )
 
 
-def chart_problems(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Problem]:
+def problems(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Problem]:
     icd = chart.Code("ICD-10-CM", "I50.33")
     rows = [
         _row(
@@ -468,7 +458,7 @@ def chart_problems(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Pr
     return _only_lidia(patients, rows)
 
 
-def chart_medications(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Medication]:
+def medications(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Medication]:
     rows = [
         _row(
             chart.Medication,
@@ -507,11 +497,13 @@ def chart_medications(ctx: AccessContext, patients: Sequence[int]) -> list[chart
     return _only_lidia(patients, rows)
 
 
-def chart_allergies(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Allergy]:
+def allergies(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Allergy]:
     return _only_lidia(patients, [PENICILLIN, LATEX])
 
 
-def chart_immunizations(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Immunization]:
+def immunizations(
+    ctx: AccessContext, patients: Sequence[int], cursor: str | None = None
+) -> Page[chart.Immunization]:
     rows = [
         _row(
             chart.Immunization,
@@ -538,7 +530,7 @@ def chart_immunizations(ctx: AccessContext, patients: Sequence[int]) -> list[cha
     return _only_lidia(patients, rows)
 
 
-def chart_procedures(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Procedure]:
+def procedures(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Procedure]:
     rows = [
         _row(
             chart.Procedure,
@@ -556,7 +548,7 @@ def chart_procedures(ctx: AccessContext, patients: Sequence[int]) -> list[chart.
     return _only_lidia(patients, rows)
 
 
-def chart_appointments(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Appointment]:
+def appointments(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Appointment]:
     rows = [
         _row(
             chart.Appointment,
@@ -581,7 +573,7 @@ def chart_appointments(ctx: AccessContext, patients: Sequence[int]) -> list[char
     return _only_lidia(patients, rows)
 
 
-def chart_coverage(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Coverage]:
+def coverage(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Coverage]:
     rows = [
         _row(
             chart.Coverage,
@@ -613,12 +605,12 @@ def chart_coverage(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Co
     return _only_lidia(patients, rows)
 
 
-def chart_resource(ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str) -> chart.ResourceView | None:
+def resource(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> chart.ResourceView | None:
     if 1 not in patients:
         return None
     return chart.ResourceView(
-        type=kind,
-        id=public_id,
+        type=type,
+        id=id,
         version=2,
         title="Potassium",
         status="final",
@@ -799,7 +791,9 @@ def append_read(ctx: AccessContext, action: str, **rest: Any) -> None:
 
 
 def verify() -> ledger.Report:
-    damage = ledger.Damage(ledger.DamageKind.EDITED, "Entry 3-17 is not as it was sealed.", 4, 3, 17, NOW, "chart.read")
+    damage = ledger.Damage(
+        ledger.DamageKind.EDITED, "Entry 3-17 is not as it was sealed.", 4, 3, 17, NOW, "chart.read"
+    )
     return ledger.Report(1_204_331, 812, 12, NOW, False, (damage,), 1, (), 48.2)
 
 
@@ -829,21 +823,20 @@ FAKES: dict[Any, tuple[Any, ...]] = {
     identity: (find, surviving, patients_of),
     record: (
         chart_summary,
-        chart_encounters,
-        chart_documents,
-        chart_document,
+        encounters,
+        documents,
+        document,
         document_file,
-        chart_results,
-        chart_result_matrix,
-        chart_vitals,
-        chart_problems,
-        chart_medications,
-        chart_allergies,
-        chart_immunizations,
-        chart_procedures,
-        chart_appointments,
-        chart_coverage,
-        chart_resource,
+        results,
+        vitals,
+        problems,
+        medications,
+        allergies,
+        immunizations,
+        procedures,
+        appointments,
+        coverage,
+        resource,
     ),
     intake: (
         provenance,

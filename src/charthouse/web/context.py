@@ -9,9 +9,8 @@ from typing import Any
 from django.http import HttpRequest
 
 from charthouse.foundation.access.api import AccessContext, may
-from charthouse.people.api import time_left
-
 from charthouse.identity.api import FIND_PATIENT
+from charthouse.people.api import time_left
 
 from . import navigation
 

@@ -11,26 +11,23 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity import api as identity
 from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
-from charthouse.web import permissions, trends, vitals
-from charthouse.web.paging import page_of
+from charthouse.web import permissions, results, trends
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
 Patients = Sequence[int]
-Reader = Callable[[AccessContext, Patients, Mapping[str, str]], dict[str, Any]]
+Reader = Callable[[AccessContext, Patients, str | None], Mapping[str, Any]]
 NEWEST = 6
-PANELS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the chart. ``reads`` gives its template what it shows; it gets the address's parameters."""
+    """A section of the chart. ``reads`` gives its template what it shows from (ctx, patients, cursor)."""
 
     slug: str
     title: str
@@ -41,34 +38,32 @@ class Section:
 def _listed(slug: str) -> Reader:
     """A section that is one list, read by the record's function of its name."""
 
-    def read(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
-        rows = getattr(record, f"chart_{slug}")(ctx, patients)
-        return {"page": page_of(rows, asked.get("older"))}
+    def read(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+        return {"page": getattr(record, slug)(ctx, patients, cursor)}
 
     return read
 
 
-def _overview(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
+def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    problems = [row for row in record.problems(ctx, patients).rows if row.status == "active"]
+    medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
     return {
-        "problems": page_of([row for row in record.chart_problems(ctx, patients) if row.status == "active"], None, NEWEST),
-        "allergies": page_of(record.chart_allergies(ctx, patients), None, NEWEST),
-        "medications": page_of(
-            [row for row in record.chart_medications(ctx, patients) if row.status == "active"], None, NEWEST
-        ),
-        "encounters": page_of(record.chart_encounters(ctx, patients), None, NEWEST),
-        "documents": page_of(record.chart_documents(ctx, patients), None, NEWEST),
+        "problems": problems[:NEWEST],
+        "medications": medications[:NEWEST],
+        "allergies": record.allergies(ctx, patients).rows[:NEWEST],
+        "encounters": record.encounters(ctx, patients).rows[:NEWEST],
+        "documents": record.documents(ctx, patients).rows[:NEWEST],
     }
 
 
-def _results(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
-    if asked.get("view") == "dates":
-        return {"view": "dates", "matrix": record.chart_result_matrix(ctx, patients)}
-    return {"view": "reports", "page": page_of(record.chart_results(ctx, patients), asked.get("older"), PANELS)}
+def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    page = record.results(ctx, patients, cursor)
+    return {"page": page, "matrix": results.by_date(page.rows)}
 
 
-def _vitals(ctx: AccessContext, patients: Patients, asked: Mapping[str, str]) -> dict[str, Any]:
-    series = record.chart_vitals(ctx, patients)
-    return {"trends": [trends.draw(one) for one in series], "matrix": vitals.over_time(series)}
+def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    series = record.vitals(ctx, patients)
+    return {"trends": [trends.draw(one) for one in series], "matrix": results.over_time(series)}
 
 
 SECTIONS = (
@@ -112,9 +107,10 @@ class OpenChart:
 def open_chart(ctx: AccessContext, person: UUID) -> OpenChart:
     """The chart; raises Http404 where this reader knows of no such person."""
     patients = identity.patients_of(ctx, person)
-    summary = record.chart_summary(ctx, patients, configuration().time_zone) if patients else None
-    if summary is None:
-        raise Http404("There is no such chart, or it is not open to you.")
+    try:
+        summary = record.chart_summary(ctx, patients)
+    except LookupError:
+        raise Http404("There is no such chart, or it is not open to you.") from None
     return OpenChart(person, patients, summary)
 
 
@@ -128,9 +124,12 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
     if section not in BY_SLUG:
         raise Http404("A chart has no such section.")
     opened = open_chart(request.access, person)
-    shown = BY_SLUG[section].reads(request.access, opened.patients, request.GET)
+    try:
+        shown = BY_SLUG[section].reads(request.access, opened.patients, request.GET.get("older"))
+    except ValueError as error:
+        raise Http404("This page of the section cannot be found; begin again at the newest.") from error
     note_chart(request.access, person, section)
-    context = opened.context(request.access, section) | shown
+    context = opened.context(request.access, section) | {"view": request.GET.get("view", "")} | shown
     return render(request, f"web/chart/{section}.html", context)
 
 
@@ -139,14 +138,14 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
 def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """One document beside the list; only the document itself when the list asked for it."""
     opened = open_chart(request.access, person)
-    shown = record.chart_document(request.access, opened.patients, type, id)
+    shown = record.document(request.access, opened.patients, type, id)
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
     context = opened.context(request.access, "documents") | {"document": shown}
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
-    page = page_of(record.chart_documents(request.access, opened.patients), request.GET.get("older"))
+    page = record.documents(request.access, opened.patients, request.GET.get("older"))
     return render(request, "web/chart/documents.html", context | {"page": page})
 
 
@@ -155,7 +154,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
 def item(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """Any single item, whole."""
     opened = open_chart(request.access, person)
-    shown = record.chart_resource(request.access, opened.patients, type, id)
+    shown = record.resource(request.access, opened.patients, type, id)
     if shown is None:
         raise Http404("The chart has no such item, or it is not open to you.")
     note_chart(request.access, person, "item", resource=(type, id))

@@ -65,7 +65,9 @@ def entries(request: SignedInRequest) -> HttpResponse:
         "next": urlencode(kept | {"before": page.next}) if page.next else "",
     }
     about = [ledger.Subject("person", str(person))] if person else []
-    ledger.append_read(ctx, "ledger.read", subjects=about, detail={"filters": sorted(kept), "shown": len(page.lines)})
+    ledger.append_read(
+        ctx, "ledger.read", subjects=about, detail={"filters": sorted(kept), "shown": len(page.lines)}
+    )
     return render(request, "web/ledger/list.html", context)
 
 

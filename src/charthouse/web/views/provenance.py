@@ -21,7 +21,7 @@ from .chart import open_chart
 def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """The provenance of an item's version (``?version=``, else the newest); only its body for a dialog."""
     opened = open_chart(request.access, person)
-    item = record.chart_resource(request.access, opened.patients, type, id)
+    item = record.resource(request.access, opened.patients, type, id)
     version = request.GET.get("version", "")
     found = item and intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
     if item is None or found is None:
