@@ -66,8 +66,7 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = [("foundation", "0001_disclosure")]
 
     operations = [
         migrations.CreateModel(
