@@ -15,7 +15,18 @@ import typer
 from typer.core import TyperGroup
 
 #: command name -> (module, attribute, help line, needs Django)
-COMMANDS: dict[str, tuple[str, str, str, bool]] = {}
+COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
+    "mllp": ("charthouse.intake.commands", "mllp", "Listen for HL7 v2 over MLLP.", True),
+    "filing": ("charthouse.intake.commands", "filing", "File what the connectors received.", True),
+    "folder": ("charthouse.intake.commands", "folder", "Watch the drop folder.", True),
+    "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
+    "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
+    "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
+    "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
+    "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
+    "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
+}
 
 
 def configure_django() -> None:
@@ -42,7 +53,11 @@ class LazyGroup(TyperGroup):
         if needs_django:
             configure_django()
         target: Any = getattr(importlib.import_module(module_name), attribute)
-        command = typer.main.get_command(target) if isinstance(target, typer.Typer) else target
+        if not isinstance(target, typer.Typer):
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command()(target)
+            target = alone
+        command = typer.main.get_command(target)
         command.name = cmd_name
         return command
 
@@ -73,7 +88,7 @@ def main() -> None:
     from charthouse.configuration import ConfigurationError
 
     try:
-        app()
+        app(prog_name="charthouse")
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -12,6 +12,8 @@ from struct import Struct
 from typing import Any
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+#: Microseconds from the Unix epoch to PostgreSQL's.
+UNIX_EPOCH = 946_684_800_000_000
 MINUS_INFINITY = -(1 << 63)
 INFINITY = (1 << 63) - 1
 

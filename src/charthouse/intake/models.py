@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from charthouse.foundation.tables import TableClass, table
@@ -20,7 +21,9 @@ class MessageState(models.TextChoices):
 
 @table(TableClass.MACHINERY)
 class Message(models.Model):
-    """One message, bundle or chunk of NDJSON lines. The same bytes from the same sender are filed once."""
+    """One message, bundle or chunk of NDJSON lines. The same bytes from the same sender are filed once.
+
+    ``keys`` are the hashes of the patients it is about, for the order of filing."""
 
     source = models.IntegerField()
     connector = models.CharField(max_length=16)
@@ -34,6 +37,7 @@ class Message(models.Model):
     occurred = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, choices=MessageState.choices)
     state_at = models.DateTimeField()
+    keys = ArrayField(models.BigIntegerField(), default=list)
     duplicate_of = models.BigIntegerField(null=True)
     corrects = models.BigIntegerField(null=True)
     created = models.IntegerField(default=0)

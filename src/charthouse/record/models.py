@@ -47,7 +47,8 @@ class Resource(models.Model):
 
 @table(TableClass.PATIENT)
 class Version(models.Model):
-    """One version of a resource, never changed: its bytes and where they came from."""
+    """One version of a resource, never changed: its bytes and where they came from (``place`` is the segment of
+    an HL7 message; a FHIR original is one entry, and all of it)."""
 
     resource = models.BigIntegerField(primary_key=True)
     message = models.BigIntegerField()
@@ -57,6 +58,7 @@ class Version(models.Model):
     version = models.IntegerField()
     type = models.SmallIntegerField()
     state = models.SmallIntegerField()
+    place = models.TextField(null=True)
     content = models.BinaryField()
 
     class Meta:

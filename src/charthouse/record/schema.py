@@ -43,7 +43,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         """
     resource bigint NOT NULL, message bigint NOT NULL, original bigint NOT NULL,
     filed_at timestamptz NOT NULL, authored timestamptz, version integer NOT NULL,
-    type smallint NOT NULL, state smallint NOT NULL DEFAULT 0, content bytea NOT NULL,
+    type smallint NOT NULL, state smallint NOT NULL DEFAULT 0, place text, content bytea NOT NULL,
     PRIMARY KEY (type, resource, version)""",
         ("(message)",),
     ),

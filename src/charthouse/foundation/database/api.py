@@ -7,7 +7,8 @@ truncate a table.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -30,6 +31,7 @@ __all__ = [
     "ensure_running",
     "is_running",
     "migrate",
+    "running",
     "stop_server",
 ]
 
@@ -135,6 +137,16 @@ def ensure_running(progress: Callable[[str], None] | None = None) -> Server:
     from .embedded import start_embedded
 
     return start_embedded(progress)
+
+
+@contextmanager
+def running(progress: Callable[[str], None] | None = None) -> Iterator[Server]:
+    """The server within the block, released after it."""
+    server = ensure_running(progress)
+    try:
+        yield server
+    finally:
+        server.release()
 
 
 def migrate(progress: Callable[[int, int, str], None] | None = None, *, database: str | None = None) -> list[str]:

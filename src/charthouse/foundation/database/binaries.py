@@ -82,6 +82,23 @@ def choose(layout: Layout, account: Account, major: int | None) -> Binaries:
     )
 
 
+def choose_clients(layout: Layout, account: Account, at_least: int) -> Binaries:
+    """Programs for an outside server of major version ``at_least``: the system's own first, since they can speak
+    TLS and the package's cannot. Raises DatabaseProblem when none is new enough."""
+    folders = [Path(found).parent] if (found := shutil.which("pg_dump")) else []
+    folders += _elsewhere(layout)
+    if (package := package_folder()) is not None:
+        folders.append(package / "pginstall" / "bin")
+    for folder in folders:
+        there = _examine(folder, account, [], "pg_dump") if (folder / "pg_dump").exists() else None
+        if there is not None and there.major >= at_least:
+            return there
+    raise DatabaseProblem(
+        f"The server is PostgreSQL {at_least}, and no pg_dump of that version or newer is here. Install "
+        f"PostgreSQL's client programs (Debian: postgresql-client-{at_least})."
+    )
+
+
 def forget_others(layout: Layout, used: Binaries) -> None:
     """Delete copies of the same major version that a newer copy has replaced."""
     for folder in layout.programs.glob(f"{used.major}.*"):
@@ -123,12 +140,12 @@ def _copy(layout: Layout, package: Path) -> Path | None:
         (installed / "bin").mkdir(parents=True)
         for name in _PROGRAMS:
             if (package / "pginstall" / "bin" / name).exists():
-                shutil.copy(package / "pginstall" / "bin" / name, installed / "bin" / name)
+                _link_or_copy(str(package / "pginstall" / "bin" / name), str(installed / "bin" / name))
         for part in ("lib", "share"):
             shutil.copytree(
                 package / "pginstall" / part,
                 installed / part,
-                copy_function=shutil.copy,
+                copy_function=_link_or_copy,
                 ignore=shutil.ignore_patterns("*.a", "pkgconfig", "pgxs", "doc", "man"),
             )
         # The libraries beside the programs: auditwheel's folder on Linux, delocate's on macOS.
@@ -137,7 +154,7 @@ def _copy(layout: Layout, package: Path) -> Path | None:
             (package / ".dylibs", building / _PACKAGE / ".dylibs"),
         ):
             if libraries.is_dir():
-                shutil.copytree(libraries, place, copy_function=shutil.copy)
+                shutil.copytree(libraries, place, copy_function=_link_or_copy)
         _make_readable(building)
         building.rename(target)
     except OSError as error:
@@ -151,12 +168,28 @@ def _copy(layout: Layout, package: Path) -> Path | None:
     return target
 
 
+def _link_or_copy(source: str, target: str) -> str:
+    """A second name for a file that everybody may read, where the file system allows it; else a copy. A package's
+    upgrade replaces its files and so does not change ours."""
+    mode = Path(source).stat().st_mode
+    if mode & 0o055 == (0o055 if mode & 0o100 else 0o044):
+        try:
+            os.link(source, target)
+            return target
+        except OSError:
+            pass
+    return str(shutil.copy(source, target))
+
+
 def _make_readable(folder: Path) -> None:
     for top, _folders, names in os.walk(folder):
         Path(top).chmod(0o755)
         for name in names:
             path = Path(top) / name
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+            mode = path.stat().st_mode
+            wanted = 0o755 if mode & 0o100 else 0o644
+            if mode & wanted != wanted:
+                path.chmod(wanted)
 
 
 def _elsewhere(layout: Layout) -> Iterator[Path]:
@@ -175,11 +208,11 @@ def _newest_first(folders: Iterator[Path], part: int) -> list[Path]:
     return sorted((folder for folder in folders if (folder / "postgres").exists()), key=version, reverse=True)
 
 
-def _examine(folder: Path, account: Account, refused: list[str]) -> Binaries | None:
+def _examine(folder: Path, account: Account, refused: list[str], name: str = "postgres") -> Binaries | None:
     """The programs in ``folder`` if this account can run them, found by asking them for their version."""
     try:
         answer = subprocess.run(
-            [str(folder / "postgres"), "--version"], capture_output=True, text=True, timeout=60, **account.run_as()
+            [str(folder / name), "--version"], capture_output=True, text=True, timeout=60, **account.run_as()
         )
     except PermissionError:
         refused.append(f"{folder} may not be run by {account.name}; is it on a volume mounted noexec?")

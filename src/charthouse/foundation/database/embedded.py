@@ -38,7 +38,11 @@ class EmbeddedServer:
 
 def start_embedded(progress: Progress | None = None) -> EmbeddedServer:
     """Find the installation's server running or start it; raises DatabaseProblem."""
-    layout = Layout(configuration().data)
+    return open_server(Layout(configuration().data), progress)
+
+
+def open_server(layout: Layout, progress: Progress | None = None) -> EmbeddedServer:
+    """Find the server of a data directory running or start it; raises DatabaseProblem."""
     began = time.monotonic()
     running, lease = start(layout, lambda: _prepare(layout), progress or silent)
     if running.socket_folder != str(layout.socket_folder):

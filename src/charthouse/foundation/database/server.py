@@ -67,6 +67,9 @@ class Lease:
         """Give the share back, and stop the server when nobody else holds one."""
         if self._descriptor is None:
             return
+        if not self.layout.start_lock.exists():  # the data directory was deleted
+            self.drop()
+            return
         with _locked(self.layout.start_lock):
             descriptor, self._descriptor = self._descriptor, None
             try:

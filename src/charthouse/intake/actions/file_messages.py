@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from charthouse.exchange.fhir.api import Entry, parse_entry
+from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
@@ -26,7 +25,7 @@ from charthouse.foundation.ledger.api import Entry as LedgerEntry
 from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
-from charthouse.foundation.work.api import NewItem, finish_many_by_dedupe, open_items
+from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, place
 from charthouse.people.api import PractitionerFact, note_practitioners
@@ -46,22 +45,14 @@ from charthouse.record.api import (
 )
 
 from ..domain.arrival import Format
-from ..domain.fhir_plan import FhirPlan, Planner, Problem, wanted_aliases
-from ..domain.hl7_plan import Desk, Hl7Read, apply, read, wanted
+from ..domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
+from ..domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
 from ..domain.naming import identifiers_of
+from ..domain.sender import Sender
 from ..models import MessageState
 from ..queues import UNFILED
 
 CONTEXT = system_context("intake")
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sent a message: number, name, and the zone its times without offset are in."""
-
-    id: int
-    name: str
-    zone: ZoneInfo
 
 
 @dataclass(slots=True)
@@ -121,17 +112,25 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     _keep_attachments(cursor, filings, filed)
     remember_aliases(cursor, {key: name for each in planned for key, name in each.aliases.items()})
     _note_practitioners(filings, filed)
-    persons = _place_patients(planned, filings, filed)
+    _place_patients(planned, filings, filed)
     _keep_accounts(cursor, planned, filed, filed_at)
     _link_merged(planned)
-    return _settle(cursor, planned, filed, persons, filed_at)
+    return _settle(cursor, planned, filed, filed_at)
+
+
+def set_aside(cursor: Any, waiting: Waiting, problem: Problem) -> Result:
+    """Keep a message as unfiled for ``problem`` without trying to file it."""
+    planned = _Planned(waiting, problems=[problem])
+    return _settle(cursor, [planned], [], wall())[0]
 
 
 def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
     for each in planned:
         waiting = each.waiting
         if waiting.entries is None:
-            waiting.entries = [parse_entry(seq, data) for seq, (_, data) in sorted(waiting.originals.items()) if seq]
+            waiting.entries = [
+                entry_of(seq, data, waiting.kind) for seq, (_, data) in sorted(waiting.originals.items()) if seq
+            ]
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, waiting.entries))
         plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(waiting.entries)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
@@ -195,7 +194,7 @@ def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
                         "unknown-patient",
                         f"The {filing.type} names a patient who is not in the record. "
                         "Send the patient, then try this again.",
-                        filing.place,
+                        filing.place or f"entry {seq}",
                     )
                 )
             else:
@@ -208,7 +207,7 @@ def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Fi
     for filing, done in zip(filings, filed, strict=True):
         if filing.attachments and done.outcome is not Outcome.UNCHANGED:
             kept.extend(
-                (done, filing.type_id, part, put_file(part.data, part.media_type).id) for part in filing.attachments
+                (done, part, put_file(part.data, part.media_type).id) for part in filing.attachments
             )
     keep_attachments(cursor, kept)
 
@@ -219,12 +218,12 @@ def _note_practitioners(filings: Sequence[Filing], filed: Sequence[Filed]) -> No
         if filing.only_if_absent:
             _present(filing.public_id)[0] = True
         if filing.type == "Practitioner" and done.outcome is not Outcome.UNCHANGED and filing.resource:
-            facts.append(_fact(filing.resource, filing.source))
+            facts.append(_fact(filing.resource, str(filing.source)))
     if facts:
         note_practitioners(facts)
 
 
-def _fact(resource: dict[str, Any], source: int) -> PractitionerFact:
+def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     name = next((each for each in resource.get("name", ()) if isinstance(each, dict)), {})
     identifiers = identifiers_of(resource)
     npi = next((value for system, value in identifiers if system.endswith("us-npi")), None)
@@ -242,8 +241,8 @@ def _fact(resource: dict[str, Any], source: int) -> PractitionerFact:
 
 def _place_patients(
     planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]
-) -> dict[int, str]:
-    """Find out who each arriving patient is; patient row -> person."""
+) -> None:
+    """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
     for filing, done in zip(filings, filed, strict=True):
@@ -257,9 +256,8 @@ def _place_patients(
                 message=filing.message,
                 occurred=occurred[filing.message],
             )
-    if not latest:
-        return {}
-    return {placed.patient_row: str(placed.person) for placed in place(list(latest.values()))}
+    if latest:
+        place(list(latest.values()))
 
 
 def _keep_accounts(
@@ -268,25 +266,27 @@ def _keep_accounts(
     rows = {(done.type, done.public_id): done for done in filed}
     kept = []
     for each in planned:
-        plan = each.hl7
-        if plan is None or not each.filings or not plan.account_segments or plan.account_id is None:
+        if each.hl7 is None or not each.filings:
             continue
-        account = rows.get(("Account", plan.account_id))
-        if account is None or account.patient is None:
-            continue
-        visit = rows.get(("Encounter", plan.visit.id)) if plan.visit else None
-        kept.extend(
-            AccountSegmentRow(
-                account=account.row,
-                patient=account.patient,
-                encounter=visit.row if visit else None,
-                message=each.waiting.id,
-                name=segment.name,
-                place=segment.index,
-                text=segment.text,
+        for plan in each.hl7.all():
+            if not plan.account_segments or plan.account_key is None:
+                continue
+            account = rows.get(("Account", minter(each.waiting.sender.name)("Account", plan.account_key)))
+            if account is None or account.patient is None:
+                continue
+            visit = rows.get(("Encounter", plan.visit.id)) if plan.visit else None
+            kept.extend(
+                AccountSegmentRow(
+                    account=account.row,
+                    patient=account.patient,
+                    encounter=visit.row if visit else None,
+                    message=each.waiting.id,
+                    name=segment.name,
+                    place=segment.index,
+                    text=segment.text,
+                )
+                for segment in plan.account_segments
             )
-            for segment in plan.account_segments
-        )
     keep_account_segments(cursor, kept, filed_at)
 
 
@@ -294,20 +294,20 @@ def _link_merged(planned: Sequence[_Planned]) -> None:
     for each in planned:
         if each.hl7 is None or (each.problems and each.waiting.atomic):
             continue
-        for merge in each.hl7.merges:
-            _link_one(each, merge)
+        for plan in each.hl7.all():
+            for merge in plan.merges:
+                if merge.kind == "patient":
+                    _link_one(each, merge)
 
 
 def _link_one(planned: _Planned, merge: Merge) -> None:
-    if merge.kind != "patient" or planned.hl7 is None:
-        return
     waiting = planned.waiting
     notice = link_by_notice(
-        survivor=merge.survivor_id,
-        prior=merge.prior_id,
+        survivor=merge.survivor.removeprefix("Patient/"),
+        prior=merge.prior.removeprefix("Patient/"),
         source=waiting.sender.id,
         message=waiting.id,
-        occurred=planned.hl7.occurred,
+        occurred=planned.hl7.occurred if planned.hl7 else None,
     )
     if notice.problem:
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
@@ -315,10 +315,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
 
 def _settle(
     cursor: Any,
-    planned: Sequence[_Planned],
-    filed: Sequence[Filed],
-    persons: dict[int, str],
-    filed_at: datetime,
+    planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
 ) -> list[Result]:
     results = []
     position = 0
@@ -437,9 +434,9 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                 for number, each in unfiled.items()
             ]
         )
-    settled = [str(each.message) for each in results if each.state is MessageState.FILED]
-    if settled and retried:
-        finish_many_by_dedupe(UNFILED, settled, "filed")
+    for each, result in zip(planned, results, strict=True):
+        if each.waiting.retry and result.state is MessageState.FILED:
+            finish_by_dedupe(UNFILED, str(result.message), "filed", finished_by=each.waiting.actor)
 
 
 def originals_of(cursor: Any, messages: Sequence[int]) -> dict[int, dict[int, tuple[int, bytes]]]:

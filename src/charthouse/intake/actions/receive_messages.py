@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from charthouse.foundation.copying import blob, copy_in, int4, int8, row
@@ -10,12 +11,12 @@ from charthouse.foundation.copying import blob, copy_in, int4, int8, row
 from ..domain.arrival import Arrival, Receipt
 
 _ARRIVED = """unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[],
-    %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[]) WITH ORDINALITY AS a(source, connector, format, kind,
-    control_id, batch, digest, size, received_at, occurred, corrects, place)"""
-_COLUMNS = """source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects, state,
-    state_at, duplicate_of, created, updated, unchanged, unfiled"""
+    %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[]) WITH ORDINALITY AS
+    a(source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects, keys, place)"""
+_COLUMNS = """source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects, keys,
+    state, state_at, duplicate_of, created, updated, unchanged, unfiled"""
 _VALUES = """a.source, a.connector, a.format, a.kind, a.control_id, a.batch, a.digest, a.size, a.received_at,
-    a.occurred, a.corrects"""
+    a.occurred, a.corrects, a.keys::bigint[]"""
 _RECEIVE = f"""
 INSERT INTO intake_message ({_COLUMNS})
 SELECT {_VALUES}, 'received', a.received_at, NULL, 0, 0, 0, 0 FROM {_ARRIVED} ORDER BY a.place
@@ -55,21 +56,32 @@ def receive_messages(cursor: Any, arrivals: Sequence[Arrival], *, queue: bool = 
         for position in again:
             arrival = arrivals[position]
             receipts[position] = earlier[(arrival.source, arrival.digest)].pop(0)
+    kept = [position for position in range(len(arrivals)) if position not in receipts]
+    parts = _original_numbers(cursor, sum(len(arrivals[position].originals) for position in kept))
     originals: list[bytes] = []
     waiting: list[bytes] = []
-    for position, arrival in enumerate(arrivals):
-        if position in receipts:
-            continue
-        number = numbers[(arrival.source, arrival.digest)]
-        receipts[position] = Receipt(number)
+    for position in kept:
+        arrival = arrivals[position]
+        message = numbers[(arrival.source, arrival.digest)]
+        mine = tuple(islice(parts, len(arrival.originals)))
+        receipts[position] = Receipt(message, originals=mine)
         originals.extend(
-            row(int8(number), int4(part.seq), int4(part.size), blob(part.body)) for part in arrival.originals
+            row(int8(number), int8(message), int4(part.seq), int4(part.size), blob(part.body))
+            for number, part in zip(mine, arrival.originals, strict=True)
         )
         if queue:
-            waiting.extend(row(int8(number), int8(key)) for key in sorted(set(arrival.keys) or {number}))
-    copy_in(cursor, "intake_original", ("message", "seq", "size", "body"), originals)
+            waiting.extend(row(int8(message), int8(key)) for key in sorted(set(arrival.keys) or {message}))
+    copy_in(cursor, "intake_original", ("id", "message", "seq", "size", "body"), originals)
     copy_in(cursor, "intake_queue", ("message", "key"), waiting)
     return [receipts[position] for position in range(len(arrivals))]
+
+
+def _original_numbers(cursor: Any, count: int) -> Iterator[int]:
+    if count:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('intake_original', 'id')) FROM generate_series(1, %s)", [count]
+        )
+        yield from (number for (number,) in cursor.fetchall())
 
 
 def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
@@ -85,6 +97,7 @@ def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
         [each.received_at for each in arrivals],
         [each.occurred for each in arrivals],
         [each.corrects for each in arrivals],
+        ["{" + ",".join(map(str, sorted(set(each.keys)))) + "}" for each in arrivals],
     ]
 
 

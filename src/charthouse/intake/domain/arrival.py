@@ -56,7 +56,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of an arrival: the number it is kept under, and the earlier message with the same bytes."""
+    """What became of an arrival: the number it is kept under, the numbers of its originals (in their order) where
+    they were asked for, and the earlier message with the same bytes."""
 
     message: int
     duplicate_of: int | None = None
+    originals: tuple[int, ...] = ()

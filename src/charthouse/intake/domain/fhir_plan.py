@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from charthouse.exchange.fhir.api import Entry, FhirError, rewrite, validate
+from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
 from charthouse.record.api import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
 
 from .naming import (
@@ -72,7 +72,7 @@ def wanted_aliases(source: str, entries: Iterable[Entry]) -> list[str]:
     """The alias keys whose meaning the plan needs: shared resources sent, and shared resources mentioned."""
     keys: set[str] = set()
     for entry in entries:
-        if entry.resource is None:
+        if not entry.resource:
             continue
         if b"?identifier=" in entry.resource:
             for kind, query in _CONDITIONAL.findall(entry.resource):
@@ -98,6 +98,15 @@ _SHARED_REFERENCE = re.compile(
 )
 
 
+def entry_of(seq: int, original: bytes, kind: str) -> Entry:
+    """An entry read again from its kept original; ``kind`` is the message's."""
+    if kind.startswith("Bundle"):
+        # Read as the only entry of a bundle, which is how it is told apart from a bare resource.
+        entry = next(split(b'{"resourceType":"Bundle","entry":[' + original + b"]}"))
+        return msgspec.structs.replace(entry, index=seq - 1)
+    return Entry(seq - 1, 0, original, original)
+
+
 class Planner:
     """Plans the entries of one message from one sender."""
 
@@ -121,14 +130,16 @@ class Planner:
         return self._plan
 
     def _problem(self, entry: Entry, code: str, reason: str, place: str = "") -> None:
-        self._plan.problems.append(Problem(entry.index, code, reason, f"entry {entry.index}{place}"))
+        seq = entry.index + 1
+        self._plan.problems.append(Problem(seq, code, reason, f"entry {seq}{place}"))
 
     def _name(self, entry: Entry) -> _Named | None:
-        if entry.resource is None:
-            method = entry.method or "no"
-            self._problem(
-                entry, "no-resource", f"The entry holds no resource ({method} request); only records sent are filed."
-            )
+        if entry.error is not None:
+            self._problem(entry, "not-fhir", entry.error.reason, f" {entry.error.path}" if entry.error.path else "")
+            return None
+        if not entry.resource:
+            what = f"is a {entry.method} request" if entry.method else "is empty"
+            self._problem(entry, "no-resource", f"The entry {what} without a resource; only records sent are filed.")
             return None
         try:
             head = _head.decode(entry.resource)
@@ -206,12 +217,11 @@ class Planner:
 
     def _prepare(self, named: _Named) -> None:
         entry = named.entry
-        assert entry.resource is not None
         try:
             content, unresolved = rewrite(entry.resource, self._resolve, named.public_id)
-            resource = orjson.loads(content)
-        except (FhirError, orjson.JSONDecodeError, RecursionError) as error:
-            self._problem(entry, "not-json", f"The resource cannot be read: {_plain(error)}.")
+            resource = parse(content)
+        except FhirError as error:
+            self._problem(entry, "not-json", error.reason)
             return
         if unresolved:
             self._problem(
@@ -232,8 +242,7 @@ class Planner:
         if len(content) > LARGE_ATTACHMENT and (parts := detach(resource)):
             content = orjson.dumps(resource)
         filing = prepare(resource, content, deleted=entry.method == "DELETE")
-        filing.place = f"entry {entry.index}"
-        filing.original = entry.index
+        filing.original = entry.index + 1
         filing.attachments = tuple(parts)
         self._plan.filings.append(filing)
 

@@ -18,8 +18,10 @@ from charthouse.exchange.fhir.api import validate
 from charthouse.exchange.hl7v2.api import (
     Draft,
     Hl7Error,
+    Merge,
     Plan,
     Unsupported,
+    merge_partial,
     merge_patient,
     parse,
     to_fhir,
@@ -73,85 +75,112 @@ class Hl7Filings:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(data: bytes, *, source: str, zone: ZoneInfo, charset: str | None = None) -> Hl7Read:
+def read(data: bytes, *, source: str, zone: ZoneInfo) -> Hl7Read:
     """Parse and map one message; what cannot be is a problem with its place, never an exception."""
     try:
-        message = parse(data, default_charset=charset) if charset else parse(data)
-        return Hl7Read(plan=to_fhir(message, zone=zone, mint=minter(source)))
+        return Hl7Read(plan=to_fhir(parse(data), zone=zone, mint=minter(source)))
     except Unsupported as error:
-        return Hl7Read(problem=Problem(1, "unsupported", str(error), "MSH-9"))
+        return Hl7Read(problem=Problem(1, "unsupported", error.reason, error.place or "MSH-9"))
     except Hl7Error as error:
         return Hl7Read(problem=Problem(1, "not-hl7", error.reason, error.place))
 
 
 def wanted(plan: Plan) -> Iterable[Key]:
     """The resources whose present state the plan builds on."""
-    for draft in _drafts(plan):
-        if draft.mode != "snapshot":
-            yield (draft.type, draft.resource["id"])
-    if plan.visit is not None:
-        yield ("Encounter", plan.visit.id)
+    for part in plan.all():
+        for draft in part.drafts:
+            if draft.mode != "snapshot":
+                yield (draft.type, draft.id)
+        if part.visit is not None:
+            yield ("Encounter", part.visit.id)
+        for merge in part.merges:
+            if merge.kind != "patient":
+                yield _key(merge.prior)
+                yield _key(merge.survivor)
 
 
 def apply(plan: Plan, desk: Desk) -> Hl7Filings:
     """Make the filings of one mapped message; ``desk`` is changed as the record will be."""
     made = Hl7Filings()
-    for draft in _drafts(plan):
-        current = desk.get((draft.type, draft.resource["id"]))
-        if draft.mode in {"delete", "entered-in-error"}:
-            if current is None:
-                continue
-            resource = dict(current)
-            if draft.mode == "entered-in-error":
-                resource = _entered_in_error(resource)
-        elif draft.type == "Patient" and draft.mode == "partial":
-            resource = merge_patient(current, draft) if current else draft.resource
-        elif draft.mode == "partial" and current:
-            resource = {**current, **draft.resource}
-        else:
-            resource = draft.resource
-        _file(made, desk, resource, draft)
-    if plan.visit is not None:
-        result = apply_visit(desk.get(("Encounter", plan.visit.id)), plan.visit)
-        _file(made, desk, result.resource, Draft.of_visit(plan.visit, result.resource))
+    for part in plan.all():
+        for draft in part.drafts:
+            _apply_draft(made, desk, draft)
+        if part.visit is not None:
+            visit = part.visit
+            result = apply_visit(desk.get(("Encounter", visit.id)), visit)
+            _file(made, desk, result.resource, visit.segment)
+        for merge in part.merges:
+            if merge.kind != "patient":
+                _apply_merge(made, desk, merge)
     return made
 
 
-def _drafts(plan: Plan) -> list[Draft]:
-    return [plan.patient, *plan.drafts] if plan.patient else list(plan.drafts)
+def _apply_draft(made: Hl7Filings, desk: Desk, draft: Draft) -> None:
+    current = desk.get((draft.type, draft.id))
+    if draft.mode == "delete":
+        if current is not None:
+            _file(made, desk, current, draft.segment, deleted=True)
+        return
+    resource = draft.resource
+    if draft.mode == "partial" and current is not None:
+        merge = merge_patient if draft.type == "Patient" else merge_partial
+        resource = merge(current, draft)
+    _file(made, desk, resource, draft.segment, only_if_absent=draft.directory)
 
 
-def _file(made: Hl7Filings, desk: Desk, resource: dict[str, Any], draft: Draft) -> None:
+def _apply_merge(made: Hl7Filings, desk: Desk, merge: Merge) -> None:
+    """Accounts and visits: a merged one points at the survivor, a moved one belongs to its new owner."""
+    key = _key(merge.survivor if merge.action == "move" else merge.prior)
+    current = desk.get(key)
+    if current is None:
+        made.problems.append(
+            Problem(
+                1,
+                f"unknown-{merge.kind}",
+                f"The {merge.kind} this message merges or moves is not in the record. Send it, then try this again.",
+                merge.segment,
+            )
+        )
+        return
+    if merge.action == "move" and merge.owner:
+        owner = {"reference": merge.owner}
+        changed = {**current, "subject": [owner] if merge.kind == "account" else owner}
+    else:
+        changed = {**current, "partOf": {"reference": merge.survivor}}
+        if merge.kind == "account":
+            changed["status"] = "inactive"
+    _file(made, desk, changed, merge.segment)
+
+
+def _key(reference: str) -> Key:
+    kind, _, public_id = reference.partition("/")
+    return (kind, public_id)
+
+
+def _file(
+    made: Hl7Filings,
+    desk: Desk,
+    resource: dict[str, Any],
+    segment: str,
+    *,
+    deleted: bool = False,
+    only_if_absent: bool = False,
+) -> None:
     content = orjson.dumps(resource)
     parsed: dict[str, Any] = orjson.loads(content)
-    problems = validate(parsed)
-    if problems:
+    if problems := validate(parsed):
         first = problems[0]
         made.problems.append(
-            Problem(1, "not-valid", f"{draft.type}: {first.message} ({first.path})", draft.segment)
+            Problem(1, "not-valid", f"{parsed['resourceType']}: {first.message} ({first.path})", segment)
         )
         return
     parts: list[DetachedPart] = []
     if len(content) > LARGE_ATTACHMENT and (parts := detach(parsed)):
         content = orjson.dumps(parsed)
     desk.put(parsed)
-    filing = prepare(parsed, content, deleted=draft.mode == "delete")
+    filing = prepare(parsed, content, deleted=deleted)
     filing.attachments = tuple(parts)
-    filing.place = draft.segment
-    filing.only_if_absent = draft.directory
+    filing.place = segment
+    filing.only_if_absent = only_if_absent
     filing.original = 1
     made.filings.append(filing)
-
-
-def _entered_in_error(resource: dict[str, Any]) -> dict[str, Any]:
-    """The resource with the status its type uses for a record made by mistake."""
-    kind = resource["resourceType"]
-    if kind in {"Condition", "AllergyIntolerance"}:
-        system = (
-            "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-            if kind == "Condition"
-            else "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
-        )
-        rest = {name: value for name, value in resource.items() if name != "clinicalStatus"}
-        return {**rest, "verificationStatus": {"coding": [{"system": system, "code": "entered-in-error"}]}}
-    return {**resource, "status": "entered-in-error"}

@@ -29,7 +29,8 @@ _RESOURCE_COLUMNS = (
     "state", "public_id", "digest",
 )  # fmt: skip
 _VERSION_COLUMNS = (
-    "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "content",
+    "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place",
+    "content",
 )  # fmt: skip
 
 Key = tuple[int, str]
@@ -83,7 +84,8 @@ def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -
         versions.append(
             row(
                 int8(entry.id), int8(filing.message), int8(filing.original), int8(now), int8(filing.authored),
-                int4(entry.version), int2(filing.type_id), int2(filing.state), blob(filing.compressed),
+                int4(entry.version), int2(filing.type_id), int2(filing.state),
+                blob(filing.place.encode() or None), blob(filing.compressed),
             )
         )  # fmt: skip
         results.append(Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome))

@@ -11,15 +11,15 @@ import zstandard
 
 from charthouse.exchange.fhir.api import (
     Rows,
-    authored_date,
     encounter_of,
     extract,
+    instant_range,
     main_date,
     patient_of,
     security_codes,
     status_of,
 )
-from charthouse.foundation.copying import INFINITY, MINUS_INFINITY
+from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
 
 from .attachments import DetachedPart
 from .labels import bits_of
@@ -122,29 +122,44 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
     ``resource`` is ``content`` parsed; both carry our id. Raises KeyError for a type that is not FHIR R4.
     """
     kind = resource["resourceType"]
-    low, high = main_date(resource) or (MINUS_INFINITY, INFINITY)
+    low, high = MINUS_INFINITY, INFINITY
+    if found := main_date(resource):
+        low, high = found.low - UNIX_EPOCH, found.high - UNIX_EPOCH
     if deleted:
         state = State.DELETED
     elif status_of(resource) == "entered-in-error":
         state = State.ENTERED_IN_ERROR
     else:
         state = State.ACTIVE
+    patient, encounter = patient_of(resource), encounter_of(resource)
     return Filing(
         type=kind,
         type_id=TYPE_ID[kind],
         public_id=resource["id"],
         compressed=_compress.compress(content),
         digest=hashlib.blake2b(content, digest_size=16).digest(),
-        patient=_local_id(patient_of(resource), "Patient/"),
-        encounter=resource["id"] if kind == "Encounter" else _local_id(encounter_of(resource), "Encounter/"),
+        patient=_local_id(patient, "Patient/"),
+        encounter=_local_id(encounter, "Encounter/"),
         main_low=low,
         main_high=high,
-        authored=authored_date(resource),
+        authored=_authored(resource),
         labels=bits_of(security_codes(resource)),
         state=state.number,
-        rows=extract(resource),
+        rows=extract(resource, patient, encounter),
         resource=resource if kind in _KEPT else None,
     )
+
+
+#: Where a resource says when it was written down, the first found counts.
+_AUTHORED = ("authoredOn", "recordedDate", "date", "issued", "recorded", "dateAsserted", "created", "enteredDate")
+
+
+def _authored(resource: dict[str, Any]) -> int | None:
+    for name in _AUTHORED:
+        text = resource.get(name)
+        if isinstance(text, str) and (span := instant_range(text)):
+            return span[0] - UNIX_EPOCH
+    return None
 
 
 def _local_id(reference: str | None, prefix: str) -> str | None:

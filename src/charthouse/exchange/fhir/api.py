@@ -1,0 +1,92 @@
+"""FHIR R4 as bytes and as dicts: reading, checking, rewriting, and what the record keeps of a resource.
+
+Pure Python without database; everything is made lazily, importing costs milliseconds.
+"""
+
+from charthouse.exchange.fhir.compartment import (
+    encounter_of,
+    is_resource_type,
+    main_date,
+    patient_of,
+    patients_of,
+    security_codes,
+    status_of,
+)
+from charthouse.exchange.fhir.dates import (
+    BEGINNING,
+    END_OF_TIME,
+    Moment,
+    Precision,
+    instant_range,
+    moment,
+    to_datetime,
+)
+from charthouse.exchange.fhir.definitions import parameter_ids, resource_types
+from charthouse.exchange.fhir.errors import FhirError
+from charthouse.exchange.fhir.numbers import implicit_range
+from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
+from charthouse.exchange.fhir.reading import Entry, Envelope, Form, Split, split
+from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
+from charthouse.exchange.fhir.rows import Rows
+from charthouse.exchange.fhir.search import (
+    NOT_EXTRACTED,
+    Answer,
+    Extractor,
+    Parameter,
+    all_parameters,
+    default_extractor,
+    default_parameters,
+    extract,
+)
+from charthouse.exchange.fhir.streams import open_stream
+from charthouse.exchange.fhir.text import LONGEST, clip, fold
+from charthouse.exchange.fhir.validation import Problem, is_valid, validate
+
+__all__ = [
+    "BEGINNING",
+    "DEFAULT_LIMITS",
+    "END_OF_TIME",
+    "LONGEST",
+    "NOT_EXTRACTED",
+    "Answer",
+    "Entry",
+    "Envelope",
+    "Extractor",
+    "FhirError",
+    "Form",
+    "Limits",
+    "Moment",
+    "Parameter",
+    "Precision",
+    "Problem",
+    "Rows",
+    "Split",
+    "all_parameters",
+    "clip",
+    "default_extractor",
+    "default_parameters",
+    "encounter_of",
+    "extract",
+    "fold",
+    "implicit_range",
+    "instant_range",
+    "is_resource_type",
+    "is_valid",
+    "main_date",
+    "moment",
+    "open_stream",
+    "parameter_ids",
+    "parse",
+    "patient_of",
+    "patients_of",
+    "read_reference",
+    "references_of",
+    "resource_types",
+    "rewrite",
+    "security_codes",
+    "set_id",
+    "split",
+    "status_of",
+    "to_datetime",
+    "validate",
+]

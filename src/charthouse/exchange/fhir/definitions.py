@@ -1,0 +1,49 @@
+"""HL7's R4 definitions that the project carries, loaded on first use. See ``data/README.md``."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+_DATA = Path(__file__).parent / "data"
+
+Json = dict[str, Any]
+
+
+@cache
+def _load(name: str) -> Any:
+    import zstandard
+
+    packed = (_DATA / name).read_bytes()
+    return orjson.loads(zstandard.decompress(packed))
+
+
+def schema_definitions() -> dict[str, Json]:
+    """Definitions of HL7's R4 JSON schema by name (``Patient``, ``Patient_Contact``, ``HumanName`` …)."""
+    return cast("dict[str, Json]", _load("schema.json.zst")["definitions"])
+
+
+@cache
+def resource_types() -> frozenset[str]:
+    """The names of all concrete R4 resource types."""
+    return frozenset(_load("schema.json.zst")["types"])
+
+
+def search_parameters() -> list[Json]:
+    """R4's search parameters: ``url``, ``code``, ``type``, ``base``, ``expression``, ``target``, ``component``."""
+    return cast("list[Json]", _load("search-parameters.json.zst"))
+
+
+def patient_compartment() -> dict[str, list[str]]:
+    """Resource type to the codes of the search parameters that lead to the patient whose compartment it is in."""
+    return cast("dict[str, list[str]]", _load("patient-compartment.json.zst"))
+
+
+@cache
+def parameter_ids() -> dict[str, int]:
+    """Code of a search parameter to its lasting id (1 to 32,767); rows of the search index carry it."""
+    lines = (_DATA / "search-parameter-ids.tsv").read_text("utf-8").splitlines()
+    return {code: int(number) for number, code in (line.split("\t") for line in lines[1:])}
