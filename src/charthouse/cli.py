@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
     "intake": ("charthouse.intake.commands", "intake", "Take files in.", True),
+    "bench": ("charthouse.web.commands.bench", "app", "Measure speed beside a comparison.", True),
 }
 
 #: What `charthouse start` runs, in this order: name, title, command.
