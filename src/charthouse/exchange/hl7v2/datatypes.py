@@ -41,7 +41,10 @@ def coded(system: str | None, code: str, display: str = "") -> Json:
 def codings(value: Value) -> list[Json]:
     """The codings of a CE, CWE or CNE, in the sender's order."""
     found: list[Json] = []
+    count = value.components()
     for code_at, text_at, system_at, version_at, oid_at in _CODINGS:
+        if code_at > count:
+            break
         code = value.get(code_at)
         if not code:
             continue
@@ -432,15 +435,15 @@ def _base64(packed: str) -> bytes | None:
 
 
 def reference_pointer(value: Value) -> Json | None:
-    """An RP as Attachment: the document is elsewhere, at ``url``."""
+    """An RP as Attachment: the document is elsewhere, at ``url``. None where the pointer cannot be one."""
     pointer = value.get(1)
-    if not pointer:
-        return None
+    if not any(mark in pointer for mark in "/:.\\"):
+        return None  # a bare word points nowhere
     result: Json = {}
     media = content_type(value.get(3), value.get(4))
     if media:
         result["contentType"] = media
-    if " " in pointer or "\n" in pointer:
+    if any(character.isspace() for character in pointer):
         result["title"] = pointer
     else:
         result["url"] = pointer

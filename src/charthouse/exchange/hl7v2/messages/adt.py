@@ -13,6 +13,7 @@ from charthouse.exchange.hl7v2.plan import Effect, Merge
 from charthouse.exchange.hl7v2.segments.account import map_coverages, map_guarantor
 from charthouse.exchange.hl7v2.segments.findings import map_allergy, map_diagnosis, map_procedure
 from charthouse.exchange.hl7v2.segments.order import map_loose_observations
+from charthouse.exchange.hl7v2.segments.referral import map_referral
 
 from .parts import Part, begin, loose_observations
 
@@ -131,6 +132,8 @@ def _body(mapping: Mapping, part: Part) -> None:
                 map_guarantor(mapping, segment)
             case "IN1" | "IN2":
                 financial.append(segment)
+            case "RF1":
+                map_referral(mapping, segment, [])
             case "PDA":
                 _death(mapping, segment)
     if financial:

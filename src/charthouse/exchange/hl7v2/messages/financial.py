@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from charthouse.exchange.hl7v2.datatypes import Json
 from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
@@ -81,7 +83,7 @@ def visit_parts(part: Part) -> list[Part]:
         return [part]
     cuts = [0, *starts[1:], len(part.body)]
     parts: list[Part] = []
-    for begin_at, end_at in zip(cuts, cuts[1:], strict=False):
+    for begin_at, end_at in pairwise(cuts):
         own = part.body[begin_at:end_at]
         pv1 = next(segment for segment in own if segment.name == "PV1")
         about = _after(own, pv1)

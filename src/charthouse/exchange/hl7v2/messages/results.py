@@ -47,7 +47,7 @@ def map_result_group(mapping: Mapping, group: Group) -> None:
     for dg1 in group.diagnoses:
         map_diagnosis(mapping, dg1)
     report = map_report(mapping, group, order=order)
-    if group.txa is not None and group.txa.get(12):
+    if group.txa is not None:
         _result_document(mapping, group, [report] if report else [])
 
 
@@ -59,9 +59,9 @@ def _is_ordered(group: Group) -> bool:
 
 
 def _result_document(mapping: Mapping, group: Group, related: list[Draft]) -> None:
-    """A TXA within a result names a document that came apart from it: announced, without content."""
+    """A TXA within a result describes the OBX before it; without content there it announces a document."""
     assert group.txa is not None
-    map_document(mapping, group.txa, [], "T01", related)
+    map_document(mapping, group.txa, group.document, "T02", related)
 
 
 def map_documents(mapping: Mapping, part: Part) -> None:
