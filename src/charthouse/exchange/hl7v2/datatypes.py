@@ -138,8 +138,19 @@ def identifier(value: Value, zone: ZoneInfo, default_type: str | None = None) ->
     return result
 
 
+# Codes of the FHIR code system v2-0203 that HL7's concept map leaves out.
+_ORDER_NUMBERS = {
+    "PLAC": "Placer Identifier",
+    "FILL": "Filler Identifier",
+    "PGN": "Placer Group Number",
+    "FGN": "Filler Group Number",
+}
+
+
 def identifier_type(code: str) -> Json:
     """A code of table 0203 as CodeableConcept; a code it does not hold, as text."""
+    if code in _ORDER_NUMBERS:
+        return coded(IDENTIFIER_TYPE, code, _ORDER_NUMBERS[code])
     row = tables.target("identifier-type", code)
     return coded(row.system, row.code, row.display) if row else {"text": code}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from charthouse.exchange.hl7v2.datatypes import Json
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Effect
@@ -24,7 +24,7 @@ _ENDS_ACCOUNT = {"P02", "P06"}
 def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for a financial event that is not filed."""
     if trigger not in _KNOWN[kind]:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_financial(mapping: Mapping, part: Part) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Draft, Effect
@@ -20,7 +20,7 @@ def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for a result or document event that is not filed."""
     known = _MDM if kind == "MDM" else _RESULTS
     if trigger not in known:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_results(mapping: Mapping, part: Part) -> None:
