@@ -19,6 +19,10 @@ from charthouse.foundation.processes import Process
 
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
+    "mllp": ("charthouse.intake.commands", "mllp", "Listen for HL7 v2 over MLLP.", True),
+    "filing": ("charthouse.intake.commands", "filing", "File what the connectors received.", True),
+    "folder": ("charthouse.intake.commands", "folder", "Watch the drop folder.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
@@ -31,10 +35,6 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "doctor": ("charthouse.web.commands.doctor", "doctor", "What is missing or wrong here, in words.", False),
     "web": ("charthouse.web.commands.serve", "serve", "The web application alone.", True),
     "worker": ("charthouse.web.commands.worker", "work", "Events, outgoing messages, seals and jobs alone.", True),
-    "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
-    "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
-    "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
-    "intake": ("charthouse.intake.commands", "intake", "Take files in.", True),
 }
 
 #: What `charthouse start` runs, in this order: name, title, command.

@@ -18,7 +18,15 @@ from charthouse.foundation.ids import hash64
 from .domain.usernames import normal_login
 from .policy import sign_in_policy
 
-__all__ = ["cool_off", "counted_name", "failure_limit", "is_locked_out", "login_hash", "note_failure", "one_at_a_time"]
+__all__ = [
+    "cool_off",
+    "counted_name",
+    "failure_limit",
+    "is_locked_out",
+    "login_hash",
+    "note_failure",
+    "one_at_a_time",
+]
 
 
 def failure_limit(request: HttpRequest, credentials: Mapping[str, Any] | None) -> int:

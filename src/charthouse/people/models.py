@@ -43,7 +43,9 @@ class User(AbstractUser):
     class Meta:
         db_table = "people_user"
         constraints = [
-            models.CheckConstraint(condition=models.Q(username=Lower("username")), name="people_user_username_lower"),
+            models.CheckConstraint(
+                condition=models.Q(username=Lower("username")), name="people_user_username_lower"
+            ),
             models.CheckConstraint(
                 condition=models.Q(is_active=True, disabled_at=None)
                 | models.Q(is_active=False, disabled_at__isnull=False),
@@ -71,7 +73,10 @@ class User(AbstractUser):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Sessions hold this hash; a new password or session version makes every older session void."""
         return salted_hmac(
-            "charthouse.people.session", f"{self.session_version}:{self.password}", secret=secret, algorithm="sha256"
+            "charthouse.people.session",
+            f"{self.session_version}:{self.password}",
+            secret=secret,
+            algorithm="sha256",
         ).hexdigest()
 
 

@@ -41,7 +41,9 @@ def sign_in_policy() -> SignInPolicy:
     def number(name: str, default: int, least: int) -> int:
         value = site.extra.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigurationError(f"{name} in {site.site_file} is {value!r}: a whole number from {least} is needed.")
+            raise ConfigurationError(
+                f"{name} in {site.site_file} is {value!r}: a whole number from {least} is needed."
+            )
         return value
 
     if site.session_hours < 1:

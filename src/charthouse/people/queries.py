@@ -43,7 +43,9 @@ def grants_in_force(user: User, at: datetime | None = None) -> list[RoleGrant]:
     """The role grants in force at an instant (default: now, wall clock), by role."""
     instant = at or clock.wall()
     return list(
-        RoleGrant.objects.filter(Q(valid_until=None) | Q(valid_until__gt=instant), user=user, valid_from__lte=instant)
+        RoleGrant.objects.filter(
+            Q(valid_until=None) | Q(valid_until__gt=instant), user=user, valid_from__lte=instant
+        )
         .select_related("facility")
         .order_by("role", "facility__code")
     )

@@ -19,7 +19,14 @@ from ..queries import asker
 from . import _ledger
 from ._ledger import user_subject
 
-__all__ = ["end_other_sessions", "end_own_session", "end_sessions_of", "expire_session", "sign_out", "sweep_sessions"]
+__all__ = [
+    "end_other_sessions",
+    "end_own_session",
+    "end_sessions_of",
+    "expire_session",
+    "sign_out",
+    "sweep_sessions",
+]
 
 #: How long the row of an ended session is kept for the account page. The ledger keeps its entries for ever.
 KEEP_ENDED = timedelta(days=180)

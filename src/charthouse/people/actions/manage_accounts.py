@@ -95,11 +95,16 @@ def add_account(
         raise AccountError(f"{username}: {' '.join(error.messages)}") from None
     with transaction.atomic():
         if User.objects.filter(Q(username=username) | (Q(email__iexact=email) & ~Q(email=""))).exists():
-            raise AccountError(f"There is an account with the name {username} or that address already; choose another.")
+            raise AccountError(
+                f"There is an account with the name {username} or that address already; choose another."
+            )
         user.set_password(given)
         user.save(force_insert=True)
         _ledger.append(
-            ctx, "people.add-account", subjects=[user_subject(user)], detail={"must_enrol_totp": user.must_enrol_totp}
+            ctx,
+            "people.add-account",
+            subjects=[user_subject(user)],
+            detail={"must_enrol_totp": user.must_enrol_totp},
         )
         for role in roles:
             grant_role(ctx, user.pk, role, facility=facility)

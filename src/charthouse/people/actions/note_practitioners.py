@@ -143,9 +143,7 @@ def _known(wanted: Iterable[str]) -> dict[str, _Known]:
 def _says_more(fact: PractitionerFact, known: _Known | None) -> bool:
     if known is None:
         return True
-    named = any(
-        said and said != held for said, held in zip(_parts(fact), known.parts, strict=True)
-    )
+    named = any(said and said != held for said, held in zip(_parts(fact), known.parts, strict=True))
     return named or _brings_npi(fact, known) or not known.identifiers.issuperset(fact.identifiers)
 
 

@@ -57,9 +57,7 @@ def lock(request: HttpRequest) -> HttpResponse:
     page = _safe(request.POST.get("page") or page_of(request))
     names, values = request.POST.getlist("field-name"), request.POST.getlist("field-value")
     onward = page
-    if names and keep_form(
-        request, page=page, target="", sent=False, fields=zip(names, values, strict=False)
-    ):
+    if names and keep_form(request, page=page, target="", sent=False, fields=zip(names, values, strict=False)):
         onward = f"{page}{KEPT_MARK}"
     lock_session(request, "idle" if request.POST.get("because") == "idle" else "asked")
     address = f"{reverse('session_locked')}?{urlencode({'next': onward})}"
