@@ -31,10 +31,6 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "doctor": ("charthouse.web.commands.doctor", "doctor", "What is missing or wrong here, in words.", False),
     "web": ("charthouse.web.commands.serve", "serve", "The web application alone.", True),
     "worker": ("charthouse.web.commands.worker", "work", "Events, outgoing messages, seals and jobs alone.", True),
-    "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
-    "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
-    "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
-    "intake": ("charthouse.intake.commands", "intake", "Take files in.", True),
     "bench": ("charthouse.web.commands.bench", "app", "Measure speed beside a comparison.", True),
 }
 
