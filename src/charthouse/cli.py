@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "mllp": ("charthouse.intake.commands", "mllp", "Listen for HL7 v2 over MLLP.", True),
     "filing": ("charthouse.intake.commands", "filing", "File what the connectors received.", True),
     "folder": ("charthouse.intake.commands", "folder", "Watch the drop folder.", True),
+    "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
