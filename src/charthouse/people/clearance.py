@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from charthouse.foundation.access.api import Label, Role
 
 try:
-    from charthouse.foundation.access.clearance import clearance_for
+    from charthouse.foundation.access.clearance import clearance_for  # type: ignore[import-untyped,unused-ignore]
 except ImportError:
 
     def clearance_for(roles: Iterable[Role]) -> Label:

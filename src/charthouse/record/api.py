@@ -9,7 +9,7 @@ from __future__ import annotations
 from .actions.file_resources import file_resources
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
-from .actions.name_directory import remember_aliases, source_id
+from .actions.name_directory import remember_aliases, set_source, source_id
 from .chart import ChartSummary
 from .chart_queries import (
     allergies,
@@ -42,6 +42,7 @@ from .domain.filing import (
 )
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
+    SourceRow,
     Stored,
     current,
     filed_by,
@@ -64,6 +65,7 @@ __all__ = [
     "Filing",
     "FilingError",
     "Outcome",
+    "SourceRow",
     "State",
     "Stored",
     "allergies",
@@ -93,6 +95,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "set_source",
     "source_id",
     "source_rows",
     "versions",

@@ -178,8 +178,8 @@ def test_a_broad_search_stays_within_its_reach(db: None) -> None:
         )
         cursor.execute(
             "INSERT INTO identity_source_patient (patient, public_id, source, person, digest, labels, sex, birth,"
-            " deceased, family, given, mrn) SELECT number, number::text, 1, id, 0, 0, '', '1952-03-09', '', 'Mar', '',"
-            " '' FROM identity_person"
+            " deceased, family, given, mrn)"
+            " SELECT number, number::text, 1, id, 0, 0, '', '1952-03-09', '', 'Mar', '', '' FROM identity_person"
         )
         cursor.execute("INSERT INTO identity_name SELECT n, 'mar' || n, '' FROM generate_series(1, 6999) n")
         cursor.execute("INSERT INTO identity_name VALUES (7000, 'mar', '')")

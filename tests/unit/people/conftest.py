@@ -45,6 +45,16 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[LedgerLines]:
     return kept
 
 
+@pytest.fixture(autouse=True)
+def little_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with argon2 all the same, but with little work."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    monkeypatch.setattr(Argon2PasswordHasher, "time_cost", 1)
+    monkeypatch.setattr(Argon2PasswordHasher, "memory_cost", 64)
+    monkeypatch.setattr(Argon2PasswordHasher, "parallelism", 1)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     from charthouse.people.api import User, add_account

@@ -141,7 +141,7 @@ def _plan_hl7(cursor: Any, planned: Sequence[_Planned]) -> None:
     reads: list[tuple[_Planned, Hl7Read]] = []
     for each in planned:
         waiting = each.waiting
-        mapped = read(waiting.originals[1][1], source=waiting.sender.name, zone=waiting.sender.zone)
+        mapped = read(waiting.originals[1][1], waiting.sender)
         each.hl7 = mapped.plan
         if mapped.problem:
             each.problems.append(mapped.problem)
@@ -185,9 +185,7 @@ def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
         kept = []
         for filing in each.filings:
             if filing.patient in missing:
-                seq = next(
-                    (seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0
-                )
+                seq = next((seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0)
                 each.problems.append(
                     Problem(
                         seq,
@@ -206,9 +204,7 @@ def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Fi
     kept = []
     for filing, done in zip(filings, filed, strict=True):
         if filing.attachments and done.outcome is not Outcome.UNCHANGED:
-            kept.extend(
-                (done, part, put_file(part.data, part.media_type).id) for part in filing.attachments
-            )
+            kept.extend((done, part, put_file(part.data, part.media_type).id) for part in filing.attachments)
     keep_attachments(cursor, kept)
 
 
@@ -239,9 +235,7 @@ def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     )
 
 
-def _place_patients(
-    planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]
-) -> None:
+def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
@@ -260,9 +254,7 @@ def _place_patients(
         place(list(latest.values()))
 
 
-def _keep_accounts(
-    cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> None:
+def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
     rows = {(done.type, done.public_id): done for done in filed}
     kept = []
     for each in planned:
@@ -313,10 +305,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
 
 
-def _settle(
-    cursor: Any,
-    planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> list[Result]:
+def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
     results = []
     position = 0
     ledger: list[LedgerEntry] = []

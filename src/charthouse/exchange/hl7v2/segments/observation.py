@@ -114,7 +114,17 @@ def observation_status(code: str, default: str) -> str:
 class Context:
     """What a group of OBX shares: the order they belong to, its specimen, time, category and status."""
 
-    __slots__ = ("category", "default_status", "effective", "key", "order", "performer", "seen", "specimen")
+    __slots__ = (
+        "category",
+        "default_status",
+        "effective",
+        "key",
+        "order",
+        "part_of",
+        "performer",
+        "seen",
+        "specimen",
+    )
 
     def __init__(
         self,
@@ -126,8 +136,10 @@ class Context:
         category: str = "",
         default_status: str = "unknown",
         performer: list[Json] | None = None,
+        part_of: str | None = None,
     ) -> None:
         self.key = key
+        self.part_of = part_of
         self.order = order
         self.specimen = specimen
         self.effective = effective or {}
@@ -315,6 +327,8 @@ def _details(
         elements["identifier"] = [number]
     if context.order:
         elements["basedOn"] = [{"reference": context.order}]
+    if context.part_of:
+        elements["partOf"] = [{"reference": context.part_of}]
     if context.specimen:
         elements["specimen"] = {"reference": context.specimen}
     remarks = [found for note in notes if (found := annotation(note, mapping.zone))]
