@@ -19,6 +19,7 @@ from charthouse.foundation.processes import Process
 
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
