@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)
 LIDIA = UUID("018f0000-0000-7000-8000-000000000001")
 EMPTY = UUID("018f0000-0000-7000-8000-000000000002")
 HOSTILE = UUID("018f0000-0000-7000-8000-000000000003")
-MESSAGE = UUID("018f0000-0000-7000-8000-0000000000aa")
+MESSAGE = 4711
 PATIENTS = {LIDIA: (1, 2), EMPTY: (3,), HOSTILE: (4,)}
 BAD_NAME = "O'Brien-\"<script>alert(1)</script>, Ægir & Søn"
 
@@ -55,11 +55,14 @@ def _row(cls: type[Any], kind: str, number: int, title: str, /, **rest: Any) -> 
 
 def _hits() -> list[identity.Hit]:
     given = [
-        (LIDIA, "Marchetti, Lidia Rosa", "1952-03-09", "female", ("00418823", "A-7731"), False, "name", 2),
-        (EMPTY, "Márquez de la Fuente-Wołodyjowski, Maximiliana Guadalupe", "1988", "female", (), False, "name", 1),
-        (HOSTILE, BAD_NAME, "1931-01-05", "male", ("00000042",), True, "MRN", 1),
+        (LIDIA, "Marchetti, Lidia Rosa", "1952-03-09", "F", ("00418823", "A-7731"), False, "name", 2),
+        (EMPTY, "Márquez de la Fuente-Wołodyjowski, Maximiliana Guadalupe", "1988", "F", (), False, "name", 1),
+        (HOSTILE, BAD_NAME, "1931-01-05", "M", ("00000042",), True, "MRN", 1),
     ]
-    return [identity.Hit(*values) for values in given]
+    return [
+        identity.Hit(person, at, name, born, sex, None, dead, mrns, why, sources)
+        for at, (person, name, born, sex, mrns, dead, why, sources) in enumerate(given)
+    ]
 
 
 def find(ctx: AccessContext, text: str, limit: int) -> list[identity.Hit]:
@@ -104,6 +107,8 @@ LATEX = _row(
 
 
 def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSummary:
+    if not patients:
+        raise LookupError("No patient of this chart may be seen.")
     if 3 in patients:
         return chart.ChartSummary(_hits()[1].name, "1988", None, "unknown", ())
     if 4 in patients:
@@ -152,10 +157,8 @@ def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSum
     )
 
 
-def _only_lidia(patients: Sequence[int], rows: Sequence[Any], older: int = 0) -> Page[Any]:
-    if 1 not in patients:
-        return Page()
-    return Page(tuple(rows), "cursor" if older else None, len(rows) + older)
+def _only_lidia(patients: Sequence[int], rows: Sequence[Any], more: str | None = None) -> Page[Any]:
+    return Page(tuple(rows), more) if 1 in patients else Page()
 
 
 def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Encounter]:
@@ -191,7 +194,7 @@ def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None =
         class_title="Ambulatory",
     )
     wrong = _row(chart.Encounter, "Encounter", 3, "Emergency visit", status="entered-in-error", mark=Mark.RETRACTED)
-    return _only_lidia(patients, [visit, stay, wrong], older=4)
+    return _only_lidia(patients, [visit, stay, wrong], "older")
 
 
 def _documents() -> list[chart.DocumentEntry]:
@@ -222,13 +225,7 @@ def _documents() -> list[chart.DocumentEntry]:
     ]
 
 
-def documents(
-    ctx: AccessContext,
-    patients: Sequence[int],
-    cursor: str | None = None,
-    *,
-    chosen: chart.DocumentFilter | None = None,
-) -> Page[chart.DocumentEntry]:
+def documents(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.DocumentEntry]:
     return _only_lidia(patients, _documents())
 
 
@@ -237,8 +234,8 @@ _SUMMARY = """PRINCIPAL PROBLEM
 failure with an ejection fraction of 55 percent. No chest pain or myocardial infarction; troponin was flat.
 
 HOSPITAL COURSE
-She was diuresed with intravenous furosemide, net negative 5.2 litres. Course was complicated by acute kidney injury,
-creatinine 1.4 to 2.6, on stage 3b chronic kidney disease, which improved with dose reduction.
+She was diuresed with intravenous furosemide, net negative 5.2 litres. Course was complicated by acute
+kidney injury, creatinine 1.4 to 2.6, on stage 3b chronic kidney disease, which improved with dose reduction.
 
 DISPOSITION
 Discharged home with home health nursing, daily weights, and cardiology follow-up in 7 days."""
@@ -390,7 +387,7 @@ def results(ctx: AccessContext, patients: Sequence[int], cursor: str | None = No
             _result(93, "Vancomycin", "1", "µg/mL", "", "S", "2026-11-07", mark=Mark.RETRACTED),
         ),
     )
-    return _only_lidia(patients, [*panels, culture], older=12)
+    return _only_lidia(patients, [*panels, culture], "older")
 
 
 def vitals(ctx: AccessContext, patients: Sequence[int]) -> tuple[chart.VitalSeries, ...]:
@@ -683,7 +680,7 @@ def _unfiled_rows() -> list[waiting.UnfiledRow]:
     ]
     return [
         waiting.UnfiledRow(
-            id=UUID(int=MESSAGE.int + number),
+            id=MESSAGE + number,
             received=NOW - timedelta(hours=40 - number),
             connector="MLLP listener",
             sender="LAB at NORTHFIELD",
@@ -710,7 +707,7 @@ def unfiled_count(ctx: AccessContext) -> int:
     return 88
 
 
-def unfiled_message(ctx: AccessContext, message: UUID) -> waiting.UnfiledMessage | None:
+def unfiled_message(ctx: AccessContext, message: int) -> waiting.UnfiledMessage | None:
     row = next((row for row in _unfiled_rows() if row.id == message), None)
     if row is None:
         return None
@@ -732,21 +729,21 @@ done: list[tuple[Any, ...]] = []
 """What the mending actions were called with."""
 
 
-def retry_unfiled(ctx: AccessContext, message: UUID) -> waiting.UnfiledState:
-    done.append(("retry", message))
-    return waiting.UnfiledState.WAITING
+def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:
+    done.append(("retry", *messages))
+    return len(messages)
 
 
-def correct_unfiled(ctx: AccessContext, message: UUID, text: str, reason: str) -> tuple[UUID, waiting.UnfiledState]:
+def correct_message(ctx: AccessContext, message: int, text: str, reason: str) -> int:
     done.append(("correct", message, text, reason))
-    return message, waiting.UnfiledState.FILED
+    return message + 100
 
 
-def refuse_unfiled(ctx: AccessContext, message: UUID, reason: str) -> None:
+def refuse_message(ctx: AccessContext, message: int, reason: str) -> None:
     done.append(("refuse", message, reason))
 
 
-def correct_sender(ctx: AccessContext, message: UUID, *, time_zone: str, charset: str) -> None:
+def correct_sender(ctx: AccessContext, message: int, *, time_zone: str, charset: str) -> None:
     done.append(("sender", message, time_zone, charset))
     if time_zone == "Mars/Olympus":
         raise intake.IntakeError("Mars/Olympus is no time zone. Give an IANA name such as America/Chicago.")
@@ -763,38 +760,41 @@ def connectors(ctx: AccessContext) -> tuple[waiting.ConnectorHealth, ...]:
 # ---- the ledger and the rules
 
 
-def entries(ctx: AccessContext, chosen: ledger.EntryFilter, cursor: str | None = None) -> ledger.EntryPage:
-    actions = ["chart.read", "patient.search", "unfiled.retried", "session.sign-in"]
-    rows = tuple(
-        ledger.Entry(
-            id=at,
+def entries(
+    ctx: AccessContext, filters: ledger.Filters | None = None, cursor: str = "", limit: int = 50
+) -> ledger.Page:
+    actions = ["chart.read", "patient.search", "intake.retry", "session.sign-in"]
+    lines = tuple(
+        ledger.Line(
+            lane=at % 4,
+            seq=1000 - at,
             at=NOW - timedelta(minutes=7 * at),
             actor="okafor",
-            name="R. Okafor",
-            roles=("coder",),
+            actor_name="R. Okafor",
+            roles=("coder", "health-information-technician"),
             purpose="HPAYMT",
             action=actions[at % 4],
             outcome=list(ledger.Outcome)[0 if at % 5 else 1],
-            subjects=(ledger.Subject("person", str(LIDIA)), ledger.Subject("resource", "Observation/1")),
-            detail={"part": "results"},
+            session="s1",
             remote="127.0.0.1",
-            sealed=at > 3,
+            subjects=(ledger.Subject("person", str(LIDIA)), ledger.Subject("resource", "Observation/1")),
+            detail={"part": "results", "filters": ["action", "since"]},
         )
         for at in range(25)
     )
-    return ledger.EntryPage(tuple(row for row in rows if chosen.action in ("", row.action)), "older")
-
-
-def actions() -> tuple[str, ...]:
-    return ("chart.read", "patient.search", "session.sign-in", "unfiled.retried")
+    wanted = filters.action if filters else ""
+    return ledger.Page(tuple(line for line in lines if wanted in ("", line.action)), "older")
 
 
 def append_read(ctx: AccessContext, action: str, **rest: Any) -> None:
     done.append((action, rest))
 
 
-def last_verification(ctx: AccessContext) -> ledger.Verification | None:
-    return ledger.Verification(NOW, True, 1_204_331, 12, "")
+def verify() -> ledger.Report:
+    damage = ledger.Damage(
+        ledger.DamageKind.EDITED, "Entry 3-17 is not as it was sealed.", 4, 3, 17, NOW, "chart.read"
+    )
+    return ledger.Report(1_204_331, 812, 12, NOW, False, (damage,), 1, (), 48.2)
 
 
 _RULE = rulepacks.Rule(
@@ -843,13 +843,13 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         unfiled,
         unfiled_count,
         unfiled_message,
-        retry_unfiled,
-        correct_unfiled,
-        refuse_unfiled,
+        retry_messages,
+        correct_message,
+        refuse_message,
         correct_sender,
         connectors,
     ),
-    ledger: (entries, actions, append_read, last_verification),
+    ledger: (entries, append_read, verify),
     rulepacks: (all_packs, rule),
 }
 

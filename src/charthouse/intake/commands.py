@@ -23,7 +23,9 @@ _SHOWN = 20
 
 
 def intake(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")
+    ],
     source: Annotated[
         str | None, typer.Option(help="The sender's name; HL7 messages are otherwise named by MSH-3 and MSH-4.")
     ] = None,

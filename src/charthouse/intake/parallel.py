@@ -101,9 +101,7 @@ def _work(task: _Task) -> Iterator[FileReport]:
         report = FileReport(path)
         try:
             with Path(path).open("rb") as stream:
-                for taken in take_in(
-                    stream, connector=task.connector, sender=task.sender, batch=Path(path).name
-                ):
+                for taken in take_in(stream, connector=task.connector, sender=task.sender, batch=Path(path).name):
                     _add(report, taken)
         except IntakeError as error:
             report.fault = str(error)

@@ -9,7 +9,25 @@ from __future__ import annotations
 from .actions.file_resources import file_resources
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
-from .actions.name_directory import remember_aliases, source_id
+from .actions.name_directory import remember_aliases, set_source, source_id
+from .chart import ChartSummary
+from .chart_queries import (
+    allergies,
+    appointments,
+    chart_summary,
+    coverage,
+    document,
+    document_file,
+    documents,
+    encounters,
+    immunizations,
+    medications,
+    problems,
+    procedures,
+    resource,
+    results,
+    vitals,
+)
 from .domain.attachments import LARGE as LARGE_ATTACHMENT
 from .domain.attachments import DetachedPart, detach
 from .domain.filing import (
@@ -24,6 +42,7 @@ from .domain.filing import (
 )
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
+    SourceRow,
     Stored,
     current,
     filed_by,
@@ -40,27 +59,45 @@ __all__ = [
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
+    "ChartSummary",
     "DetachedPart",
     "Filed",
     "Filing",
     "FilingError",
     "Outcome",
+    "SourceRow",
     "State",
     "Stored",
+    "allergies",
+    "appointments",
+    "chart_summary",
     "compress",
+    "coverage",
     "current",
     "decompress",
     "detach",
+    "document",
+    "document_file",
+    "documents",
+    "encounters",
     "file_resources",
     "filed_by",
+    "immunizations",
     "keep_account_segments",
     "keep_attachments",
     "known_aliases",
+    "medications",
     "missing_patients",
     "of_patients",
     "prepare",
+    "problems",
+    "procedures",
     "remember_aliases",
+    "resource",
+    "results",
+    "set_source",
     "source_id",
     "source_rows",
     "versions",
+    "vitals",
 ]

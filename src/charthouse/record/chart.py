@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from charthouse.foundation.access.api import Label
 
@@ -65,6 +66,18 @@ class Row:
     code: Code | None = None
     labels: Label = Label.NONE
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Part of a section, newest first. ``next`` is the cursor of what is older, None at the end. Every section of a
+    chart is read as ``record.api.<section>(ctx, patients, cursor=None) -> Page[…]``."""
+
+    rows: tuple[R, ...] = ()
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, may
+from charthouse.identity.api import FIND_PATIENT
+from charthouse.people.api import time_left
 
-from . import navigation, permissions
+from . import navigation
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -26,6 +27,6 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "access": ctx,
         "role_title": ", ".join(sorted(role.title for role in ctx.roles)),
         "rail": entries,
-        "locks_in": configuration().idle_minutes * 60,
-        "may_find": may(ctx, permissions.FIND_PATIENT),
+        "locks_in": time_left(request),
+        "may_find": may(ctx, FIND_PATIENT),
     }

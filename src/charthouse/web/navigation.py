@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from charthouse.foundation.access.api import AccessContext, Permission, may
+from charthouse.foundation.ledger.api import LEDGER_READ
+from charthouse.identity.api import FIND_PATIENT
 from charthouse.intake import api as intake
 
 from . import permissions
@@ -53,17 +55,17 @@ GROUPS = (
         "Work",
         (
             Item("Today", "home", permissions.OPEN_HOME, "g h"),
-            Item("Unfiled messages", "unfiled", permissions.SEE_UNFILED, "g u", _unfiled),
+            Item("Unfiled messages", "unfiled", intake.READ_UNFILED, "g u", _unfiled),
         ),
     ),
     Group(
         "Look up",
         (
-            Item("Patient index", "find", permissions.FIND_PATIENT, "g f"),
+            Item("Patient index", "find", FIND_PATIENT, "g f"),
             Item("Rules", "rules", permissions.READ_RULES, "g k"),
         ),
     ),
-    Group("Oversight", (Item("Ledger", "ledger", permissions.READ_LEDGER, "g l"),)),
+    Group("Oversight", (Item("Ledger", "ledger", LEDGER_READ, "g l"),)),
 )
 
 

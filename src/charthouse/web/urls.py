@@ -23,18 +23,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
     path("unfiled/", unfiled.unfiled, name="unfiled"),
-    path("unfiled/<uuid:message>", unfiled.message, name="unfiled-message"),
-    path("unfiled/<uuid:message>/retry", unfiled.retry, name="unfiled-retry"),
-    path("unfiled/<uuid:message>/sender", unfiled.sender, name="unfiled-sender"),
-    path("unfiled/<uuid:message>/correct", unfiled.correct, name="unfiled-correct"),
-    path("unfiled/<uuid:message>/refuse", unfiled.refuse, name="unfiled-refuse"),
+    path("unfiled/<int:message>", unfiled.message, name="unfiled-message"),
+    path("unfiled/<int:message>/retry", unfiled.retry, name="unfiled-retry"),
+    path("unfiled/<int:message>/sender", unfiled.sender, name="unfiled-sender"),
+    path("unfiled/<int:message>/correct", unfiled.correct, name="unfiled-correct"),
+    path("unfiled/<int:message>/refuse", unfiled.refuse, name="unfiled-refuse"),
     path("ledger/", ledger.entries, name="ledger"),
     path("ledger/seal", ledger.seal, name="ledger-seal"),
+    path("ledger/verify", ledger.verify, name="ledger-verify"),
     path("rules/", rules.rules, name="rules"),
     path("rules/<str:code>", rules.rule, name="rules-rule"),
 ]
 
 handler400 = errors.bad_request
-handler403 = errors.refused
 handler404 = errors.missing
 handler500 = errors.failed

@@ -54,14 +54,7 @@ class Target:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Only the item at a place of a list."""
-
-    index: int
-
-
-Step = Name | As | Field | Where | Target | Item
+Step = Name | As | Field | Where | Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,6 @@ _STEP = re.compile(
     r"|(?:as|ofType)\((?P<as>\w+)\)"
     r"|extension\('(?P<url>[^']+)'\)"
     r"|(?P<name>[A-Za-z]\w*)(?!\()"
-    r"|\[(?P<index>\d+)\]"
     r")"
 )
 
@@ -146,10 +138,8 @@ def _rest(path: str) -> list[Step]:
             steps.append(As(match["as"]))
         elif match["url"]:
             steps += [Name("extension"), Where("url", match["url"])]
-        elif match["name"]:
-            steps.append(Name(match["name"]))
         else:
-            steps.append(Item(int(match["index"])))
+            steps.append(Name(match["name"]))
     return steps
 
 
@@ -189,10 +179,6 @@ def resolve(steps: tuple[Step, ...], datatype: str, taken: tuple[Step, ...] = ()
             if rest:
                 raise UnsupportedExpression("a step after resolve()")
             yield Leaf(taken, datatype, kind)
-        case Where() | Item():
-            if isinstance(step, Item) and not (taken and isinstance(taken[-1], Field) and taken[-1].many):
-                raise UnsupportedExpression("an index on what is no list")
-            yield from resolve(rest, datatype, (*taken, step))
         case _:
             yield from resolve(rest, datatype, (*taken, step))
 

@@ -31,6 +31,7 @@ __all__ = [
     "ensure_running",
     "is_running",
     "migrate",
+    "pending_migrations",
     "running",
     "stop_server",
 ]
@@ -157,6 +158,14 @@ def migrate(progress: Callable[[int, int, str], None] | None = None, *, database
     from .migrations import migrate as run
 
     return run(progress, database=database)
+
+
+def pending_migrations() -> list[str]:
+    """The names of migrations not yet applied. Needs Django. Raises DatabaseProblem when the database was migrated
+    by a newer Charthouse."""
+    from .migrations import pending
+
+    return pending()
 
 
 def is_running() -> bool:

@@ -15,7 +15,12 @@ from . import dumping
 from .api import migrate as apply_migrations
 from .api import running
 
-app = typer.Typer(no_args_is_help=True, help="The database: migrate, dump, restore, look inside.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The database: migrate, dump, restore, look inside.",
+)
 
 
 @app.command()

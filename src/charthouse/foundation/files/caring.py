@@ -90,7 +90,7 @@ def rotate(ctx: AccessContext, progress: Progress | None = None, *, new_key: boo
     findings: list[Finding] = []
     for row in _rows():
         try:
-            files += _rewrapped(row, key)
+            files += _rewrapped(row)
         except FileError as error:
             findings.append(Finding(row.id, _trouble(error), str(error)))
         done += 1
@@ -132,14 +132,16 @@ def _verified(row: store.Row) -> Finding | None:
     return None
 
 
-def _rewrapped(row: store.Row, key: keys.MasterKey) -> bool:
+def _rewrapped(row: store.Row) -> bool:
+    """Bring a row's content under the newest key; whether its header had to be written."""
     path = store.path_of(row.name)
     with transaction.atomic():
         store.lock(row.name)
         keyring = keys.load()
         try:
             with path.open("r+b") as target:
-                if sealed.header_keys(target) == (keyring.newest.id,) and row.key_id == keyring.newest.id:
+                if sealed.header_keys(target) == (keyring.newest.id,):
+                    store.note_key(row.name, keyring.newest.id)
                     return False
                 sealed.rewrap(target, row.sha256, keyring, row.key_id)
         except FileNotFoundError:

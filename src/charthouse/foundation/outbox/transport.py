@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ class FolderTransport:
         except OSError as error:
             raise TransportError(f"The folder cannot be written: {error.strerror}.") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     @staticmethod
     def _target(destination: str) -> tuple[Path, str]:

@@ -34,13 +34,14 @@ WITH news AS MATERIALIZED (
       (work_item.reason, work_item.rule, work_item.due, work_item.priority, work_item.detail)
       IS DISTINCT FROM
       (excluded.reason, excluded.rule, excluded.due, excluded.priority, excluded.detail))::integer
-  RETURNING id, queue, dedupe, reason, rule, due, priority, detail, xmax = 0 AS fresh
+  RETURNING id, queue, dedupe, reason, rule, due, priority, detail, version, xmax = 0 AS fresh
 ), told AS (
   INSERT INTO work_history (item_id, actor, action, note, detail)
   SELECT w.id, %s, CASE WHEN w.fresh THEN 'opened' ELSE 'changed' END, w.reason, '{}'
     FROM written AS w LEFT JOIN before AS b ON b.id = w.id
    WHERE w.fresh
-      OR (w.reason, w.rule, w.due, w.priority, w.detail) IS DISTINCT FROM (b.reason, b.rule, b.due, b.priority, b.detail)
+      OR (w.version > 1 AND (w.reason, w.rule, w.due, w.priority, w.detail)
+          IS DISTINCT FROM (b.reason, b.rule, b.due, b.priority, b.detail))
 )
 SELECT queue, dedupe, id FROM written
 """

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from charthouse.exchange.fhir.api import Entry, parse_entry
+from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
@@ -45,7 +45,7 @@ from charthouse.record.api import (
 )
 
 from ..domain.arrival import Format
-from ..domain.fhir_plan import FhirPlan, Planner, Problem, wanted_aliases
+from ..domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
 from ..domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
 from ..domain.naming import identifiers_of
 from ..domain.sender import Sender
@@ -128,7 +128,9 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
     for each in planned:
         waiting = each.waiting
         if waiting.entries is None:
-            waiting.entries = [parse_entry(seq, data) for seq, (_, data) in sorted(waiting.originals.items()) if seq]
+            waiting.entries = [
+                entry_of(seq, data, waiting.kind) for seq, (_, data) in sorted(waiting.originals.items()) if seq
+            ]
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, waiting.entries))
         plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(waiting.entries)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
@@ -139,7 +141,7 @@ def _plan_hl7(cursor: Any, planned: Sequence[_Planned]) -> None:
     reads: list[tuple[_Planned, Hl7Read]] = []
     for each in planned:
         waiting = each.waiting
-        mapped = read(waiting.originals[1][1], source=waiting.sender.name, zone=waiting.sender.zone)
+        mapped = read(waiting.originals[1][1], waiting.sender)
         each.hl7 = mapped.plan
         if mapped.problem:
             each.problems.append(mapped.problem)
@@ -183,9 +185,7 @@ def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
         kept = []
         for filing in each.filings:
             if filing.patient in missing:
-                seq = next(
-                    (seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0
-                )
+                seq = next((seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0)
                 each.problems.append(
                     Problem(
                         seq,
@@ -204,9 +204,7 @@ def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Fi
     kept = []
     for filing, done in zip(filings, filed, strict=True):
         if filing.attachments and done.outcome is not Outcome.UNCHANGED:
-            kept.extend(
-                (done, part, put_file(part.data, part.media_type).id) for part in filing.attachments
-            )
+            kept.extend((done, part, put_file(part.data, part.media_type).id) for part in filing.attachments)
     keep_attachments(cursor, kept)
 
 
@@ -216,12 +214,12 @@ def _note_practitioners(filings: Sequence[Filing], filed: Sequence[Filed]) -> No
         if filing.only_if_absent:
             _present(filing.public_id)[0] = True
         if filing.type == "Practitioner" and done.outcome is not Outcome.UNCHANGED and filing.resource:
-            facts.append(_fact(filing.resource, filing.source))
+            facts.append(_fact(filing.resource, str(filing.source)))
     if facts:
         note_practitioners(facts)
 
 
-def _fact(resource: dict[str, Any], source: int) -> PractitionerFact:
+def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     name = next((each for each in resource.get("name", ()) if isinstance(each, dict)), {})
     identifiers = identifiers_of(resource)
     npi = next((value for system, value in identifiers if system.endswith("us-npi")), None)
@@ -237,9 +235,7 @@ def _fact(resource: dict[str, Any], source: int) -> PractitionerFact:
     )
 
 
-def _place_patients(
-    planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]
-) -> None:
+def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
@@ -258,9 +254,7 @@ def _place_patients(
         place(list(latest.values()))
 
 
-def _keep_accounts(
-    cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> None:
+def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
     rows = {(done.type, done.public_id): done for done in filed}
     kept = []
     for each in planned:
@@ -311,10 +305,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
 
 
-def _settle(
-    cursor: Any,
-    planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> list[Result]:
+def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
     results = []
     position = 0
     ledger: list[LedgerEntry] = []

@@ -99,5 +99,3 @@ def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
         [each.corrects for each in arrivals],
         ["{" + ",".join(map(str, sorted(set(each.keys)))) + "}" for each in arrivals],
     ]
-
-

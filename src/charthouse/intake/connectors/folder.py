@@ -62,7 +62,6 @@ def _whole(folder: Path, quiet: float) -> list[Path]:
             found.append((changed, entry.name))
     return [folder / name for _, name in sorted(found)]
 
-
     return wall().timestamp()
 
 

@@ -1,6 +1,8 @@
 import django.contrib.postgres.fields
 from django.db import migrations, models
 
+from charthouse.foundation.append_only import append_only
+
 
 class Migration(migrations.Migration):
 
@@ -123,4 +125,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "ALTER TABLE intake_original ALTER COLUMN body SET STORAGE EXTERNAL", migrations.RunSQL.noop
         ),
+        append_only("intake_original"),
+        append_only("intake_attempt"),
     ]

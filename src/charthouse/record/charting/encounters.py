@@ -49,7 +49,8 @@ def _encounter(item: Item) -> Encounter:
         end=when(period.get("end")),
         reason=concepts(r.get("reasonCode")) or reference(r.get("reasonReference")),
         disposition=concept(stay.get("dischargeDisposition")),
-        facility=reference(r.get("serviceProvider")) or reference([each.get("location") for each in items(r.get("location"))[:1]]),
+        facility=reference(r.get("serviceProvider"))
+        or reference([each.get("location") for each in items(r.get("location"))[:1]]),
         spans=tuple(_spans(r, kind)),
         detail=detail(
             service=concept(r.get("serviceType")),
@@ -100,4 +101,6 @@ def _spans(r: dict[str, Any], current_class: str) -> Iterable[Span]:
 
 def _span(kind: SpanKind, title: str, period: Any) -> Span:
     period = period if isinstance(period, dict) else {}
-    return Span(kind, title or "not stated", first_when({"start": period.get("start")}, "start"), when(period.get("end")))
+    return Span(
+        kind, title or "not stated", first_when({"start": period.get("start")}, "start"), when(period.get("end"))
+    )

@@ -151,5 +151,3 @@ def _patient_contacts(patients: Sequence[Item]) -> Iterable[dict[str, Any]]:
         for contact in items(each.resource.get("contact")):
             if isinstance(contact, dict):
                 yield {**contact, "name": [first(contact.get("name"))] if contact.get("name") else []}
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from charthouse.exchange.fhir.api import Rows
-from charthouse.foundation.copying import blob, int2, int4, int8, row, row_struct
+from charthouse.foundation.copying import UNIX_EPOCH, blob, int2, int4, int8, row, row_struct
 from charthouse.foundation.ids import hash64
 
 from .. import schema
@@ -40,36 +40,56 @@ def unit_hash(system: str | None, code: str | None, unit: str | None) -> int:
 
 def render(
     rows: Rows, into: dict[str, list[bytes]], *, resource: int, at: int, version: int, labels: int, type_id: int
-) -> int:
-    """Append the index rows of one resource version to ``into`` (table -> rows); returns how many.
+) -> None:
+    """Append the index rows of one resource version to ``into`` (table -> rows).
 
     ``at`` is the resource's main date in microseconds since PostgreSQL's epoch.
     """
     tokens = into[schema.TOKEN]
-    for param, system, code in rows.tokens:
+    for param, system, code, _text in rows.tokens:
+        if code is None:
+            continue
         tokens.append(
             _TOKEN.pack(
-                8, 8, resource, 8, at, 8, token_hash(code or ""), 8, token_hash(system or ""),
+                8, 8, resource, 8, at, 8, token_hash(code), 8, token_hash(system or ""),
                 4, version, 4, labels, 2, type_id, 2, param,
             )
         )  # fmt: skip
-    references = into[schema.REFERENCE]
-    for param, target in rows.references:
-        references.append(
-            _REFERENCE.pack(
-                7, 8, resource, 8, at, 8, hash64(target), 4, version, 4, labels, 2, type_id, 2, param
+    for param, uri in rows.uris:
+        tokens.append(
+            _TOKEN.pack(
+                8, 8, resource, 8, at, 8, token_hash(uri), 8, 0, 4, version, 4, labels, 2, type_id, 2, param
             )
         )  # fmt: skip
+    references = into[schema.REFERENCE]
+    for param, kind, number, other in rows.references:
+        target = f"{kind}/{number}" if number else other
+        if target:
+            references.append(
+                _REFERENCE.pack(
+                    7, 8, resource, 8, at, 8, hash64(target), 4, version, 4, labels, 2, type_id, 2, param
+                )
+            )  # fmt: skip
     dates = into[schema.DATE]
     for param, low, high in rows.dates:
         dates.append(
-            _DATE.pack(8, 8, resource, 8, at, 8, low, 8, high, 4, version, 4, labels, 2, type_id, 2, param)
-        )
+            _DATE.pack(
+                8, 8, resource, 8, at, 8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH,
+                4, version, 4, labels, 2, type_id, 2, param,
+            )
+        )  # fmt: skip
     quantities = into[schema.QUANTITY]
     for param, low_value, high_value, system, code, unit in rows.quantities:
         quantities.append(
             _QUANTITY.pack(
                 9, 8, resource, 8, at, 8, low_value, 8, high_value, 8, unit_hash(system, code, unit),
+                4, version, 4, labels, 2, type_id, 2, param,
+            )
+        )  # fmt: skip
+    for param, low_value, high_value in rows.numbers:
+        quantities.append(
+            _QUANTITY.pack(
+                9, 8, resource, 8, at, 8, low_value, 8, high_value, 8, 0,
                 4, version, 4, labels, 2, type_id, 2, param,
             )
         )  # fmt: skip
@@ -81,4 +101,3 @@ def render(
                 blob(value[:STRING_LENGTH].encode()),
             )
         )  # fmt: skip
-    return len(rows.tokens) + len(rows.references) + len(rows.dates) + len(rows.quantities) + len(rows.strings)

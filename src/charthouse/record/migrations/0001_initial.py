@@ -1,5 +1,6 @@
 from django.db import migrations, models
 
+from charthouse.foundation.append_only import append_only
 from charthouse.record import schema
 
 
@@ -154,6 +155,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=200, unique=True)),
                 ('time_zone', models.CharField(blank=True, default='', max_length=64)),
+                ('charset', models.CharField(blank=True, default='', max_length=40)),
                 ('created_at', models.DateTimeField()),
             ],
             options={
@@ -196,4 +198,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('resource', 'type', 'version', 'place'), name='one_attachment_a_place')],
             },
         ),
+        append_only("record_version"),
+        append_only("record_account_segment"),
     ]

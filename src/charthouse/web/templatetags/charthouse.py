@@ -93,6 +93,12 @@ register.filter("size", printing.size)
 
 
 @register.filter
+def said(value: object) -> object:
+    """A value of an entry's detail: lists with commas, the rest as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+@register.filter
 def pages(count: int | None) -> range:
     """The page numbers of a document of ``count`` pages."""
     return range(1, (count or 0) + 1)

@@ -1,57 +1,45 @@
-"""The pages for what went wrong: what happened and what to do, in the frame of the rest."""
+"""Pages for what went wrong: one sentence on what it was, one on what to do. Never what was in the data."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from charthouse.foundation.access.api import PermissionRefused
+_UNSAID = "There is no such page. It may have been moved or never existed."
 
 
-def _page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+def _page(request: HttpRequest, status: int, title: str, said: str) -> HttpResponse:
     inside = getattr(request, "access", None) is not None
-    layout = "layout/shell.html" if inside else "layout/plain.html"
-    context = {"layout": layout, "status": status, "title": title, "text": text}
-    return render(request, "web/error.html", context, status=status)
+    layout = "layout/shell.html" if inside and status < 500 else "layout/plain.html"
+    return render(request, "web/error.html", {"layout": layout, "heading": title, "said": said}, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """400"""
-    return _page(request, 400, "This request cannot be read", "Go back, and try again from the page you were on.")
-
-
-def refused(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """403; names the right that is missing."""
-    if isinstance(exception, PermissionRefused):
-        text = (
-            f"Your roles do not include: {exception.permission.title}. The attempt stands in the ledger. "
-            "If your work needs this, ask the administrator."
-        )
-    else:
-        text = "Your roles do not include what was asked for. If your work needs this, ask the administrator."
-    return _page(request, 403, "Not open to you", text)
+    """400: a request that cannot be understood."""
+    return _page(request, 400, "Not understood", "The request could not be understood. Go back and try again.")
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form without its token: mostly a page left open over a new sign-in."""
-    text = "This page was open for longer than your sign-in. Go back, reload it, and send it again."
-    return _page(request, 403, "This form is out of date", text)
+    """403 for a form that is too old or did not come from a page of ours (cross-site request forgery)."""
+    return _page(
+        request,
+        403,
+        "The page was too old",
+        "The form was not sent from a current page. Nothing was changed. Open the page again and repeat it.",
+    )
 
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """404; says what is missing where a view said so."""
+    """404; says what is missing where a screen said so."""
     said = exception.args[0] if exception is not None and exception.args else None
-    text = said if isinstance(said, str) else "There is no such page. It may have been moved or never existed."
-    return _page(request, 404, "Not found", text)
+    return _page(request, 404, "Not found", said if isinstance(said, str) else _UNSAID)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    """500; must not itself need anything that may have failed."""
-    context = {
-        "layout": "layout/plain.html",
-        "status": 500,
-        "title": "Something failed here",
-        "text": "Nothing you entered was half kept: what was not finished was undone. Try once more; if it fails "
-        "again, tell the administrator the time, and look at the application's log.",
-    }
-    return render(None, "web/error.html", context, status=500)  # type: ignore[arg-type]
+    """500: a fault of ours; the log has it."""
+    return _page(
+        request,
+        500,
+        "Something went wrong here",
+        "The fault is ours and is in the log. What you had filed before is safe; try once more.",
+    )

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from charthouse.record import api as record
 from charthouse.web import pdf, permissions
 from charthouse.web.reading import note_chart
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
 from .chart import open_chart
 
@@ -24,7 +24,7 @@ SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/
 _INERT = "default-src 'none'; sandbox"
 
 
-def _file(request: HttpRequest, person: UUID, type: str, id: str, file: int) -> Any:
+def _file(request: SignedInRequest, person: UUID, type: str, id: str, file: int) -> Any:
     opened = open_chart(request.access, person)
     found = record.document_file(request.access, opened.patients, type, id, file)
     if found is None:
@@ -41,7 +41,7 @@ def _inert(content: bytes, media_type: str) -> HttpResponse:
 
 @screen(permissions.READ_CHART)
 @require_safe
-def file(request: HttpRequest, person: UUID, type: str, id: str, file: int) -> HttpResponse:
+def file(request: SignedInRequest, person: UUID, type: str, id: str, file: int) -> HttpResponse:
     """A file of a document: an image to be shown, anything else as a download."""
     found = _file(request, person, type, id, file)
     note_chart(request.access, person, "file", resource=(type, id))
@@ -55,7 +55,7 @@ def file(request: HttpRequest, person: UUID, type: str, id: str, file: int) -> H
 
 @screen(permissions.READ_CHART)
 @require_safe
-def page(request: HttpRequest, person: UUID, type: str, id: str, file: int, number: int) -> HttpResponse:
+def page(request: SignedInRequest, person: UUID, type: str, id: str, file: int, number: int) -> HttpResponse:
     """One page of a PDF, counted from 1, as a PNG image."""
     found = _file(request, person, type, id, file)
     try:

@@ -5,14 +5,13 @@ What was typed travels by POST and waits in the session, so that no name or numb
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from charthouse.identity import api as identity
-from charthouse.web import permissions
 from charthouse.web.reading import note_search
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
 SUGGESTIONS = 8
 LISTED = 50
@@ -20,13 +19,13 @@ _LONGEST = 200
 _SESSION = "find"
 
 
-def _text(request: HttpRequest) -> str:
+def _text(request: SignedInRequest) -> str:
     return " ".join(request.POST.get("text", "")[:_LONGEST].replace("\0", "").split())
 
 
-@screen(permissions.FIND_PATIENT)
+@screen(identity.FIND_PATIENT)
 @require_POST
-def suggest(request: HttpRequest) -> HttpResponse:
+def suggest(request: SignedInRequest) -> HttpResponse:
     """The options under the box for what is typed so far; nothing for a single letter."""
     text = _text(request)
     if len(text) < 2:
@@ -36,9 +35,9 @@ def suggest(request: HttpRequest) -> HttpResponse:
     return render(request, "web/find/options.html", {"hits": hits, "full": len(hits) == SUGGESTIONS})
 
 
-@screen(permissions.FIND_PATIENT)
+@screen(identity.FIND_PATIENT)
 @require_http_methods(["GET", "POST"])
-def find(request: HttpRequest) -> HttpResponse:
+def find(request: SignedInRequest) -> HttpResponse:
     """Everybody found, best first."""
     if request.method == "POST":
         request.session[_SESSION] = _text(request)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from charthouse.configuration import configuration
 from charthouse.foundation.ledger import api as ledger
-from charthouse.web import permissions
+from charthouse.identity import api as identity
 from charthouse.web.printing import day_of
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
 _OUTCOMES = {outcome.value: outcome for outcome in ledger.Outcome}
+_LONGEST = 100
+
+
+def _midnight(day: date | None) -> datetime | None:
+    """The beginning of a day in the site's time zone."""
+    return datetime.combine(day, time(), ZoneInfo(configuration().time_zone)) if day else None
 
 
 def _person(text: str) -> UUID | None:
@@ -24,38 +33,57 @@ def _person(text: str) -> UUID | None:
         return None
 
 
-@screen(permissions.READ_LEDGER)
+@screen(ledger.LEDGER_READ)
 @require_safe
-def entries(request: HttpRequest) -> HttpResponse:
-    """Entries, newest first, by who, action, outcome, person and day."""
-    asked = request.GET
+def entries(request: SignedInRequest) -> HttpResponse:
+    """Entries, newest first, by who, action, outcome, person and day (both days included)."""
+    ctx, asked = request.access, request.GET
     person = _person(asked.get("person", ""))
-    chosen = ledger.EntryFilter(
-        actor=asked.get("actor", "").strip(),
-        action=asked.get("action", ""),
+    since, until = day_of(asked.get("since", "")), day_of(asked.get("until", ""))
+    filters = ledger.Filters(
+        actor=asked.get("actor", "").strip()[:_LONGEST],
+        action=asked.get("action", "").strip()[:_LONGEST],
         outcome=_OUTCOMES.get(asked.get("outcome", "")),
-        subject=ledger.Subject("person", str(person)) if person else None,
-        since=day_of(asked.get("since", "")),
-        until=day_of(asked.get("until", "")),
+        persons=(str(person),) if person else (),
+        patients=tuple(str(patient) for patient in identity.patients_of(ctx, person)) if person else (),
+        since=_midnight(since),
+        until=_midnight(until + timedelta(days=1)) if until else None,
     )
-    page = ledger.entries(request.access, chosen, asked.get("before") or None)
+    try:
+        page = ledger.entries(ctx, filters, asked.get("before", ""))
+    except ValueError as error:
+        raise Http404(str(error)) from error
     kept = {name: value for name, value in asked.items() if name != "before" and value}
     context = {
-        "chosen": chosen,
+        "filters": filters,
         "person": person,
+        "since": since,
+        "until": until,
         "page": page,
-        "actions": ledger.actions(),
         "outcomes": list(ledger.Outcome),
         "filtered": bool(kept),
         "next": urlencode(kept | {"before": page.next}) if page.next else "",
     }
-    ledger.append_read(request.access, "ledger.read", detail={"filters": sorted(kept), "shown": len(page.rows)})
+    about = [ledger.Subject("person", str(person))] if person else []
+    ledger.append_read(
+        ctx, "ledger.read", subjects=about, detail={"filters": sorted(kept), "shown": len(page.lines)}
+    )
     return render(request, "web/ledger/list.html", context)
 
 
-@screen(permissions.READ_LEDGER)
+@screen(ledger.LEDGER_READ)
 @require_safe
-def seal(request: HttpRequest) -> HttpResponse:
-    """Whether the ledger was last found whole, and what is not sealed yet."""
-    found = ledger.last_verification(request.access)
-    return render(request, "web/ledger/seal.html", {"verification": found})
+def seal(request: SignedInRequest) -> HttpResponse:
+    """What a verification is, and the way to run one."""
+    return render(request, "web/ledger/seal.html", {"report": None})
+
+
+@screen(ledger.LEDGER_READ)
+@require_POST
+def verify(request: SignedInRequest) -> HttpResponse:
+    """Check every entry against the seals and the signed heads, and say what was found."""
+    report = ledger.verify()
+    ledger.append_read(
+        request.access, "ledger.verified", detail={"whole": report.is_whole, "checked": report.checked}
+    )
+    return render(request, "web/ledger/seal.html", {"report": report})

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from charthouse.intake import api as intake
 from charthouse.record import api as record
-from charthouse.web import permissions
 from charthouse.web.reading import note_chart
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
 from .chart import open_chart
 
 
-@screen(permissions.READ_ORIGINAL)
+@screen(intake.READ_ORIGINAL)
 @require_safe
-def where_from(request: HttpRequest, person: UUID, type: str, id: str) -> HttpResponse:
+def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """The provenance of an item's version (``?version=``, else the newest); only its body for a dialog."""
     opened = open_chart(request.access, person)
     item = record.resource(request.access, opened.patients, type, id)

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from charthouse.foundation.access.api import may
 from charthouse.intake import api as intake
-from charthouse.web import permissions
 from charthouse.web.printing import day_of
-from charthouse.web.security.api import screen
+from charthouse.web.security.api import SignedInRequest, screen
 
 _STATES = {state.value: state for state in intake.UnfiledState}
 _LONGEST_REASON = 500
 
 
-def _chosen(request: HttpRequest) -> intake.UnfiledFilter:
+def _chosen(request: SignedInRequest) -> intake.UnfiledFilter:
     asked = request.GET
     state = asked.get("state", intake.UnfiledState.WAITING.value)
     return intake.UnfiledFilter(
@@ -33,9 +31,9 @@ def _chosen(request: HttpRequest) -> intake.UnfiledFilter:
     )
 
 
-@screen(permissions.SEE_UNFILED)
+@screen(intake.READ_UNFILED)
 @require_safe
-def unfiled(request: HttpRequest) -> HttpResponse:
+def unfiled(request: SignedInRequest) -> HttpResponse:
     """The list, oldest first."""
     chosen = _chosen(request)
     page = intake.unfiled(request.access, chosen, request.GET.get("after"))
@@ -51,19 +49,19 @@ def unfiled(request: HttpRequest) -> HttpResponse:
     return render(request, "web/unfiled/list.html", context)
 
 
-@screen(permissions.SEE_UNFILED)
+@screen(intake.READ_UNFILED)
 @require_safe
-def message(request: HttpRequest, message: UUID) -> HttpResponse:
+def message(request: SignedInRequest, message: int) -> HttpResponse:
     """One message with its mending; only the summary beside the list when the list asked for it."""
     found = intake.unfiled_message(request.access, message)
     if found is None:
         raise Http404("There is no such unfiled message.")
-    context = {"message": found, "may_mend": may(request.access, permissions.MEND_UNFILED)}
+    context = {"message": found, "may_mend": may(request.access, intake.MEND_UNFILED)}
     template = "preview" if "HX-Request" in request.headers else "message"
     return render(request, f"web/unfiled/{template}.html", context)
 
 
-def _mended(request: HttpRequest, message: UUID, act: Callable[[], str]) -> HttpResponse:
+def _mended(request: SignedInRequest, message: int, act: Callable[[], str]) -> HttpResponse:
     """Do something to a message, say what came of it, and go back to it."""
     try:
         messages.success(request, act())
@@ -72,36 +70,39 @@ def _mended(request: HttpRequest, message: UUID, act: Callable[[], str]) -> Http
     return redirect("unfiled-message", message=message)
 
 
-def _outcome(state: intake.UnfiledState) -> str:
-    if state is intake.UnfiledState.FILED:
-        return "Filed. It is in the record now."
-    return "Tried again; it still cannot be filed. The reason below is the newest."
+_QUEUED = "It is being tried again; reload this page in a moment to see what came of it."
 
 
-@screen(permissions.MEND_UNFILED)
+def _tried_again(request: SignedInRequest, message: int) -> str:
+    if intake.retry_messages(request.access, [message]):
+        return _QUEUED
+    return "Nothing to try again: it was filed or refused meanwhile, or is being tried right now."
+
+
+@screen(intake.MEND_UNFILED)
 @require_POST
-def retry(request: HttpRequest, message: UUID) -> HttpResponse:
+def retry(request: SignedInRequest, message: int) -> HttpResponse:
     """Try to file it again as it is."""
-    return _mended(request, message, lambda: _outcome(intake.retry_unfiled(request.access, message)))
+    return _mended(request, message, lambda: _tried_again(request, message))
 
 
-@screen(permissions.MEND_UNFILED)
+@screen(intake.MEND_UNFILED)
 @require_POST
-def sender(request: HttpRequest, message: UUID) -> HttpResponse:
+def sender(request: SignedInRequest, message: int) -> HttpResponse:
     """Set how the sender's messages are read where they do not say, and try again."""
 
     def act() -> str:
         zone, charset = request.POST.get("time_zone", "").strip(), request.POST.get("charset", "").strip()
         intake.correct_sender(request.access, message, time_zone=zone, charset=charset)
-        return _outcome(intake.retry_unfiled(request.access, message))
+        return _tried_again(request, message)
 
     return _mended(request, message, act)
 
 
-@screen(permissions.MEND_UNFILED)
+@screen(intake.MEND_UNFILED)
 @require_POST
-def correct(request: HttpRequest, message: UUID) -> HttpResponse:
-    """File a corrected copy. The original stays as it came; the copy is a new original linked to it."""
+def correct(request: SignedInRequest, message: int) -> HttpResponse:
+    """File a corrected copy. The original stays as it came; the copy is a new message linked to it."""
     reason = request.POST.get("reason", "").strip()[:_LONGEST_REASON]
     text = request.POST.get("text", "")
     if not reason or not text.strip():
@@ -109,14 +110,15 @@ def correct(request: HttpRequest, message: UUID) -> HttpResponse:
         return redirect("unfiled-message", message=message)
 
     def act() -> str:
-        return _outcome(intake.correct_unfiled(request.access, message, text, reason)[1])
+        intake.correct_message(request.access, message, text, reason)
+        return "The corrected copy was sent. It is linked below; this message stays as it came."
 
     return _mended(request, message, act)
 
 
-@screen(permissions.MEND_UNFILED)
+@screen(intake.MEND_UNFILED)
 @require_POST
-def refuse(request: HttpRequest, message: UUID) -> HttpResponse:
+def refuse(request: SignedInRequest, message: int) -> HttpResponse:
     """Close it without filing, with the reason. The original is kept."""
     reason = request.POST.get("reason", "").strip()[:_LONGEST_REASON]
     if not reason:
@@ -124,7 +126,7 @@ def refuse(request: HttpRequest, message: UUID) -> HttpResponse:
         return redirect("unfiled-message", message=message)
 
     def act() -> str:
-        intake.refuse_unfiled(request.access, message, reason)
+        intake.refuse_message(request.access, message, reason)
         return "Refused. The original is kept, with your reason."
 
     return _mended(request, message, act)

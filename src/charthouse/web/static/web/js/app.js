@@ -14,12 +14,13 @@ document.addEventListener("htmx:after:swap", (event) => {
   chosen.setAttribute("aria-current", "true");
 });
 
-// A request that was answered by another page (the session ended, a sign-in is asked for) must never be put
-// into a part of this one: the whole page goes there instead.
+// An answer that is no part of this page (a refusal, a failure, another page) must never be put into it: a link is
+// followed as a link, so that what went wrong has a page of its own. HX-Redirect is htmx's own to follow.
 document.addEventListener("htmx:before:response", (event) => {
-  const { raw } = event.detail.ctx.response;
-  if (raw.redirected || raw.status === 401 || raw.status === 403) {
-    event.preventDefault();
-    window.location.reload();
-  }
+  const { ctx } = event.detail;
+  const { raw } = ctx.response;
+  if ((raw.ok && !raw.redirected) || raw.headers.has("HX-Redirect")) return;
+  event.preventDefault();
+  const link = ctx.sourceElement?.closest?.("a[href]");
+  if (link) window.location.assign(link.href);
 });
