@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,3 +68,11 @@ def make_user(db: None) -> Callable[..., Any]:
         return User.objects.get(pk=made.id)
 
     return make
+
+
+@pytest.fixture
+def code_for() -> Callable[..., str]:
+    """The code an authenticator shows for a secret now, or some steps from now."""
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+    return lambda secret, shift=0: str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + shift)))

@@ -56,6 +56,7 @@ def note_activity(request: HttpRequest) -> None:
     now = clock.wall()
     if row is not None and now - row.last_seen_at >= NOTE_EVERY:
         Session.objects.filter(pk=row.pk, ended_at=None, locked_at=None).update(last_seen_at=now)
+        row.last_seen_at = now
 
 
 def lock_session(request: HttpRequest, because: str) -> None:

@@ -124,7 +124,7 @@ def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: i
         _ledger.append(
             ctx,
             "people.add-mrn-assigner",
-            subjects=[Subject("facility", str(facility or ""))],
+            subjects=[Subject("facility", str(facility))] if facility is not None else [],
             detail={"system": row.system},
         )
     return row.pk

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Purpose, Role, require
-from charthouse.people.clearance import clearance_for
+from charthouse.foundation.access.clearance import clearance_for
 from charthouse.people.domain.usernames import normal_login
 from charthouse.people.models import Facility, RoleGrant, User
 from charthouse.people.permissions import SEE_ACCOUNTS
