@@ -7,7 +7,6 @@ An app's ``commands.py`` holds ``app = typer.Typer(...)``. Groups are imported w
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
