@@ -19,15 +19,14 @@ from charthouse.foundation.processes import Process
 
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
-    "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
-    "mllp": ("charthouse.intake.commands", "mllp", "Listen for HL7 v2 over MLLP.", True),
-    "filing": ("charthouse.intake.commands", "filing", "File what the connectors received.", True),
-    "folder": ("charthouse.intake.commands", "folder", "Watch the drop folder.", True),
+    "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
     "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
     "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
+    "ledger": ("charthouse.foundation.ledger.commands", "app", "Who did and saw what: verify, seal, show.", True),
+    "rules": ("charthouse.foundation.rulepacks.commands", "app", "The rules decided by, with their sources.", False),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
     "start": ("charthouse.web.commands.start", "start", "Start everything here; Ctrl-C stops it.", False),
     "stop": ("charthouse.web.commands.start", "stop", "Stop what was started here.", False),
@@ -35,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "doctor": ("charthouse.web.commands.doctor", "doctor", "What is missing or wrong here, in words.", False),
     "web": ("charthouse.web.commands.serve", "serve", "The web application alone.", True),
     "worker": ("charthouse.web.commands.worker", "work", "Events, outgoing messages, seals and jobs alone.", True),
+    "bench": ("charthouse.web.commands.bench", "app", "Measure speed beside a comparison.", True),
 }
 
 #: What `charthouse start` runs, in this order: name, title, command.

@@ -35,4 +35,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<str:code>", rules.rule, name="rules-rule"),
 ]
 
+handler400 = errors.bad_request
 handler404 = errors.missing
+handler500 = errors.failed
