@@ -26,7 +26,12 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
     "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
     "ledger": ("charthouse.foundation.ledger.commands", "app", "Who did and saw what: verify, seal, show.", True),
-    "rules": ("charthouse.foundation.rulepacks.commands", "app", "The rules decided by, with their sources.", False),
+    "rules": (
+        "charthouse.foundation.rulepacks.commands",
+        "app",
+        "The rules decided by, with their sources.",
+        False,
+    ),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
     "start": ("charthouse.web.commands.start", "start", "Start everything here; Ctrl-C stops it.", False),
     "stop": ("charthouse.web.commands.start", "stop", "Stop what was started here.", False),
