@@ -15,10 +15,15 @@ import typer
 from typer.core import TyperGroup
 
 from charthouse.foundation import processes
+from charthouse.foundation.bootstrap import configure_django
 from charthouse.foundation.processes import Process
 
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
+    "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
+    "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
+    "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
+    "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
     "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
@@ -52,20 +57,6 @@ PROCESSES = (
 )
 
 
-def configure_django() -> None:
-    """Set Django up once for a command that needs the database, and see that the embedded one runs."""
-    import django
-    from django.apps import apps
-
-    from charthouse.foundation.database.api import ensure_running
-
-    if "--help" not in sys.argv:
-        ensure_running()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charthouse.settings")
-    if not apps.ready:
-        django.setup()
-
-
 class LazyGroup(TyperGroup):
     """Imports a command's module when the command is named."""
 
@@ -78,7 +69,7 @@ class LazyGroup(TyperGroup):
             return super().get_command(ctx, cmd_name)
         module_name, attribute, _help, needs_django = known
         if needs_django:
-            configure_django()
+            configure_django(start_database="--help" not in sys.argv)
         target: Any = getattr(importlib.import_module(module_name), attribute)
         command = typer.main.get_command(target if isinstance(target, typer.Typer) else _alone(target))
         command.name = cmd_name

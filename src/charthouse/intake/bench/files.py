@@ -17,9 +17,8 @@ from rich.console import Console
 
 from charthouse.foundation.database.api import connection_info
 from charthouse.foundation.database.scratch import scratch_database
-
-from ..commands import found_files
-from ..parallel import FileReport, take_in_files
+from charthouse.intake.commands import found_files
+from charthouse.intake.parallel import FileReport, take_in_files
 
 _CHUNK = 8 << 20
 _MIGRATED = ("django_migrations", "django_content_type", "auth_permission")
@@ -133,7 +132,9 @@ def _render(database: str, folder: Path) -> list[_Table]:
                 continue
             path = folder / name
             fields = sql.SQL(", ").join(map(sql.Identifier, columns))
-            query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT BINARY)").format(fields, sql.Identifier(name))
+            query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT BINARY)").format(
+                fields, sql.Identifier(name)
+            )
             with path.open("wb") as out, connection.cursor().copy(query) as copy:
                 for block in copy:
                     out.write(block)

@@ -39,13 +39,22 @@ def message(number: int, patients: int) -> bytes:
             f"{1930 + patient % 80}{1 + patient % 12:02}{1 + patient % 28:02}|{'MF'[patient % 2]}||2106-3^White^CDCREC|"
             f"{patient} Rehearsal Way^^Springfield^IL^627{patient % 90:02}^USA||^PRN^PH^^1^217^555{patient % 10000:04}"
             f"||eng^English^ISO6392|M||ACC{patient}^^^GENERAL^AN",
-            f"PV1|1|I|4W^{400 + number % 40}^{'AB'[number % 2]}^GENERAL||||1417900019^Lindqvist^Astrid^^^Dr^MD^^NPI"
-            f"||||SUR||||1|||1417900019^Lindqvist^Astrid^^^Dr^MD^^NPI|IP|V{patient}^^^GENERAL^VN|||||||||||||||||"
-            f"{'01' if event == 'A03' else ''}||||||||20260105080000+0000|{at + '+0000' if event == 'A03' else ''}",
+            _pv1(number, patient, event, at),
             "DG1|1||I50.33^Acute on chronic diastolic heart failure^I10C||20260105|A",
             "",
         ]
     ).encode()
+
+
+def _pv1(number: int, patient: int, event: str, at: str) -> str:
+    fields = [""] * 46
+    fields[1:4] = ["1", "I", f"4W^{400 + number % 40}^{'AB'[number % 2]}^GENERAL"]
+    fields[7] = fields[17] = "1417900019^Lindqvist^Astrid^^^Dr^MD^^NPI"
+    fields[10], fields[18], fields[19] = "SUR", "IP", f"V{patient}^^^GENERAL^VN"
+    fields[44] = "20260105080000+0000"
+    if event == "A03":
+        fields[36], fields[45] = "01", f"{at}+0000"
+    return "PV1" + "|".join(fields)
 
 
 def _letters(number: int) -> str:
@@ -163,7 +172,7 @@ def bench_mllp(
 _BARE = "from charthouse.intake.bench.mllp import bare_listener; bare_listener()"
 _OURS = """
 import asyncio
-from charthouse.cli import configure_django
+from charthouse.foundation.bootstrap import configure_django
 configure_django()
 from charthouse.intake.connectors.mllp import MllpListener
 async def main():
@@ -175,7 +184,7 @@ async def main():
     await task
 asyncio.run(main())
 """
-_FILER = "from charthouse.cli import configure_django; configure_django(); from charthouse.intake.commands import filing; filing()"
+_FILER = "from charthouse.foundation.bootstrap import configure_django; configure_django(); from charthouse.intake.commands import filing; filing()"
 
 
 def _listener(arguments: list[str]) -> tuple[subprocess.Popen[str], int]:
