@@ -214,7 +214,7 @@ def _persons(cursor: Any, persons: Sequence[UUID]) -> dict[str, Any]:
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:
-    names = [(row.patient, word, use) for row in rows for word, use in row.prepared.words().items()]
+    names = [(row.patient, word, use) for row in rows for word, use in row.prepared.words.items()]
     numbers = [(row.patient, number) for row in rows for number in row.prepared.numbers()]
     stored = [(row.patient, sorted(row.keys.stored)) for row in rows]
     shown = [row.prepared.display for row in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import queues as queues
-from .actions.mend_unfiled import correct_sender, correct_message, refuse_message, retry_message
+from .actions.mend_unfiled import correct_message, correct_sender, refuse_message, retry_message
 from .actions.retry_messages import retry_messages
 from .actions.take_in import Taken, take_in
 from .domain.arrival import Connector

@@ -215,8 +215,7 @@ def test_the_same_content_from_many_at_once(committed_db: str, site: Configurati
     results: list[files.StoredFile] = []
 
     def put() -> None:
-        for n in range(5):
-            results.append(files.put(f"scan {n}".encode() * 1000, "application/pdf"))
+        results.extend(files.put(f"scan {n}".encode() * 1000, "application/pdf") for n in range(5))
 
     run_threads(*[put] * 6)
     assert len({file.id for file in results}) == 5

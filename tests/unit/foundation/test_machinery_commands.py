@@ -35,7 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_work(run: Run) -> None:
     id = work.open_item(
-        work.MACHINERY_QUEUE, subject=work.ItemSubject("event", "7"), reason="It stands still.", dedupe="x"
+        work.MACHINERY_QUEUE, subject=work.Subject("event", "7"), reason="It stands still.", dedupe="x"
     )
     assert "Stopped machinery" in run("work", "list").output
     assert "It stands still." in run("work", "list", work.MACHINERY_QUEUE).output

@@ -89,6 +89,11 @@ def test_maiden_name_sent_along(patient: Make) -> None:
     assert decision(patient("Hayes", maiden="Lindqvist"), patient()).outcome is SAME
 
 
+def test_another_family_name_and_birth_date_in_one_household_is_looked_at(patient: Make) -> None:
+    one = patient("Hayes", "Sigvard", "1940-04-17", "male")
+    assert decision(one, patient("Lindqvist", "Sigvard", "1950-04-17", "male")).outcome is PERHAPS
+
+
 def test_married_name_without_a_word_of_the_maiden_name_is_looked_at(patient: Make) -> None:
     assert decision(patient("Hayes", address=None), patient()).outcome is PERHAPS
 

@@ -322,7 +322,7 @@ _JSON = st.recursive(
 def test_no_resource_of_whatever_shape_is_an_error(resource: dict[str, Any]) -> None:
     made = prepare(resource, source=1, labels=0)
     made.keys()
-    for word in made.words():
+    for word in made.words:
         assert "\0" not in word and len(word) <= 200
     for number in made.numbers():
         assert "\0" not in number.value + number.system
@@ -337,4 +337,4 @@ def test_a_hostile_resource_stays_small() -> None:
     made = prepare(huge, source=1, labels=0)
     assert len(made.traits_json) < 100_000
     assert len(made.keys().stored) < 1_000
-    assert all(len(word.encode()) < 1_000 for word in made.words())
+    assert all(len(word.encode()) < 1_000 for word in made.words)

@@ -226,7 +226,7 @@ def test_old_jobs_are_cleared_with_their_progress(committed_db: str) -> None:
 
 
 def test_the_foundations_own_jobs_run(committed_db: str) -> None:
-    jobs.declare_all()
+    import_module("charthouse.foundation.jobs.housekeeping")
     names = {task.name for task in jobs.tasks()}
     own = {name for name in names if name.startswith("foundation.")}
     assert {"foundation.trim", "foundation.end_holds", "foundation.verify_files"} <= own

@@ -88,7 +88,8 @@ class TestSending:
         assert outbox.send_due() == 0, "the pause is not over"
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE outbox_message SET next_try = now() - interval '1 s' WHERE attempts > 0 AND state = 'waiting'"
+                "UPDATE outbox_message SET next_try = now() - interval '1 s'"
+                " WHERE attempts > 0 AND state = 'waiting'"
             )
         outbox.send_due()
         assert line.payloads("p1") == ["a0", "a1", "a2"]

@@ -43,7 +43,7 @@ def person(number: int) -> AccessContext:
 
 
 def new(queue: str, matter: object) -> work.NewItem:
-    return work.NewItem(queue, work.ItemSubject("message", str(matter)), "x", str(matter))
+    return work.NewItem(queue, work.Subject("message", str(matter)), "x", str(matter))
 
 
 def test_everybody_takes_the_next_at_once(committed_db: str, queue: str) -> None:
@@ -115,5 +115,7 @@ def test_counts_and_the_next_item_read_only_their_index(committed_db: str, owner
     plan = plan_of(lambda: work.take_next(ctx, queue), "work_item")
     assert ("work_item_offer" in plan or "work_item_list" in plan) and "Sort" not in plan
     assert "Index Only Scan using work_item_count" in plan_of(lambda: work.counts(ctx), "work_item")
+    with connection.cursor() as cursor:  # at this small size sorting is as cheap; the index must give the order
+        cursor.execute("SET enable_sort = off")
     listing = plan_of(lambda: work.items(ctx, queue), "work_item")
     assert "work_item_list" in listing and "Sort" not in listing

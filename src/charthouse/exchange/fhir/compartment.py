@@ -13,10 +13,10 @@ from typing import Any
 from charthouse.exchange.fhir.dates import Moment, moment
 from charthouse.exchange.fhir.definitions import (
     Json,
+    parameters_by_code,
     patient_compartment,
     resource_types,
     schema_definitions,
-    search_parameters,
 )
 from charthouse.exchange.fhir.paths import Field, Leaf, Step, Where, leaves
 from charthouse.exchange.fhir.references import read_reference
@@ -219,8 +219,8 @@ def encounter_paths(kind: str) -> frozenset[tuple[Step, ...]]:
 def _reference_leaves(kind: str, code: str) -> list[Leaf]:
     return [
         leaf
-        for parameter in search_parameters()
-        if parameter["code"] == code and kind in parameter["base"] and parameter["type"] == "reference"
+        for parameter in parameters_by_code()[code]
+        if kind in parameter["base"] and parameter["type"] == "reference"
         if {"Patient", "Encounter"} & set(parameter.get("target", ()))
         for leaf in leaves(parameter["expression"], kind)
         if leaf.datatype == "Reference"

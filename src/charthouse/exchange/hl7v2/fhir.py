@@ -8,7 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from .envelope import Envelope, envelope_of
-from .errors import Hl7Error, Unsupported
+from .errors import Hl7Error, unsupported
 from .mapping import Mapping, Mint
 from .message import Message
 from .messages import adt, financial, orders, referrals, results, scheduling
@@ -70,7 +70,7 @@ def _handler(envelope: Envelope) -> Handler:
         case _ if kind in orders.KINDS:
             orders.check(kind, trigger)
             return orders.map_orders
-    raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+    raise unsupported(kind, trigger)
 
 
 def _plan(message: Message, envelope: Envelope, part: Part, handle: Handler, zone: ZoneInfo, mint: Mint) -> Plan:

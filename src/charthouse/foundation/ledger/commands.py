@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from .queries import Filters, Line, entries
 from .report import Report
 from .sealing import LedgerDamaged, seal_all
 from .sealing import resume as resume_sealing
+from .verification import Progress as Told
 from .verification import verify as verify_ledger
 from .writing import append_read
 
@@ -119,11 +119,15 @@ def bench(
 
 
 @contextmanager
-def _shown(words: str) -> Iterator[Progress | None]:
+def _shown(words: str) -> Iterator[Told]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(words, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)  # type: ignore[misc]
+
+        def told(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        yield told
 
 
 def _sentences(report: Report) -> Iterator[str]:

@@ -16,7 +16,8 @@ from uuid import UUID
 class TransportError(Exception):
     """A message did not go; the words say why, without its content.
 
-    ``permanent`` when trying again cannot help: the receiver refused this very message, or the destination is wrong.
+    ``permanent`` when trying again cannot help: the receiver refused this very message, or the destination is
+    wrong.
     """
 
     def __init__(self, words: str, *, permanent: bool = False) -> None:
@@ -26,7 +27,8 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from 1."""
+    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from
+    1."""
 
     number: int
     message_id: UUID
@@ -41,8 +43,8 @@ class Outgoing:
 class Transport(Protocol):
     """Sends one message and returns when it has arrived.
 
-    Must end within half the sender's lease (30 s), raising TransportError when it did not arrive or that is unknown:
-    the message is then sent again with the same ``message_id``.
+    Must end within half the sender's lease (30 s), raising TransportError when it did not arrive or that is
+    unknown: the message is then sent again with the same ``message_id``.
     """
 
     def send(self, message: Outgoing) -> None: ...

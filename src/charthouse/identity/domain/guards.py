@@ -83,7 +83,7 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
 
     A "same" needs a birth date or a person's own number on one hand, and a given name or such a number on the
     other: name and address alone, or a newborn without a name, do not do. Where family names differ, as after a
-    marriage, such a number or two other ties must hold.
+    marriage, such a number must agree, or the birth date and two other ties.
     """
     numbered = levels.ssn in _STRONG or levels.identifier == "same"
     ties = (
@@ -100,8 +100,9 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
         levels.identifier == "same",
         *ties,
     )
-    related = levels.family != "different" or numbered or sum(ties) >= 2
-    born = levels.birth in {"same", "first of january", "exchanged", "one part", "month"}
+    exact = levels.birth in {"same", "first of january", "exchanged"}
+    related = levels.family != "different" or numbered or (exact and sum(ties) >= 2)
+    born = exact or levels.birth in {"one part", "month"}
     named = levels.given not in {None, "different", "initial"}
     return sum(agree), (born or numbered) and (named or numbered) and related
 

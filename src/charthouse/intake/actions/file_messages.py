@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
-from charthouse.foundation.events.api import append_many as append_events
 from charthouse.foundation.events.api import NewEvent
+from charthouse.foundation.events.api import append_many as append_events
 from charthouse.foundation.files.api import put as put_file
 from charthouse.foundation.ledger.api import Entry as LedgerEntry
 from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
@@ -28,9 +29,17 @@ from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, place
+from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
+from charthouse.intake.domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
+from charthouse.intake.domain.naming import identifiers_of
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.models import MessageState
+from charthouse.intake.queues import UNFILED
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
     AccountSegmentRow,
+    DetachedPart,
     Filed,
     Filing,
     Outcome,
@@ -43,14 +52,6 @@ from charthouse.record.api import (
     missing_patients,
     remember_aliases,
 )
-
-from ..domain.arrival import Format
-from ..domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
-from ..domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
-from ..domain.naming import identifiers_of
-from ..domain.sender import Sender
-from ..models import MessageState
-from ..queues import UNFILED
 
 CONTEXT = system_context("intake")
 
@@ -201,7 +202,7 @@ def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
 
 
 def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
-    kept = []
+    kept: list[tuple[Filed, DetachedPart, UUID]] = []
     for filing, done in zip(filings, filed, strict=True):
         if filing.attachments and done.outcome is not Outcome.UNCHANGED:
             kept.extend((done, part, put_file(part.data, part.media_type).id) for part in filing.attachments)
@@ -256,7 +257,7 @@ def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], file
 
 def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
     rows = {(done.type, done.public_id): done for done in filed}
-    kept = []
+    kept: list[AccountSegmentRow] = []
     for each in planned:
         if each.hl7 is None or not each.filings:
             continue

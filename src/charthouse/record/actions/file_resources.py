@@ -14,11 +14,10 @@ from typing import Any
 
 from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros, row
 from charthouse.foundation.ids import hash64
-
-from .. import schema
-from ..domain.filing import Filed, Filing, FilingError, Outcome
-from ..domain.index_rows import COLUMNS, render
-from ..domain.types import DIRECTORY_TYPES, TYPE_ID
+from charthouse.record import schema
+from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
+from charthouse.record.domain.index_rows import COLUMNS, render
+from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID
 
 _PATIENT = TYPE_ID["Patient"]
 _ENCOUNTER = TYPE_ID["Encounter"]

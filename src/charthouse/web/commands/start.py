@@ -8,8 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +18,8 @@ from rich.table import Table
 from charthouse.configuration import Configuration, ConfigurationError, configuration
 from charthouse.foundation import processes
 from charthouse.foundation.database import api as database
-from charthouse.foundation.database.commands import migration_progress
 from charthouse.foundation.instance import only_instance, running, state_file, stop_instance
+from charthouse.foundation.terminal import migration_progress, step
 
 from . import site as sites
 
@@ -93,7 +91,7 @@ def start(
             fresh = _set_up(console, kind, whole, password)
             _run(console, stop, server, listeners, kind, fresh, began)
         finally:
-            with _step(console, "Stopping the database", "Stopped"):
+            with step(console, "Stopping the database", "Stopped"):
                 server.release()
 
 
@@ -190,24 +188,8 @@ def _by_whom(port: int) -> str:
     return ""
 
 
-@contextmanager
-def _step(console: Console, doing: str, done: str = "") -> Iterator[Callable[[str], None]]:
-    """A line that says what is being done and, when it took its time, how long it took."""
-    began = time.monotonic()
-    last = doing
-    with console.status(doing) as status:
-
-        def say(sentence: str) -> None:
-            nonlocal last
-            last = sentence
-            status.update(sentence)
-
-        yield say
-    console.print(f"  {done or last} [dim]{time.monotonic() - began:.1f} s[/dim]")
-
-
 def _start_database(console: Console) -> database.Server:
-    with _step(console, "Looking for the database", "Database running") as say:
+    with step(console, "Looking for the database", "Database running") as say:
         return database.ensure_running(say)
 
 
@@ -219,7 +201,7 @@ def _bring_up_to_date(console: Console) -> None:
     django.setup()
     from django.db import connection
 
-    with _step(console, "Checking the schema", "Schema up to date"):
+    with step(console, "Checking the schema", "Schema up to date"):
         wanting = database.pending_migrations()
         connection.close()
     if wanting:
@@ -253,7 +235,7 @@ def _set_up(console: Console, kind: str, whole: sites.Asked | None, password: st
                 if new:
                     site.site_file.unlink(missing_ok=True)
                 raise
-        with _step(console, "Making the demonstration's accounts", "Accounts made"):
+        with step(console, "Making the demonstration's accounts", "Accounts made"):
             sites.write_kind(site, sites.DEMO)
             return sites.set_up_demo(configuration())
     finally:
@@ -281,10 +263,10 @@ def _run(
         watch=_DatabaseWatch(console),
         about={"address": address, "kind": kind},
     )
-    with _step(console, "Starting the web application and the workers", "Web application and workers started"):
+    with step(console, "Starting the web application and the workers", "Web application and workers started"):
         supervisor.start()
     try:
-        with _step(console, "Waiting until they are ready", "Ready"):
+        with step(console, "Waiting until they are ready", "Ready"):
             _wait_until_ready(supervisor, listeners, stop)
         if kind == sites.DEMO and not stop.is_set():
             _seed(console, site)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from charthouse.exchange.hl7v2.datatypes import Json
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Effect
@@ -22,7 +24,7 @@ _ENDS_ACCOUNT = {"P02", "P06"}
 def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for a financial event that is not filed."""
     if trigger not in _KNOWN[kind]:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_financial(mapping: Mapping, part: Part) -> None:
@@ -81,7 +83,7 @@ def visit_parts(part: Part) -> list[Part]:
         return [part]
     cuts = [0, *starts[1:], len(part.body)]
     parts: list[Part] = []
-    for begin_at, end_at in zip(cuts, cuts[1:], strict=False):
+    for begin_at, end_at in pairwise(cuts):
         own = part.body[begin_at:end_at]
         pv1 = next(segment for segment in own if segment.name == "PV1")
         about = _after(own, pv1)

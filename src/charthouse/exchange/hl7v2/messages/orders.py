@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charthouse.exchange.hl7v2.datatypes import Json
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Effect
@@ -49,7 +49,7 @@ KINDS = frozenset(_KNOWN)
 def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for an order event that is not filed."""
     if trigger not in _KNOWN[kind]:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_orders(mapping: Mapping, part: Part) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charthouse.exchange.hl7v2.datatypes import Json, annotation
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.plan import Effect
 from charthouse.exchange.hl7v2.segments.findings import map_diagnosis, map_problem, map_procedure
@@ -19,7 +19,7 @@ _KNOWN = {"REF": {"I12", "I13", "I14", "I15"}, "PPR": {"PC1", "PC2", "PC3"}}
 def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for a referral or problem event that is not filed."""
     if trigger not in _KNOWN[kind]:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_refer(mapping: Mapping, part: Part) -> None:

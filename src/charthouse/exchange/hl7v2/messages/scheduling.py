@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charthouse.exchange.hl7v2.datatypes import Json
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Effect
@@ -20,14 +20,9 @@ _SLOTS = {"S23", "S24"}
 def check(trigger: str) -> None:
     """Raise Unsupported for a scheduling event that is not filed."""
     if trigger in _SLOTS:
-        raise Unsupported(
-            f"SIU^{trigger} blocks or opens a resource's calendar and concerns no patient; it is not filed.",
-            "MSH",
-            1,
-            9,
-        )
+        raise unsupported("SIU", trigger, "blocks or opens a calendar and concerns no patient; it is not filed")
     if trigger not in _FILED:
-        raise Unsupported(f"SIU^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported("SIU", trigger)
 
 
 def map_schedule(mapping: Mapping, part: Part) -> None:

@@ -38,7 +38,7 @@ def details(group: Group, name: str) -> list[Segment]:
 
 
 def order_number(mapping: Mapping, group: Group, what: Value) -> str:
-    """The key of a medication order: placer's number, filler's, prescription number, else patient, drug and time."""
+    """The key of a medication order: placer's, filler's or prescription number, else patient, drug and time."""
     placer, filler = identifier_key(placer_of(group), 2), identifier_key(filler_of(group), 2)
     if placer:
         return f"placer:{placer}/RX"
@@ -113,6 +113,9 @@ def map_request(mapping: Mapping, group: Group, *, mention: bool = False) -> Dra
         elements["note"] = notes
     mode: Mode = "partial" if mention else "snapshot"
     key = order_number(mapping, group, drug)
+    known = mapping.drafts.get(("MedicationRequest", key))
+    if known is not None and known.resource["medicationCodeableConcept"] != medication:
+        key = f"{key}/{coded_key(drug)}"  # one order number for several drugs
     return mapping.put("MedicationRequest", key, mapping.secured(elements), head, mode=mode)
 
 
@@ -259,7 +262,7 @@ def map_dispense(mapping: Mapping, group: Group, request: Draft | None) -> None:
         if dosage:
             elements["dosageInstruction"] = [dosage]
         base = order_number(mapping, group, rxd.first(2))
-        key = f"{base}/RXD/{rxd.get(7)}/{rxd.get(1)}/{rxd.get(3)}"
+        key = f"{base}/RXD/{coded_key(rxd.first(2))}/{rxd.get(7)}/{rxd.get(1)}/{rxd.get(3)}"
         mapping.put("MedicationDispense", key, mapping.secured(elements), rxd)
 
 
