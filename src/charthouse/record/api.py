@@ -7,6 +7,7 @@ behalf take an AccessContext.
 from __future__ import annotations
 
 from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
+
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id

@@ -16,7 +16,7 @@ import orjson
 
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import Filing, State, decompress
+from .domain.filing import State, decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 

@@ -130,9 +130,7 @@ class FilingBatch:
         return results
 
     def _number(self, filings: Sequence[Filing]) -> None:
-        fresh = [
-            key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in self._known
-        ]
+        fresh = [key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in self._known]
         if fresh:
             self._cursor.execute("SELECT nextval('record_resource_id') FROM generate_series(1, %s)", [len(fresh)])
             for key, (number,) in zip(fresh, self._cursor.fetchall(), strict=True):
