@@ -1,17 +1,249 @@
 """Databases for tests: a template migrated once, cloned for each worker and for each test that commits.
 
-``CHARTHOUSE_TEST_DATABASE_URL`` (schema owner, may create databases and roles) names an outside server;
-without it the tests start an embedded one of their own.
+Without further ado the tests start an embedded server of their own. ``CHARTHOUSE_TEST_DATABASE_URL`` names an
+outside one instead, PostgreSQL 15 or newer, by a role that may make databases and roles.
+
+Tests run as the *application's* role. ``db`` (or ``@pytest.mark.django_db``) rolls back; ``committed_db`` is a
+fresh clone for tests that commit, race or open connections of their own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import itertools
 import os
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-_home = Path(tempfile.mkdtemp(prefix="charthouse-test-"))
+import pytest
+
+# An installation of our own, made before Django reads its settings. The workers of pytest-xdist share their
+# controller's; the process that made it removes it.
+_is_worker = "PYTEST_XDIST_WORKER" in os.environ and "CHARTHOUSE_TEST_HOME" in os.environ
+if not _is_worker:
+    os.environ["CHARTHOUSE_TEST_HOME"] = tempfile.mkdtemp(prefix="charthouse-test-")
+    Path(os.environ["CHARTHOUSE_TEST_HOME"]).chmod(0o711)
+    for _name in ("DATABASE_URL", "DATABASE_OWNER_URL", "CHARTHOUSE_DATABASE_ROLE"):
+        os.environ.pop(_name, None)
+_home = Path(os.environ["CHARTHOUSE_TEST_HOME"])
+_outside = os.environ.get("CHARTHOUSE_TEST_DATABASE_URL", "")
+_prefix = f"charthouse_test_{_home.name.rsplit('-', 1)[1].lower()}"
 os.environ["CHARTHOUSE_DATA"] = str(_home / "data")
 os.environ["CHARTHOUSE_KEYS"] = str(_home / "keys")
-if url := os.environ.get("CHARTHOUSE_TEST_DATABASE_URL"):
-    os.environ["DATABASE_URL"] = os.environ["DATABASE_OWNER_URL"] = url
+os.environ["DJANGO_SETTINGS_MODULE"] = "charthouse.settings"
+_PASSWORD = "charthouse-tests"
+
+
+def _address(url: str, *, user: str, database: str) -> str:
+    """``url`` with another database and user, and the password the tests' roles have."""
+    from urllib.parse import quote, urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(_PASSWORD)}@{place}", path=f"/{database}"))
+
+
+if _outside and not _is_worker:
+    import psycopg
+
+    from charthouse.foundation.database.roles import make_database, make_role
+
+    with psycopg.connect(_outside, autocommit=True) as _connection:
+        make_role(_connection, "charthouse_owner", password=_PASSWORD, createdb=True)
+        make_role(_connection, "charthouse_app", password=_PASSWORD)
+        make_database(_connection, f"{_prefix}_base", owner="charthouse_owner")
+    os.environ["DATABASE_URL"] = _address(_outside, user="charthouse_app", database=f"{_prefix}_base")
+    os.environ["DATABASE_OWNER_URL"] = _address(_outside, user="charthouse_owner", database=f"{_prefix}_base")
+
+import django  # noqa: E402
+
+django.setup()
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The server's migrated template and the way to clone it."""
+
+    admin: str
+    template: str
+
+    def execute(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def clone(self, name: str) -> None:
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}" OWNER charthouse_owner')
+        self.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+        self.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO charthouse_app')
+
+    def drop(self, name: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[Path]:
+    """One worker at a time; yields the folder the workers share."""
+    with (_home / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield _home
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The running server with its template; the template is made by whichever worker is first."""
+    from charthouse.configuration import configuration
+    from charthouse.foundation.database.api import ensure_running, migrate
+    from charthouse.foundation.database.embedded import superuser_connection_info
+    from charthouse.foundation.database.layout import Layout
+
+    server = ensure_running()
+    admin = _outside or superuser_connection_info(Layout(configuration().data), "postgres")
+    made = Databases(admin, f"{_prefix}_template")
+    with _alone("template") as shared:
+        if not (shared / "template-made").exists():
+            if not _outside:
+                _spare_the_disk(admin)
+            made.drop(made.template)
+            made.execute(
+                f'CREATE DATABASE "{made.template}" OWNER charthouse_owner TEMPLATE template0 ENCODING UTF8'
+            )
+            migrate(database=made.template)
+            (shared / "template-made").touch()
+    yield made
+    server.release()
+
+
+def _spare_the_disk(admin: str) -> None:
+    """Tests' data need not outlive a power failure; a killed server loses nothing by this."""
+    import psycopg
+
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@contextlib.contextmanager
+def _django_connected_to(name: str) -> Iterator[None]:
+    """Point Django's default connection, in every thread, at another database."""
+    from django.conf import settings
+    from django.db import connections
+
+    entry = connections.settings["default"]
+    before = entry["NAME"]
+    connections.close_all()
+    entry["NAME"] = settings.DATABASES["default"]["NAME"] = name
+    try:
+        yield
+    finally:
+        connections.close_all()
+        entry["NAME"] = settings.DATABASES["default"]["NAME"] = before
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(databases: Databases, django_db_blocker: Any) -> Iterator[None]:
+    """One clone for this worker's tests that roll back, used as the application's role."""
+    name = f"{_prefix}_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    databases.clone(name)
+    with django_db_blocker.unblock():
+        with _django_connected_to(name):
+            yield
+        databases.drop(name)
+
+
+_clones = itertools.count(1)
+
+
+@pytest.fixture
+def committed_db(databases: Databases, request: pytest.FixtureRequest, django_db_blocker: Any) -> Iterator[str]:
+    """A fresh clone for one test; yields the application's connection string. All of Django points at it."""
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        pytest.fail("committed_db and db cannot be used in one test: leave out db and the django_db mark.")
+    from charthouse.foundation.database.api import connection_info
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    name = f"{_prefix}_{worker}_{next(_clones)}"
+    databases.clone(name)
+    try:
+        with django_db_blocker.unblock(), _django_connected_to(name):
+            yield connection_info(dbname=name)
+    finally:
+        databases.drop(name)
+
+
+@pytest.fixture
+def owner_conninfo(committed_db: str) -> str:
+    """The connection string of the schema's owner for the clone of ``committed_db``."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    from charthouse.foundation.database.api import connection_info
+
+    return connection_info(owner=True, dbname=str(conninfo_to_dict(committed_db)["dbname"]))
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample data named by CHARTHOUSE_SAMPLES."""
+    named = os.environ.get("CHARTHOUSE_SAMPLES")
+    if not named:
+        pytest.skip("CHARTHOUSE_SAMPLES names no folder of sample data")
+    if not Path(named).is_dir():
+        pytest.fail(f"CHARTHOUSE_SAMPLES is {named}, which is not a folder")
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """A Chromium on this machine: CHARTHOUSE_BROWSER, or one on the path. In CI its absence is a failure."""
+    wanted = os.environ.get("CHARTHOUSE_BROWSER")
+    names = [wanted] if wanted else ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    if sys.platform == "darwin" and not wanted:
+        names.append(mac)
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    if os.environ.get("CI"):
+        pytest.fail("no browser was found, and in CI the browser tests may not be skipped")
+    pytest.skip("no Chromium or Chrome was found (CHARTHOUSE_BROWSER names one)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a database, so that it can be run again on another server: ``-m database``."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "committed_db", "databases"} & set(fixtures):
+            item.add_marker("database")
+        mark = item.get_closest_marker("django_db")
+        if (mark and mark.kwargs.get("transaction")) or "transactional_db" in fixtures:
+            raise pytest.UsageError(
+                f"{item.nodeid}: the application may not truncate; use the fixture committed_db."
+            )
+
+
+def pytest_unconfigure() -> None:
+    """Remove the tests' installation, and on an outside server their databases."""
+    if _is_worker:
+        return
+    from charthouse.foundation.database.api import stop_server
+
+    if _outside:
+        import psycopg
+
+        with psycopg.connect(_outside, autocommit=True) as connection:
+            left = connection.execute(
+                "SELECT datname FROM pg_database WHERE datname ~ %s", [f"^{_prefix}_"]
+            ).fetchall()
+            for (name,) in left:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+    else:
+        stop_server()
+    shutil.rmtree(_home, ignore_errors=True)

@@ -30,10 +30,13 @@ DATABASES: dict[str, dict[str, Any]] = {
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth.account",
+    "allauth.mfa",
+    "axes",
     "django_cotton",
+    "pgtrigger",
     "charthouse.foundation",
     "charthouse.people",
     "charthouse.record",
@@ -41,7 +44,10 @@ INSTALLED_APPS = [
     "charthouse.intake",
     "charthouse.web",
 ]
+# Order matters: the address and scheme first, the headers round everything, access last so that every view passes it.
 MIDDLEWARE = [
+    "charthouse.web.security.proxies.TrustedProxies",
+    "charthouse.web.security.headers.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -49,7 +55,9 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "charthouse.web.security.middleware.AccessMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 TEMPLATES = [
     {
@@ -72,20 +80,69 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "charthouse.web.context.shell",
             ],
         },
     }
 ]
 STATIC_URL = "/static/"
 
-# Overridden by nothing: pages hold PHI, so cookies and headers are strict everywhere.
+# Signing in. The numbers are rules and configuration, read when they are needed (people/policy.py).
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "charthouse.people.backends.StaffBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "charthouse.people.passwords.LongEnough"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "display_name", "email")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_ADAPTER = "charthouse.people.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"login": "charthouse.web.security.forms.SignInForm"}
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_LOGIN_TIMEOUT = 300
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_RATE_LIMITS = False
+MFA_ADAPTER = "charthouse.people.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+AXES_FAILURE_LIMIT = "charthouse.people.lockout.failure_limit"
+AXES_COOLOFF_TIME = "charthouse.people.lockout.cool_off"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_CALLABLE = "charthouse.people.lockout.counted_name"
+AXES_LOCKOUT_CALLABLE = "charthouse.web.security.views.sign_in.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 100
+AXES_SENSITIVE_PARAMETERS = ["login", "username", "ip_address", "password", "code", "secret", "csrfmiddlewaretoken"]
+AXES_VERBOSE = False
+
+# Pages hold PHI, so cookies and headers are strict everywhere. The name's __Host- prefix makes a browser refuse the
+# cookie from another host, path or plain http.
+_cookie_prefix = "__Host-" if _site.https else ""
+SESSION_ENGINE = "charthouse.people.sessions"
+SESSION_COOKIE_NAME = f"{_cookie_prefix}charthouse-session"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_SECURE = _site.https
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+CSRF_COOKIE_NAME = f"{_cookie_prefix}charthouse-csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = _site.https
-CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "charthouse.web.views.errors.forged"
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in _site.allowed_hosts if _site.https and host != "*"]
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
+SECURE_HSTS_SECONDS = 31_536_000 if _site.https else 0

@@ -1,41 +1,254 @@
-"""The database an installation uses: the embedded server, or an outside one by ``DATABASE_URL``."""
+"""The database an installation uses: the embedded server, or an outside one by ``DATABASE_URL``.
+
+Two roles reach it: the *owner* runs migrations, the *application* does everything else and may neither alter nor
+truncate a table.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from charthouse.configuration import ConfigurationError, configuration
 
-__all__ = ["APPLICATION_ROLE", "DATABASE_NAME", "OWNER_ROLE", "django_database"]
+from .layout import PORT, Layout
+from .problems import DatabaseProblem
+
+if TYPE_CHECKING:
+    from .inspection import Cluster
+
+__all__ = [
+    "APPLICATION_ROLE",
+    "DATABASE_NAME",
+    "OWNER_ROLE",
+    "DatabaseProblem",
+    "Server",
+    "application_role",
+    "available_memory",
+    "check_outside",
+    "cluster_on_disk",
+    "connection_info",
+    "connection_url",
+    "django_database",
+    "embedded_version",
+    "ensure_running",
+    "folder_problems",
+    "is_running",
+    "migrate",
+    "pending_migrations",
+    "running",
+    "stop_server",
+    "weaknesses",
+]
 
 DATABASE_NAME = "charthouse"
 OWNER_ROLE = "charthouse_owner"
 APPLICATION_ROLE = "charthouse_app"
+
+#: Seconds a web thread keeps its connection.
+_CONNECTION_AGE = 600
+
+
+class Server(Protocol):
+    """The server in use. ``pid`` is None for an outside one."""
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def stop(self) -> None:
+        """Stop the embedded server whoever uses it; an outside one is left alone."""
+
+    def release(self) -> None:
+        """Say that this process needs the server no longer; the last to say so stops the embedded one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideServer:
+    """A server that is not ours to start or stop."""
+
+    pid: None = None
+
+    def stop(self) -> None:
+        return
+
+    def release(self) -> None:
+        return
 
 
 def django_database(*, owner: bool) -> dict[str, Any]:
     """Django's DATABASES entry for the schema's owner (migrations) or the application (everything else)."""
     site = configuration()
     url = site.external_owner_database if owner else site.external_database
+    entry: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": DATABASE_NAME,
+        "USER": OWNER_ROLE if owner else APPLICATION_ROLE,
+        "PASSWORD": "",
+        "HOST": str(Layout(site.data).socket_folder),
+        "PORT": str(PORT),
+        "OPTIONS": {},
+    }
     if url:
-        return _from_url(url)
-    raise ConfigurationError("DATABASE_URL is not set.")
+        entry |= _from_url(url)
+    return entry | {
+        "CONN_MAX_AGE": 0 if owner else _CONNECTION_AGE,
+        "CONN_HEALTH_CHECKS": True,
+    }
+
+
+def connection_info(*, owner: bool = False, dbname: str | None = None) -> str:
+    """A psycopg connection string for the owner or the application, of ``dbname`` or the installation's own."""
+    from psycopg.conninfo import make_conninfo
+
+    entry = django_database(owner=owner)
+    given = {
+        "host": entry["HOST"],
+        "port": entry["PORT"],
+        "user": entry["USER"],
+        "password": entry["PASSWORD"],
+        "dbname": dbname or entry["NAME"],
+    }
+    return make_conninfo("", **{name: value for name, value in given.items() if value}, **entry["OPTIONS"])
+
+
+def connection_url(*, owner: bool = False, dbname: str | None = None) -> str:
+    """The same as a ``postgresql://`` address, as DATABASE_URL takes it. It may hold a password: keep it secret."""
+    entry = django_database(owner=owner)
+    user = quote(entry["USER"], safe="") + (f":{quote(entry['PASSWORD'], safe='')}" if entry["PASSWORD"] else "")
+    options = {"host": entry["HOST"], "port": entry["PORT"], **entry["OPTIONS"]}
+    query = urlencode({name: value for name, value in options.items() if value})
+    return f"postgresql://{user}@/{quote(dbname or entry['NAME'], safe='')}?{query}"
+
+
+def application_role() -> str:
+    """The name of the application's role, for the rights a migration takes away from it."""
+    return str(django_database(owner=False)["USER"]) or APPLICATION_ROLE
+
+
+def ensure_running(progress: Callable[[str], None] | None = None) -> Server:
+    """The server, started and made ready if it is the embedded one. ``progress`` is called with sentences.
+
+    Each caller holds a share in the server until ``release``, ``stop`` or its own end. Raises DatabaseProblem,
+    also when an outside server cannot be used.
+    """
+    if configuration().external_database:
+        check_outside()
+        return OutsideServer()
+    if os.name != "posix":
+        raise DatabaseProblem(
+            "The embedded database needs Linux or macOS. Name an outside server with DATABASE_URL."
+        )
+    from .embedded import start_embedded
+
+    return start_embedded(progress)
+
+
+@contextmanager
+def running(progress: Callable[[str], None] | None = None) -> Iterator[Server]:
+    """The server within the block, released after it."""
+    server = ensure_running(progress)
+    try:
+        yield server
+    finally:
+        server.release()
+
+
+def check_outside() -> None:
+    """Raise DatabaseProblem, in words, unless the outside server of ``DATABASE_URL`` can be used."""
+    from .outside import check_outside as check
+
+    check()
+
+
+def weaknesses() -> list[str]:
+    """What an outside server lets the application do that it should not, each a sentence."""
+    from .outside import weaknesses as found
+
+    return found()
+
+
+def migrate(progress: Callable[[int, int, str], None] | None = None, *, database: str | None = None) -> list[str]:
+    """Apply pending migrations as the owner in a process of its own, and answer their names.
+
+    ``progress`` is called with the number done, the number in all and the migration begun. Raises DatabaseProblem.
+    """
+    from .migrations import migrate as run
+
+    return run(progress, database=database)
+
+
+def pending_migrations() -> list[str]:
+    """The names of migrations not yet applied. Needs Django. Raises DatabaseProblem when the database was migrated
+    by a newer Charthouse."""
+    from .migrations import pending
+
+    return pending()
+
+
+def available_memory() -> int:
+    """Bytes of memory this machine or container may use."""
+    from .cluster import available_memory as found
+
+    return found()
+
+
+def cluster_on_disk() -> Cluster | None:
+    """The embedded cluster looked at without starting it; None where there is none yet."""
+    from .inspection import cluster
+
+    return cluster()
+
+
+def embedded_version() -> str | None:
+    """The PostgreSQL version that Charthouse brings, e.g. "18.6"; None where its package is not installed."""
+    from .inspection import brought
+
+    return brought()
+
+
+def folder_problems() -> list[str]:
+    """What about the folders would keep the embedded server from starting, in words."""
+    from .inspection import folder_problems as found
+
+    return found()
+
+
+def is_running() -> bool:
+    """Whether the embedded server runs now; for an outside server always true."""
+    if configuration().external_database:
+        return True
+    from .server import find_running
+
+    return find_running(Layout(configuration().data)) is not None
+
+
+def stop_server() -> bool:
+    """Stop the embedded server whoever uses it. Answers whether it ran."""
+    if configuration().external_database:
+        return False
+    from .server import stop
+
+    return stop(Layout(configuration().data))
 
 
 def _from_url(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"DATABASE_URL cannot be read: {error}.") from None
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ConfigurationError(f"DATABASE_URL begins with {parts.scheme!r}: postgresql:// is needed.")
     options = dict(parse_qsl(parts.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")) or DATABASE_NAME,
         "USER": unquote(parts.username or options.pop("user", "")),
-        "PASSWORD": unquote(parts.password or ""),
+        "PASSWORD": unquote(parts.password or options.pop("password", "")),
         "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
-        "PORT": str(parts.port or options.pop("port", "")),
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
+        "PORT": str(port or options.pop("port", "")),
+        "NAME": unquote(parts.path.lstrip("/")) or options.pop("dbname", DATABASE_NAME),
         "OPTIONS": options,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -32,6 +33,20 @@ def key_file(name: str, size: int = 32) -> bytes:
     finally:
         Path(temporary).unlink()
     return path.read_bytes()
+
+
+def fingerprints() -> dict[str, str]:
+    """The keys at hand by name, each with 16 hexadecimal digits that tell two keys apart and tell neither.
+
+    A dump notes them, so that a restore can say which keys are missing.
+    """
+    found = {}
+    folder = configuration().keys
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if "-key" in path.name and not path.name.startswith(".") and path.is_file():
+            secret = path.read_bytes()
+            found[path.name] = hashlib.sha256(b"charthouse key fingerprint" + secret).hexdigest()[:16]
+    return found
 
 
 def session_secret() -> str:

@@ -1,0 +1,1 @@
+"""Events: news between apps."""

@@ -1,0 +1,1 @@
+"""The file store: encrypted, addressed by content."""

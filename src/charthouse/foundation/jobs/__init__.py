@@ -1,0 +1,1 @@
+"""Jobs: long work people would recognise, run by the worker."""

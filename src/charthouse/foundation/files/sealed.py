@@ -1,0 +1,214 @@
+"""The form of a sealed file.
+
+::
+
+    fixed    8 magic, 4 chunk size, 20 salt                       never changes
+    slot A   8 key id, 12 nonce, 48 wrapped data key              one of the two holds the data key;
+    slot B   likewise                                             the other is zero
+    chunks   AES-256-GCM, each of chunk size + 16 bytes, the last shorter or equal
+
+A chunk's nonce is its number (11 bytes) and a mark on the last (1 byte), so that chunks left out, changed
+about, added or cut off are found; its associated data is the fixed part. The data key is wrapped with
+AES-256-GCM under the master key, with the fixed part, the key id and the SHA-256 of the content as associated
+data, so that a file put in another's place is found. Re-wrapping writes the free slot, waits for the disk, and
+clears the old one: at every moment one slot is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from .errors import FileDamaged, KeyMissing
+from .keys import Keyring, MasterKey
+
+CHUNK = 64 * 1024
+_MAGIC = b"CHFILE\x01\n"
+_FIXED = 32
+_SLOT = 8 + 12 + 48
+_TAG = 16
+HEADER = _FIXED + 2 * _SLOT
+_FREE = bytes(_SLOT)
+#: re-reads of a header that was being re-wrapped while it was read
+_RETRIES, _RETRY_WAIT = 5, 0.01
+
+Source = bytes | bytearray | memoryview | BinaryIO | Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What was written: the content's SHA-256 and size in bytes, and the id of the key it is under."""
+
+    sha256: bytes
+    size: int
+    key_id: bytes
+
+
+def seal(source: Source, target: BinaryIO, key: MasterKey) -> Sealed:
+    """Write ``source`` sealed to ``target`` (empty, seekable), in memory bounded by a few chunks."""
+    fixed = _MAGIC + CHUNK.to_bytes(4, "big") + secrets.token_bytes(20)
+    data_key = AESGCM.generate_key(256)
+    cipher = AESGCM(data_key)
+    digest = hashlib.sha256()
+    size = 0
+    target.write(fixed + _FREE + _FREE)
+    for number, (chunk, last) in enumerate(_chunks(source)):
+        digest.update(chunk)
+        size += len(chunk)
+        target.write(cipher.encrypt(_nonce(number, last), chunk, fixed))
+    target.seek(_FIXED)
+    target.write(_wrap(data_key, fixed, digest.digest(), key))
+    target.seek(0, os.SEEK_END)
+    return Sealed(digest.digest(), size, key.id)
+
+
+def unseal(source: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> Iterator[bytes]:
+    """The content, chunk by chunk, each proved before it is given.
+
+    Raises FileDamaged at the first byte that is not as written, KeyMissing when the key named by
+    ``expected_key`` and the header is not at hand.
+    """
+    fixed, data_key = _open_header(source, sha256, keys, expected_key)
+    cipher = AESGCM(data_key)
+    source.seek(HEADER)
+    # Trusted: the fixed part was proved with the data key.
+    length = int.from_bytes(fixed[8:12], "big") + _TAG
+    block = source.read(length)
+    number = 0
+    while True:
+        following = source.read(length) if len(block) == length else b""
+        try:
+            yield cipher.decrypt(_nonce(number, not following), block, fixed)
+        except (InvalidTag, ValueError):
+            raise FileDamaged(f"from chunk {number} on") from None
+        if not following:
+            return
+        block = following
+        number += 1
+
+
+def header_keys(source: BinaryIO) -> tuple[bytes, ...]:
+    """The key ids a header names. Raises FileDamaged where there is no header."""
+    header = _read_header(source)
+    return tuple(slot[:8] for slot in _slots(header) if slot != _FREE)
+
+
+def rewrap(target: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> None:
+    """Put the data key of a file (opened for reading and writing) under the newest master key; the body stays.
+
+    Safe against a crash at any moment, and against readers at the same time; not against another rewrap.
+    """
+    header = _read_header(target)
+    fixed = header[:_FIXED]
+    slots = _slots(header)
+    good = _good_slot(header, sha256, keys)
+    if good is None:
+        raise _no_slot(header, keys, expected_key)
+    place, data_key = good
+    if slots[place][:8] != keys.newest.id:
+        place = 1 - place
+        _write_slot(target, place, _wrap(data_key, fixed, sha256, keys.newest))
+    if slots[1 - place] != _FREE:
+        _write_slot(target, 1 - place, _FREE)
+
+
+def _open_header(source: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> tuple[bytes, bytes]:
+    for attempt in range(_RETRIES):
+        header = _read_header(source)
+        good = _good_slot(header, sha256, keys)
+        if good is not None:
+            return header[:_FIXED], good[1]
+        if attempt + 1 < _RETRIES:
+            time.sleep(_RETRY_WAIT)
+    raise _no_slot(header, keys, expected_key)
+
+
+def _no_slot(header: bytes, keys: Keyring, expected_key: bytes) -> Exception:
+    named = {slot[:8] for slot in _slots(header) if slot != _FREE}
+    if expected_key in named and expected_key not in keys.by_id:
+        return KeyMissing(f"The master key {expected_key.hex()} is not in the key directory.")
+    return FileDamaged("in its header")
+
+
+def _read_header(source: BinaryIO) -> bytes:
+    source.seek(0)
+    header = source.read(HEADER)
+    if len(header) < HEADER or not header.startswith(_MAGIC):
+        raise FileDamaged("in its header")
+    return header
+
+
+def _slots(header: bytes) -> tuple[bytes, bytes]:
+    return header[_FIXED : _FIXED + _SLOT], header[_FIXED + _SLOT : HEADER]
+
+
+def _good_slot(header: bytes, sha256: bytes, keys: Keyring) -> tuple[int, bytes] | None:
+    fixed = header[:_FIXED]
+    for place, slot in enumerate(_slots(header)):
+        key = keys.by_id.get(slot[:8])
+        if key is None:
+            continue
+        try:
+            return place, AESGCM(key.secret).decrypt(slot[8:20], slot[20:], fixed + key.id + sha256)
+        except InvalidTag:
+            continue
+    return None
+
+
+def _wrap(data_key: bytes, fixed: bytes, sha256: bytes, key: MasterKey) -> bytes:
+    nonce = secrets.token_bytes(12)
+    return key.id + nonce + AESGCM(key.secret).encrypt(nonce, data_key, fixed + key.id + sha256)
+
+
+def _write_slot(target: BinaryIO, place: int, slot: bytes) -> None:
+    target.seek(_FIXED + place * _SLOT)
+    target.write(slot)
+    target.flush()
+    os.fsync(target.fileno())
+
+
+def _nonce(number: int, last: bool) -> bytes:
+    return number.to_bytes(11, "big") + (b"\x01" if last else b"\x00")
+
+
+def _chunks(source: Source) -> Iterator[tuple[bytes, bool]]:
+    """Pieces of CHUNK bytes and whether each is the last; an empty source is one empty piece."""
+    held: bytes | None = None
+    for piece in _even(source):
+        if held is not None:
+            yield held, False
+        held = piece
+    yield held or b"", True
+
+
+def _even(source: Source) -> Iterator[bytes]:
+    buffer = bytearray()
+    for part in _parts(source):
+        view = memoryview(part)
+        while view:
+            taken = view[: CHUNK - len(buffer)]
+            buffer += taken
+            view = view[len(taken) :]
+            if len(buffer) == CHUNK:
+                yield bytes(buffer)
+                buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
+def _parts(source: Source) -> Iterator[bytes | bytearray | memoryview]:
+    if isinstance(source, bytes | bytearray | memoryview):
+        yield source
+    elif hasattr(source, "read"):
+        while part := source.read(CHUNK):
+            yield part
+    else:
+        yield from source

@@ -1,0 +1,215 @@
+"""Link two source patients because their sender says they are one (HL7 A34, A40, A47).
+
+The source patients stay; the prior one is put under the survivor's person. What cannot be done is reported, never
+guessed: a number nobody has, a number of several, the contrary of an earlier notice, what somebody ruled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from charthouse.foundation.access.api import system_context
+from charthouse.foundation.events.api import append as append_event
+from charthouse.foundation.ledger.api import Subject
+from charthouse.foundation.ledger.api import append as append_ledger
+from charthouse.foundation.work.api import ItemSubject, NewItem, finish_by_dedupe, open_items
+from charthouse.identity.domain.traits import traits_of
+from charthouse.identity.models import Person
+from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
+from charthouse.identity.store import LinkEvent, write_events
+
+CONTEXT = system_context("identity")
+KIND = "merge-notice"
+
+PatientKey = str | Iterable[Mapping[str, Any]]
+"""A Patient's public id, or FHIR Identifiers of which one is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What became of a notice. ``problem`` is empty where it was followed or had been before; else it says in words
+    what stood against it, and ``code`` in one: unknown-survivor, unknown-prior, ambiguous, same-patient,
+    contrary-notice, known-not-same. ``linked`` tells whether anything was changed."""
+
+    linked: bool
+    person: UUID | None = None
+    code: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    patient: int
+    public_id: str
+    person: UUID
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, problem: str) -> None:
+        super().__init__(code)
+        self.notice = Notice(linked=False, code=code, problem=problem)
+
+
+def link_by_notice(
+    survivor: PatientKey,
+    prior: PatientKey,
+    source: int,
+    message: int | None = None,
+    occurred: datetime | None = None,
+) -> Notice:
+    """Put the prior source patient under the survivor's person. The same notice twice changes nothing more."""
+    with transaction.atomic():
+        try:
+            return _follow(survivor, prior, source, message, occurred)
+        except _Refused as refused:
+            return refused.notice
+
+
+def _follow(
+    survivor: PatientKey, prior: PatientKey, source: int, message: int | None, occurred: datetime | None
+) -> Notice:
+    survivor_row = _resolve(survivor, source, "survivor", "the patient who remains")
+    prior_row = _resolve(prior, source, "prior", "the patient who is merged away")
+    if survivor_row == prior_row:
+        raise _Refused("same-patient", "The message merges a patient with itself; there is nothing to do.")
+    sides = _locked([survivor_row, prior_row])
+    kept, gone = sides[survivor_row], sides[prior_row]
+    _check(kept, gone)
+    if kept.person == gone.person and _has_notice(gone.patient, kept.patient):
+        return Notice(linked=False, person=kept.person)
+    write_events(
+        [
+            LinkEvent(
+                patient=gone.patient,
+                person_from=gone.person,
+                person_to=kept.person,
+                kind=KIND,
+                actor=CONTEXT.actor,
+                reason="The sender says that the two are one person.",
+                other=kept.patient,
+                message=message,
+                occurred=occurred,
+            )
+        ]
+    )
+    finish_by_dedupe(POSSIBLE_DUPLICATES, matter(kept.patient, gone.patient), "same", finished_by=CONTEXT.actor)
+    if kept.person != gone.person:
+        _move(kept, gone)
+    return Notice(linked=kept.person != gone.person, person=kept.person)
+
+
+def _check(kept: _Side, gone: _Side) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM identity_not_same WHERE low = %s AND high = %s)",
+            [min(kept.patient, gone.patient), max(kept.patient, gone.patient)],
+        )
+        if cursor.fetchone()[0]:
+            raise _Refused(
+                "known-not-same",
+                "The message merges two patients whom somebody here found to be two persons. "
+                "Ask the sender, or undo that decision first.",
+            )
+    if _has_notice(kept.patient, gone.patient):
+        raise _Refused(
+            "contrary-notice",
+            "An earlier message merged the same two patients the other way round. "
+            "Ask the sender which one remains.",
+        )
+
+
+def _has_notice(gone: int, kept: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM identity_link WHERE patient = %s AND other = %s AND kind = %s)",
+            [gone, kept, KIND],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _resolve(key: PatientKey, source: int, side: str, words: str) -> int:
+    """The one source patient a key names, among those of the sender."""
+    with connection.cursor() as cursor:
+        if isinstance(key, str):
+            cursor.execute("SELECT patient FROM identity_source_patient WHERE public_id = %s", [key])
+        else:
+            identifiers = traits_of({"identifier": [dict(each) for each in key]}, source=source).identifiers
+            cursor.execute(
+                "SELECT DISTINCT i.patient FROM unnest(%s::text[], %s::text[]) AS n (system, folded)"
+                " JOIN identity_identifier i ON i.folded = n.folded AND i.system = n.system"
+                " JOIN identity_source_patient s ON s.patient = i.patient WHERE s.source = %s",
+                [[each.system for each in identifiers], [each.folded for each in identifiers], source],
+            )
+        found = [row[0] for row in cursor.fetchall()]
+    if not found:
+        raise _Refused(
+            f"unknown-{side}", f"Nobody here has the number of {words}. Send that patient, then try this again."
+        )
+    if len(found) > 1:
+        raise _Refused("ambiguous", f"More than one patient of this sender has the number of {words}.")
+    return int(found[0])
+
+
+def _locked(patients: list[int]) -> dict[int, _Side]:
+    """Both sides, held to the end of the transaction; always in the same order, so that two notices never wait for
+    each other."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, public_id, person FROM identity_source_patient WHERE patient = ANY(%s)"
+            " ORDER BY patient FOR UPDATE",
+            [patients],
+        )
+        return {row[0]: _Side(*row) for row in cursor.fetchall()}
+
+
+def _move(kept: _Side, gone: _Side) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM identity_person WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [[kept.person, gone.person]]
+        )
+        cursor.execute(
+            "UPDATE identity_source_patient SET person = %s WHERE patient = %s", [kept.person, gone.patient]
+        )
+        cursor.execute("SELECT patient, public_id FROM identity_source_patient WHERE person = %s", [gone.person])
+        left = cursor.fetchall()
+        if not left:
+            cursor.execute("UPDATE identity_person SET state = %s WHERE id = %s", [Person.State.EMPTY, gone.person])
+    open_items(
+        [_left_behind(kept, patient, public_id, gone.person) for patient, public_id in left],
+        opened_by=CONTEXT.actor,
+    )
+    append_event(
+        "identity.linked",
+        key=str(kept.person),
+        payload={"patient": gone.patient, "person_from": str(gone.person), "person_to": str(kept.person)},
+    )
+    append_ledger(
+        CONTEXT,
+        "identity.link",
+        subjects=[
+            Subject("patient", gone.public_id),
+            Subject("person", str(kept.person)),
+            Subject("person", str(gone.person)),
+        ],
+        detail={"kind": KIND},
+    )
+
+
+def _left_behind(kept: _Side, patient: int, public_id: str, person: UUID) -> NewItem:
+    """Another sender's patient of the person that was left: perhaps it should follow."""
+    return NewItem(
+        queue=POSSIBLE_DUPLICATES,
+        subject=ItemSubject("patient", public_id),
+        reason="A sender merged another record of this person into a second person. "
+        "Perhaps this one belongs there too.",
+        dedupe=matter(kept.patient, patient),
+        patient=public_id,
+        person=str(person),
+        detail={"patients": [patient, kept.patient], "persons": [str(person), str(kept.person)]},
+    )

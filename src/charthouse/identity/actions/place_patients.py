@@ -1,0 +1,268 @@
+"""Place arriving patients: the known keep their person; the others are matched, or become new persons.
+
+Called by intake in its own transaction, a whole batch at a time. Arrivals of a batch see each other, and two
+connections that bring the same new person at the same moment end with one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from charthouse.foundation.access.api import system_context
+from charthouse.foundation.ids import new_id
+from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
+from charthouse.identity.domain.decision import Candidate, Decision, Verdict, decide, judge
+from charthouse.identity.domain.guards import Outcome
+from charthouse.identity.domain.keys import Keys
+from charthouse.identity.domain.prepared import Prepared, prepare
+from charthouse.identity.domain.scorer import Step, doubt
+from charthouse.identity.domain.traits import Traits
+from charthouse.identity.policy import DECISION, Policy, policy
+from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
+from charthouse.identity.store import Known, LinkEvent, Row, Writing, candidates, known_patients, lock_keys, write
+
+CONTEXT = system_context("identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A Patient resource as it was filed: its row and public id in the record, who sent it in which message, the
+    resource, its labels, and when what it tells happened."""
+
+    patient_row: int
+    public_id: str
+    source: int
+    patient: Mapping[str, Any]
+    labels: int = 0
+    message: int | None = None
+    occurred: datetime | None = None
+
+
+class Placed(StrEnum):
+    """How a patient came to its person: already known; the same as a known one; perhaps the same, filed under a
+    new person; a new person."""
+
+    KNOWN = "known"
+    SAME = "same"
+    PERHAPS = "perhaps"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """An update that speaks rather of somebody else: bits (the lower the stranger) and why."""
+
+    weight: float
+    waterfall: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an arrival belongs. ``weight`` and ``waterfall`` are those of the best candidate, if there was one."""
+
+    patient_row: int
+    person: UUID
+    outcome: Placed
+    reason: str
+    weight: float | None = None
+    waterfall: tuple[Step, ...] = ()
+    suspicious: Suspicion | None = None
+
+
+@dataclass(slots=True)
+class _Newcomer:
+    """An arrival the index does not have, with what the database knows that may be it."""
+
+    arrival: Arrival
+    prepared: Prepared
+    keys: Keys
+    found: dict[int, Candidate] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the arrivals of one batch have changed so far, for those that come after."""
+
+    rules: Policy
+    writing: Writing = field(default_factory=Writing)
+    items: list[NewItem] = field(default_factory=list)
+    by_key: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    placed: dict[int, Candidate] = field(default_factory=dict)
+
+    def remember(self, patient: int, person: UUID, traits: Traits, keys: Keys) -> None:
+        self.placed[patient] = Candidate(patient, person, traits)
+        for key in keys.stored:
+            self.by_key[key].append(patient)
+
+    def sharing(self, keys: Iterable[int]) -> dict[int, Candidate]:
+        """Patients of this batch that share a key, as they are now; a key too many share is passed over."""
+        shared = (self.by_key[key] for key in keys if key in self.by_key)
+        return {
+            patient: self.placed[patient]
+            for patients in shared
+            if len(patients) <= self.rules.most_per_key
+            for patient in patients
+        }
+
+
+def place(arrivals: Sequence[Arrival]) -> list[Placement]:
+    """Say of each arriving patient whose it is; the placements stand in the order of the arrivals.
+
+    Call it once a transaction, inside it. "Perhaps" files under a new person and opens a work item in the queue
+    ``identity.possible-duplicates``. A known patient keeps its person whatever it brings; an update that tells of
+    somebody else is reported as ``suspicious`` and nothing is done.
+    """
+    if not arrivals:
+        return []
+    rules = policy()
+    prepared = [prepare(each.patient, source=each.source, labels=each.labels) for each in arrivals]
+    known = known_patients(list({each.patient_row for each in arrivals}))
+    newcomers = _newcomers(arrivals, prepared, known)
+    _look_up(newcomers, rules)
+    batch = _Batch(rules)
+    placements = []
+    for each, made in zip(arrivals, prepared, strict=True):
+        before = known.get(each.patient_row)
+        if before is None:
+            placements.append(_place_newcomer(batch, newcomers[each.patient_row], known))
+        else:
+            placements.append(_refresh(batch, each, made, before))
+            known[each.patient_row] = Known(before.patient, before.person, made.digest, made.traits)
+    write(batch.writing)
+    open_items(batch.items, opened_by=CONTEXT.actor)
+    return placements
+
+
+def _newcomers(
+    arrivals: Sequence[Arrival], prepared: Sequence[Prepared], known: Mapping[int, Known]
+) -> dict[int, _Newcomer]:
+    """The first arrival of each patient the index does not have."""
+    newcomers: dict[int, _Newcomer] = {}
+    for arrival, made in zip(arrivals, prepared, strict=True):
+        if arrival.patient_row not in known and arrival.patient_row not in newcomers:
+            newcomers[arrival.patient_row] = _Newcomer(arrival, made, made.keys())
+    return newcomers
+
+
+def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
+    """Find candidates in the database: by tight keys, then by loose ones where nobody was found to be the same."""
+    if not newcomers:
+        return
+    lock_keys(key for each in newcomers.values() for key in each.keys.first)
+    _collect(newcomers, [(row, each.keys.first) for row, each in newcomers.items()], rules)
+    loose = [
+        (row, each.keys.loose)
+        for row, each in newcomers.items()
+        if not any(
+            judge(each.prepared.traits, candidate, rules.model, rules.thresholds).outcome is Outcome.SAME
+            for candidate in each.found.values()
+        )
+    ]
+    _collect(newcomers, loose, rules)
+
+
+def _collect(newcomers: Mapping[int, _Newcomer], asked: Sequence[tuple[int, Iterable[int]]], rules: Policy) -> None:
+    rows = [row for row, _ in asked]
+    numbered = [(number, keys) for number, (_, keys) in enumerate(asked)]
+    for number, found in candidates(numbered, rules.most_per_key).items():
+        newcomers[rows[number]].found.update({candidate.patient: candidate for candidate in found})
+
+
+def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known]) -> Placement:
+    arrival, rules = newcomer.arrival, batch.rules
+    traits = newcomer.prepared.traits
+    found = {patient: batch.placed.get(patient, candidate) for patient, candidate in newcomer.found.items()}
+    found.update(batch.sharing(newcomer.keys.first | newcomer.keys.loose))
+    verdicts: list[Verdict] = [
+        judge(traits, candidate, rules.model, rules.thresholds) for candidate in found.values()
+    ]
+    decision = decide(verdicts, rules.model, rules.thresholds)
+    if decision.outcome is Outcome.SAME and decision.best:
+        person = decision.best.person
+    else:
+        person = new_id()
+        batch.writing.persons.append(person)
+    batch.writing.rows[arrival.patient_row] = Row(
+        arrival.patient_row, arrival.public_id, arrival.source, person, newcomer.prepared, newcomer.keys
+    )
+    batch.writing.events.append(_event(arrival, person, decision, rules))
+    if decision.outcome is Outcome.PERHAPS:
+        batch.items.append(_item(arrival, person, decision, rules))
+    batch.remember(arrival.patient_row, person, traits, newcomer.keys)
+    known[arrival.patient_row] = Known(arrival.patient_row, person, newcomer.prepared.digest, traits)
+    score = decision.score
+    return Placement(
+        patient_row=arrival.patient_row,
+        person=person,
+        outcome=Placed(decision.outcome.value),
+        reason=decision.reason,
+        weight=score.weight if score else None,
+        waterfall=score.waterfall if score else (),
+    )
+
+
+def _refresh(batch: _Batch, arrival: Arrival, made: Prepared, before: Known) -> Placement:
+    """A known patient: what is known of it is renewed, its person stays."""
+    row = arrival.patient_row
+    if made.digest == before.digest:
+        return Placement(row, before.person, Placed.KNOWN, "This patient is known, and nothing about it changed.")
+    rules = batch.rules
+    strange = doubt(made.traits, before.traits, rules.model)
+    suspicious = Suspicion(strange.weight, strange.waterfall) if strange.weight < rules.suspect_below else None
+    keys = made.keys()
+    if row not in batch.writing.rows:
+        batch.writing.changed.add(row)
+    batch.writing.rows[row] = Row(row, arrival.public_id, arrival.source, before.person, made, keys)
+    batch.remember(row, before.person, made.traits, keys)
+    reason = "This patient is known; what is known of it was renewed."
+    if suspicious:
+        reason = "This patient is known, but the update speaks rather of somebody else."
+    return Placement(row, before.person, Placed.KNOWN, reason, suspicious=suspicious)
+
+
+def _event(arrival: Arrival, person: UUID, decision: Decision, rules: Policy) -> LinkEvent:
+    kinds = {Outcome.SAME: "matched", Outcome.PERHAPS: "perhaps", Outcome.NEW: "new"}
+    score = decision.score
+    return LinkEvent(
+        patient=arrival.patient_row,
+        person_from=None,
+        person_to=person,
+        kind=kinds[decision.outcome],
+        actor=CONTEXT.actor,
+        reason=decision.reason,
+        other=decision.best.patient if decision.best else None,
+        model=rules.model.version,
+        weight=score.weight if score else None,
+        waterfall=score.waterfall if score else (),
+        message=arrival.message,
+        occurred=arrival.occurred,
+    )
+
+
+def _item(arrival: Arrival, person: UUID, decision: Decision, rules: Policy) -> NewItem:
+    best, score = decision.best, decision.score
+    if best is None or score is None:
+        raise ValueError("A decision of “perhaps” names the patient it is about.")
+    return NewItem(
+        queue=POSSIBLE_DUPLICATES,
+        subject=ItemSubject("patient", arrival.public_id),
+        reason=f"Perhaps a person already known. {decision.reason}",
+        dedupe=matter(arrival.patient_row, best.patient),
+        rule=DECISION,
+        patient=arrival.public_id,
+        person=str(person),
+        detail={
+            "patients": [arrival.patient_row, best.patient],
+            "persons": [str(person), str(best.person)],
+            "rivals": [rival.patient for rival in decision.rivals],
+            "weight": round(score.weight, 3),
+            "model": rules.model.version,
+            "waterfall": [step.as_json() for step in score.waterfall],
+        },
+    )

@@ -1,0 +1,62 @@
+"""The master patient index, for the apps above: who an arriving patient is, whose a patient is, find a person."""
+
+from __future__ import annotations
+
+from .actions.link_by_notice import Notice, PatientKey, link_by_notice
+from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
+from .actions.tell_apart import SamePerson, tell_apart
+from .domain.scorer import Score, Step
+from .finding import Hit, find
+from .permissions import EXPLAIN_MATCH, FIND_PATIENT, REVIEW_DUPLICATES
+from .queries import (
+    Compared,
+    HistoryLine,
+    Pair,
+    PersonSummary,
+    SourcePatient,
+    history,
+    pair,
+    pair_of_item,
+    patients_of,
+    person_of_public,
+    persons_of,
+    sources_of,
+    summary,
+    surviving,
+)
+from .queues import POSSIBLE_DUPLICATES
+
+__all__ = [
+    "EXPLAIN_MATCH",
+    "FIND_PATIENT",
+    "POSSIBLE_DUPLICATES",
+    "REVIEW_DUPLICATES",
+    "Arrival",
+    "Compared",
+    "HistoryLine",
+    "Hit",
+    "Notice",
+    "Pair",
+    "PatientKey",
+    "PersonSummary",
+    "Placed",
+    "Placement",
+    "SamePerson",
+    "Score",
+    "SourcePatient",
+    "Step",
+    "Suspicion",
+    "find",
+    "history",
+    "link_by_notice",
+    "pair",
+    "pair_of_item",
+    "patients_of",
+    "person_of_public",
+    "persons_of",
+    "place",
+    "sources_of",
+    "summary",
+    "surviving",
+    "tell_apart",
+]

@@ -1,0 +1,115 @@
+"""Guards: what must hold before a machine may say "same", whatever the sum.
+
+Family members agree in nearly everything that is compared: twins in all but the given name, father and son in all
+but the birth date, a couple in name and address. A guard names the conflict and the most that may be concluded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .scorer import Levels
+from .traits import Traits
+
+
+class Outcome(StrEnum):
+    """What is concluded of an arriving patient."""
+
+    SAME = "same"
+    PERHAPS = "perhaps"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A conflict: its name, the most it allows, and why in words."""
+
+    name: str
+    allows: Outcome
+    words: str
+
+
+_STRONG = {"same", "unissued"}
+_ALIKE = {"nickname", "initial", "middle", "similar", "sound"}
+
+
+def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
+    """Every conflict between two patients. Symmetric."""
+    found: list[Guard] = []
+    numbered = levels.ssn in _STRONG or levels.identifier == "same"
+    same_birth = levels.birth in {"same", "first of january"}
+    twins = same_birth and bool(a.multiple or b.multiple or a.order or b.order)
+
+    if same_birth and a.order and b.order and a.order != b.order:
+        found.append(Guard("birth order", Outcome.NEW, "They were born in a different order: twins."))
+    if levels.given == "different":
+        if twins or (levels.sex == "different" and not numbered):
+            found.append(
+                Guard(
+                    "twins", _at_most(numbered), "Given names differ: twins, siblings or a couple of one household."
+                )
+            )
+        else:
+            found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
+    elif levels.given in _ALIKE and (twins or levels.sex == "different"):
+        found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
+    if levels.birth == "different":
+        parent = _years_apart(a.birth, b.birth) >= 13 and levels.ssn != "same"
+        if parent and not numbered:
+            found.append(
+                Guard(
+                    "parent and child", Outcome.NEW, "A generation lies between the birth dates: parent and child."
+                )
+            )
+        else:
+            found.append(Guard("birth date", Outcome.PERHAPS, "The birth dates are in conflict."))
+    if levels.generation == "different":
+        allows = Outcome.PERHAPS if same_birth or numbered else Outcome.NEW
+        found.append(Guard("generation", allows, "One is senior, the other junior or later."))
+    if levels.ssn == "different":
+        found.append(
+            Guard("social security number", Outcome.PERHAPS, "The social security numbers are in conflict.")
+        )
+    if levels.sex == "different" and not numbered:
+        found.append(Guard("sex", Outcome.PERHAPS, "The sex is in conflict and no number says they are one."))
+    if len(a.deceased) == 10 and len(b.deceased) == 10 and a.deceased != b.deceased:
+        found.append(Guard("two deaths", Outcome.PERHAPS, "They died on different days."))
+    return found
+
+
+def evidence_of(levels: Levels) -> tuple[int, bool]:
+    """(how many independent respects agree, whether they can carry a "same").
+
+    A "same" needs a birth date or a person's own number on one hand, and a given name or such a number on the
+    other: name and address alone, or a newborn without a name, do not do. Where family names differ, as after a
+    marriage, such a number must agree, or the birth date and two other ties.
+    """
+    numbered = levels.ssn in _STRONG or levels.identifier == "same"
+    ties = (
+        levels.address in {"same", "similar"},
+        levels.phone in {"same", "local"},
+        levels.email == "same",
+        levels.mother in {"same", "part"},
+    )
+    agree = (
+        levels.given not in {None, "different"},
+        levels.family not in {None, "different"},
+        levels.birth not in {None, "different", "year"},
+        levels.ssn in _STRONG,
+        levels.identifier == "same",
+        *ties,
+    )
+    exact = levels.birth in {"same", "first of january", "exchanged"}
+    related = levels.family != "different" or numbered or (exact and sum(ties) >= 2)
+    born = exact or levels.birth in {"one part", "month"}
+    named = levels.given not in {None, "different", "initial"}
+    return sum(agree), (born or numbered) and (named or numbered) and related
+
+
+def _at_most(numbered: bool) -> Outcome:
+    return Outcome.PERHAPS if numbered else Outcome.NEW
+
+
+def _years_apart(a: str, b: str) -> int:
+    return abs(int(a[:4]) - int(b[:4])) if a and b else 0

@@ -1,0 +1,289 @@
+"""Reads of the index: persons, their source patients, their history, and two patients side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from charthouse.configuration import configuration
+from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.clock import today
+from charthouse.foundation.work.api import item as work_item
+
+from .domain.dates import age_on
+from .domain.guards import guards_of
+from .domain.scorer import Score, score
+from .domain.traits import Traits, traits_from_json
+from .models import Person
+from .permissions import EXPLAIN_MATCH, REVIEW_DUPLICATES
+from .policy import policy
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePatient:
+    """A patient as one sender knows them. ``patient`` is the row of the Patient resource in the record, ``source``
+    the sending system."""
+
+    patient: int
+    public_id: str
+    source: int
+    person: UUID
+    family: str
+    given: str
+    birth_date: str
+    sex: str
+    mrn: str
+    deceased: str
+    labels: int
+    updated_at: datetime
+
+    @property
+    def name(self) -> str:
+        """Family, Given."""
+        return ", ".join(part for part in (self.family, self.given) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """A person as the asker may see them; name, birth date and sex are of the source patient changed last."""
+
+    person: UUID
+    number: int
+    name: str
+    birth_date: str
+    sex: str
+    age: int | None
+    deceased: str
+    mrns: tuple[str, ...]
+    sources: tuple[SourcePatient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """An event of a person's link history. ``actor`` is who did it, ``waterfall`` why, as it was then."""
+
+    id: int
+    at: datetime
+    patient: int
+    person_from: UUID | None
+    person_to: UUID
+    other: int | None
+    kind: str
+    actor: str
+    model: str
+    weight: float | None
+    waterfall: Sequence[dict[str, Any]]
+    reason: str
+    message: int | None
+    occurred: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One field of two patients side by side; several values are joined by "; "."""
+
+    field: str
+    left: str
+    right: str
+
+    @property
+    def differs(self) -> bool:
+        return self.left != self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two source patients side by side: their fields, how probable it is that they are one person, and why; the
+    conflicts that forbid a machine to say so."""
+
+    left: SourcePatient
+    right: SourcePatient
+    fields: tuple[Compared, ...]
+    score: Score
+    conflicts: tuple[str, ...]
+
+    @property
+    def differing(self) -> tuple[Compared, ...]:
+        return tuple(each for each in self.fields if each.differs)
+
+
+_COLUMNS = "patient, public_id, source, person, family, given, birth, sex, mrn, deceased, labels, updated_at"
+
+
+def persons_of(patients: Iterable[int]) -> dict[int, UUID]:
+    """The person of each source patient that is in the index."""
+    return _mapping("SELECT patient, person FROM identity_source_patient WHERE patient = ANY(%s)", list(patients))
+
+
+def sources_of(ctx: AccessContext, person: UUID) -> list[SourcePatient]:
+    """The source patients of a person that the asker may see, the one changed last first."""
+    return _sources(ctx, "person = %s", [person])
+
+
+def patients_of(ctx: AccessContext, person: UUID) -> tuple[int, ...]:
+    """The rows of the Patient resources of a person that the asker may see; a chart reads ``patient = ANY(…)``."""
+    return tuple(source.patient for source in sources_of(ctx, person))
+
+
+def person_of_public(ctx: AccessContext, public_id: str) -> UUID | None:
+    """The person of the Patient resource with this id; None where there is none the asker may see."""
+    found = _sources(ctx, "public_id = %s", [public_id])
+    return found[0].person if found else None
+
+
+def surviving(ctx: AccessContext, person: UUID) -> UUID | None:
+    """The person itself while it has source patients; else the one person they all are with now; None where there
+    is no such person, or they are with several, or with one the asker may not see."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT state FROM identity_person WHERE id = %s", [person])
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        if row[0] == Person.State.ACTIVE:
+            return person
+        cursor.execute(
+            "SELECT DISTINCT s.person FROM identity_link l JOIN identity_source_patient s USING (patient)"
+            " WHERE l.person_from = %s AND s.labels & %s = 0",
+            [person, ~int(ctx.clearance)],
+        )
+        found = cursor.fetchall()
+    return found[0][0] if len(found) == 1 else None
+
+
+def summary(ctx: AccessContext, person: UUID) -> PersonSummary | None:
+    """A person in short; None where the asker may see none of its source patients."""
+    sources = sources_of(ctx, person)
+    if not sources:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT number FROM identity_person WHERE id = %s", [person])
+        number = int(cursor.fetchone()[0])
+    shown = sources[0]
+    died = next((source.deceased for source in sources if source.deceased), "")
+    return PersonSummary(
+        person=person,
+        number=number,
+        name=shown.name,
+        birth_date=shown.birth_date,
+        sex=shown.sex,
+        age=age_on(shown.birth_date, died if len(died) == 10 else _day().isoformat()),
+        deceased=died,
+        mrns=tuple(dict.fromkeys(source.mrn for source in sources if source.mrn)),
+        sources=tuple(sources),
+    )
+
+
+def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:
+    """How a person's source patients came and went, oldest first. Raises PermissionRefused."""
+    require(ctx, EXPLAIN_MATCH)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT l.id, l.at, l.patient, l.person_from, l.person_to, l.other, l.kind, l.actor, l.model, l.weight,"
+            " l.waterfall::text, l.reason, l.message, l.occurred FROM identity_link l"
+            " JOIN identity_source_patient s USING (patient)"
+            " WHERE %s IN (l.person_to, l.person_from) AND s.labels & %s = 0 ORDER BY l.id",
+            [person, ~int(ctx.clearance)],
+        )
+        return [_line(row) for row in cursor.fetchall()]
+
+
+def pair(ctx: AccessContext, one: int, other: int) -> Pair | None:
+    """Two source patients side by side; None where the asker may not see both. Raises PermissionRefused."""
+    require(ctx, EXPLAIN_MATCH)
+    found = {source.patient: source for source in _sources(ctx, "patient = ANY(%s)", [[one, other]])}
+    if len(found) != 2:
+        return None
+    texts: dict[int, str] = _mapping(
+        "SELECT patient, traits::text FROM identity_traits WHERE patient = ANY(%s)", [one, other]
+    )
+    left, right = found[one], found[other]
+    a, b = traits_from_json(texts[one]), traits_from_json(texts[other])
+    result = score(a, b, policy().model)
+    return Pair(
+        left=left,
+        right=right,
+        fields=_side_by_side(left, a, right, b),
+        score=result,
+        conflicts=tuple(guard.words for guard in guards_of(a, b, result.levels)),
+    )
+
+
+def pair_of_item(ctx: AccessContext, item: int) -> Pair | None:
+    """The two source patients a work item of ``identity.possible-duplicates`` is about."""
+    require(ctx, REVIEW_DUPLICATES)
+    one, other = work_item(ctx, item).detail["patients"]
+    return pair(ctx, int(one), int(other))
+
+
+def _side_by_side(left: SourcePatient, a: Traits, right: SourcePatient, b: Traits) -> tuple[Compared, ...]:
+    return (
+        Compared("Name", left.name, right.name),
+        Compared("Birth date", left.birth_date, right.birth_date),
+        Compared("Sex", left.sex, right.sex),
+        Compared("Deceased", left.deceased, right.deceased),
+        Compared("Record number", left.mrn, right.mrn),
+        *(Compared(label, read(a), read(b)) for label, read in _READERS),
+    )
+
+
+def _other_names(traits: Traits) -> str:
+    return _joined(" ".join((name.given, *name.middle, name.family)).strip() for name in traits.names[1:])
+
+
+def _addresses(traits: Traits) -> str:
+    return _joined(
+        " ".join(part for part in (each.number, each.street, each.unit, each.city, each.state, each.postal) if part)
+        for each in traits.addresses
+    )
+
+
+def _ssn(traits: Traits) -> str:
+    return f"•••-••-{traits.ssn[-4:]}" if traits.ssn else ""
+
+
+def _joined(values: Iterable[str]) -> str:
+    return "; ".join(sorted(set(values)))
+
+
+_READERS = (
+    ("Other names", _other_names),
+    ("Social security number", _ssn),
+    ("Other numbers", lambda traits: _joined(each.value for each in traits.identifiers)),
+    ("Address", _addresses),
+    ("Telephone", lambda traits: _joined(traits.phones)),
+    ("Mail address", lambda traits: _joined(traits.emails)),
+    ("Mother's maiden name", lambda traits: " ".join(traits.mother)),
+    ("Birth order", lambda traits: str(traits.order or "")),
+)
+
+
+def _sources(ctx: AccessContext, condition: str, parameters: list[Any]) -> list[SourcePatient]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM identity_source_patient WHERE {condition} AND labels & %s = 0"  # noqa: S608
+            " ORDER BY updated_at DESC, patient",
+            [*parameters, ~int(ctx.clearance)],
+        )
+        return [SourcePatient(*row) for row in cursor.fetchall()]
+
+
+def _mapping(query: str, patients: list[int]) -> dict[int, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, [patients])
+        return dict(cursor.fetchall())
+
+
+def _line(row: Sequence[Any]) -> HistoryLine:
+    values = list(row)
+    values[10] = orjson.loads(values[10])
+    return HistoryLine(*values)
+
+
+def _day() -> date:
+    return today(configuration().time_zone)

@@ -1,0 +1,288 @@
+"""Reading and writing the index: raw SQL, whole batches at a time, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from charthouse.foundation.clock import wall
+
+from .domain.decision import Candidate
+from .domain.keys import Keys
+from .domain.numbers import enterprise_number
+from .domain.prepared import Prepared
+from .domain.scorer import Step
+from .domain.traits import TRAITS_VERSION, Traits, traits_from_json
+
+#: The first key of our advisory locks, and how many slots the second has.
+_LOCK_SPACE = 0x1DE7
+_SLOTS = 1 << 14
+#: From so many slots on, a batch takes the whole index instead: locks live in a table of limited size.
+_MOST_SLOTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A source patient in the index, with the traits it had before."""
+
+    patient: int
+    person: UUID
+    digest: int
+    traits: Traits
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """A row of the link history to be written."""
+
+    patient: int
+    person_from: UUID | None
+    person_to: UUID
+    kind: str
+    actor: str
+    reason: str
+    other: int | None = None
+    model: str = ""
+    weight: float | None = None
+    waterfall: Sequence[Step] = ()
+    message: int | None = None
+    occurred: datetime | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """A source patient to be written."""
+
+    patient: int
+    public_id: str
+    source: int
+    person: UUID
+    prepared: Prepared
+    keys: Keys
+
+
+@dataclass(slots=True)
+class Writing:
+    """All that a batch changes: new persons, new or changed source patients, what is replaced, events."""
+
+    persons: list[UUID] = field(default_factory=list)
+    rows: dict[int, Row] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+    events: list[LinkEvent] = field(default_factory=list)
+
+
+def _array(values: Iterable[object]) -> str:
+    """PostgreSQL's text of an array of numbers, ids or instants; many times quicker than adapting each value."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    """PostgreSQL's text of an array of texts."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
+def known_patients(patients: Sequence[int]) -> dict[int, Known]:
+    """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
+            " JOIN identity_traits t USING (patient) WHERE s.patient = ANY(%s) ORDER BY s.patient"
+            " FOR NO KEY UPDATE OF s",
+            [list(patients)],
+        )
+        return {row[0]: Known(row[0], row[1], row[2], traits_from_json(row[3])) for row in cursor.fetchall()}
+
+
+def lock_keys(keys: Iterable[int]) -> None:
+    """Hold off every other arrival that shares a key, until the transaction ends.
+
+    Keys share 16,384 slots, taken in order, so that two batches never wait for each other. A large batch takes the
+    whole index. One transaction must take its locks at once: place a transaction's arrivals in one call.
+    """
+    slots = sorted({key % _SLOTS for key in keys})
+    if not slots:
+        return
+    with connection.cursor() as cursor:
+        if len(slots) > _MOST_SLOTS:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _SLOTS])
+            return
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock_shared(%s, %s)"
+            " UNION ALL SELECT pg_advisory_xact_lock(%s, slot) FROM unnest(%s::int[]) AS slot",
+            [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, _array(slots)],
+        )
+
+
+_CANDIDATES = """
+SELECT found.arrival, found.patient, s.person, t.traits::text
+  FROM (SELECT DISTINCT asked.arrival, k.patient
+          FROM (SELECT key, array_agg(arrival) AS arrivals
+                  FROM unnest(%s::int[], %s::bigint[]) AS a (arrival, key) GROUP BY key) AS each
+         CROSS JOIN LATERAL (
+               SELECT array_agg(patient) AS patients
+                 FROM (SELECT patient FROM identity_key WHERE key = each.key LIMIT %s) AS few) AS hit
+         CROSS JOIN LATERAL unnest(hit.patients) AS k (patient)
+         CROSS JOIN LATERAL unnest(each.arrivals) AS asked (arrival)
+         WHERE cardinality(hit.patients) < %s) AS found
+  JOIN identity_source_patient s ON s.patient = found.patient
+  JOIN identity_traits t ON t.patient = found.patient
+   FOR KEY SHARE OF s
+"""
+
+
+def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) -> dict[int, list[Candidate]]:
+    """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
+    patients are passed over. What is found cannot be moved to another person until the transaction ends."""
+    arrivals, keys = [], []
+    for arrival, its_keys in asked:
+        for key in its_keys:
+            arrivals.append(arrival)
+            keys.append(key)
+    found: dict[int, list[Candidate]] = {}
+    if not keys:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
+        for arrival, patient, person, traits in cursor.fetchall():
+            found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
+    return found
+
+
+_FORGET = """
+WITH old AS (SELECT patient, keys FROM identity_traits WHERE patient = ANY(%(patients)s)),
+     names AS (DELETE FROM identity_name n USING old WHERE n.patient = old.patient),
+     numbers AS (DELETE FROM identity_identifier i USING old WHERE i.patient = old.patient)
+DELETE FROM identity_key k USING (SELECT patient, unnest(keys) AS key FROM old) AS old
+ WHERE k.key = old.key AND k.patient = old.patient
+"""
+
+_WRITE = """
+WITH persons AS (
+  INSERT INTO identity_person (id, number, created_at)
+  SELECT * FROM unnest(%(person_ids)s::uuid[], %(numbers)s::bigint[]) AS n, (SELECT %(now)s::timestamptz) AS at
+), patients AS (
+  INSERT INTO identity_source_patient (patient, public_id, source, person, digest, labels, sex, birth, deceased,
+                                       family, given, mrn, updated_at)
+  SELECT *, %(now)s FROM unnest(%(patient)s::bigint[], %(public_id)s::text[], %(source)s::int[], %(person)s::uuid[],
+                       %(digest)s::bigint[], %(labels)s::int[], %(sex)s::text[], %(birth)s::text[],
+                       %(deceased)s::text[], %(family)s::text[], %(given)s::text[], %(mrn)s::text[])
+  ON CONFLICT (patient) DO UPDATE SET
+    public_id = excluded.public_id, source = excluded.source, digest = excluded.digest, labels = excluded.labels,
+    sex = excluded.sex, birth = excluded.birth, deceased = excluded.deceased, family = excluded.family,
+    given = excluded.given, mrn = excluded.mrn, updated_at = excluded.updated_at
+), traits AS (
+  INSERT INTO identity_traits (patient, version, traits, keys)
+  SELECT patient, %(version)s, traits::jsonb, string_to_array(keys, ',')::bigint[]
+    FROM unnest(%(patient)s::bigint[], %(traits)s::text[], %(key_lists)s::text[]) AS t (patient, traits, keys)
+  ON CONFLICT (patient) DO UPDATE SET
+    version = excluded.version, traits = excluded.traits, keys = excluded.keys
+), keys AS (
+  INSERT INTO identity_key (key, patient) SELECT * FROM unnest(%(key)s::bigint[], %(key_patient)s::bigint[])
+), names AS (
+  INSERT INTO identity_name (patient, folded, use)
+  SELECT * FROM unnest(%(name_patient)s::bigint[], %(word)s::text[], %(use)s::text[])
+)
+INSERT INTO identity_identifier (patient, system, folded, value, kind, valid_from, valid_to)
+SELECT * FROM unnest(%(number_patient)s::bigint[], %(system)s::text[], %(folded)s::text[], %(value)s::text[],
+                     %(kind)s::text[], %(valid_from)s::text[], %(valid_to)s::text[])
+"""
+
+
+def write(writing: Writing) -> None:
+    """Write a batch: everything but its events in one statement, plus one that clears what is replaced."""
+    with connection.cursor() as cursor:
+        if writing.changed:
+            cursor.execute(_FORGET, {"patients": sorted(writing.changed)})
+        if writing.rows:
+            cursor.execute(_WRITE, {**_persons(cursor, writing.persons), **_columns(list(writing.rows.values()))})
+    write_events(writing.events)
+
+
+def _persons(cursor: Any, persons: Sequence[UUID]) -> dict[str, Any]:
+    serials: list[int] = []
+    if persons:
+        cursor.execute("SELECT nextval('identity_person_serial') FROM generate_series(1, %s)", [len(persons)])
+        serials = [row[0] for row in cursor.fetchall()]
+    numbers = _array(enterprise_number(serial) for serial in serials)
+    return {"person_ids": _array(persons), "numbers": numbers, "now": wall()}
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, Any]:
+    names = [(row.patient, word, use) for row in rows for word, use in row.prepared.words.items()]
+    numbers = [(row.patient, number) for row in rows for number in row.prepared.numbers()]
+    stored = [(row.patient, sorted(row.keys.stored)) for row in rows]
+    shown = [row.prepared.display for row in rows]
+    return {
+        "version": TRAITS_VERSION,
+        "patient": _array(row.patient for row in rows),
+        "public_id": _texts(row.public_id for row in rows),
+        "source": _array(row.source for row in rows),
+        "person": _array(row.person for row in rows),
+        "digest": _array(row.prepared.digest for row in rows),
+        "labels": _array(row.prepared.labels for row in rows),
+        "sex": _texts(display.sex for display in shown),
+        "birth": _texts(display.birth for display in shown),
+        "deceased": _texts(display.deceased for display in shown),
+        "family": _texts(display.family for display in shown),
+        "given": _texts(display.given for display in shown),
+        "mrn": _texts(display.mrn for display in shown),
+        "traits": _texts(row.prepared.traits_json for row in rows),
+        "key_lists": _texts(",".join(map(str, keys)) for _, keys in stored),
+        "key": _array(key for _, keys in stored for key in keys),
+        "key_patient": _array(patient for patient, keys in stored for _ in keys),
+        "name_patient": _array(patient for patient, _, _ in names),
+        "word": _texts(word for _, word, _ in names),
+        "use": _texts(use for _, _, use in names),
+        "number_patient": _array(patient for patient, _ in numbers),
+        "system": _texts(number.system for _, number in numbers),
+        "folded": _texts(number.folded for _, number in numbers),
+        "value": _texts(number.value for _, number in numbers),
+        "kind": _texts(number.kind for _, number in numbers),
+        "valid_from": _texts(number.valid_from for _, number in numbers),
+        "valid_to": _texts(number.valid_to for _, number in numbers),
+    }
+
+
+_WRITE_EVENTS = """
+INSERT INTO identity_link (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason,
+                           message, occurred, at)
+SELECT patient, person_from, person_to, other, kind, actor, model, weight, waterfall::jsonb, reason, message,
+       occurred, %s
+  FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::float8[],
+              %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY
+    AS e (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason, message, occurred,
+          place)
+ ORDER BY place
+"""
+
+
+def write_events(events: Sequence[LinkEvent]) -> None:
+    """Append to the link history."""
+    if not events:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WRITE_EVENTS,
+            [
+                wall(),
+                _array(event.patient for event in events),
+                _array(event.person_from for event in events),
+                _array(event.person_to for event in events),
+                _array(event.other for event in events),
+                _texts(event.kind for event in events),
+                _texts(event.actor for event in events),
+                _texts(event.model for event in events),
+                _array(event.weight for event in events),
+                _texts(orjson.dumps([step.as_json() for step in event.waterfall]).decode() for event in events),
+                _texts(event.reason for event in events),
+                _array(event.message for event in events),
+                _array(event.occurred for event in events),
+            ],
+        )

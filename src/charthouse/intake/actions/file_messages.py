@@ -1,0 +1,452 @@
+"""File received messages: whose they are, what they change, what of them cannot be filed.
+
+A batch of messages is filed in one transaction and a handful of round trips. What cannot be filed is kept as
+unfiled with its reason, and never takes another message with it; a FHIR transaction and an HL7 message are
+filed whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from charthouse.exchange.fhir.api import Entry
+from charthouse.exchange.hl7v2.api import Merge, Plan
+from charthouse.foundation.access.api import system_context
+from charthouse.foundation.clock import wall
+from charthouse.foundation.events.api import NewEvent
+from charthouse.foundation.events.api import append_many as append_events
+from charthouse.foundation.files.api import put as put_file
+from charthouse.foundation.ledger.api import Entry as LedgerEntry
+from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
+from charthouse.foundation.ledger.api import Subject
+from charthouse.foundation.ledger.api import append_many as append_ledger
+from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
+from charthouse.identity.api import Arrival as PatientArrival
+from charthouse.identity.api import link_by_notice, persons_of, place
+from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
+from charthouse.intake.domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
+from charthouse.intake.domain.naming import identifiers_of
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.models import MessageState
+from charthouse.intake.queues import UNFILED
+from charthouse.people.api import PractitionerFact, note_practitioners
+from charthouse.record.api import (
+    AccountSegmentRow,
+    DetachedPart,
+    Filed,
+    Filing,
+    FilingBatch,
+    Outcome,
+    current,
+    decompress,
+    keep_account_segments,
+    keep_attachments,
+    known_aliases,
+    remember_aliases,
+)
+
+CONTEXT = system_context("intake")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A message to file. ``originals`` maps seq to (original row, bytes); ``entries`` may hold them parsed."""
+
+    id: int
+    sender: Sender
+    format: Format
+    kind: str
+    connector: str
+    received_at: datetime
+    originals: dict[int, tuple[int, bytes]]
+    entries: list[Entry] | None = None
+    atomic: bool = False
+    retry: bool = False
+    actor: str = CONTEXT.actor
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a message."""
+
+    message: int
+    state: MessageState
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    types: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Planned:
+    waiting: Waiting
+    filings: list[Filing] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    aliases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    hl7: Plan | None = None
+
+    def fail(self) -> None:
+        """Nothing of this message is filed."""
+        self.filings.clear()
+        self.aliases.clear()
+
+
+def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
+    """File ``messages`` in order, in the caller's transaction, and say what became of each."""
+    planned = [_Planned(each) for each in messages]
+    _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
+    _plan_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
+    batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
+    _keep_out(batch, planned)
+    for each in planned:
+        if each.problems and each.waiting.atomic:
+            each.fail()
+    filed_at = wall()
+    filings = [filing for each in planned for filing in each.filings]
+    filed = batch.file(filings, filed_at)
+    _keep_attachments(cursor, filings, filed)
+    remember_aliases(cursor, {key: name for each in planned for key, name in each.aliases.items()})
+    _note_practitioners(filings, filed)
+    _place_patients(planned, filings, filed)
+    _keep_accounts(cursor, planned, filed, filed_at)
+    _link_merged(planned)
+    return _settle(cursor, planned, filed, filed_at)
+
+
+def set_aside(cursor: Any, waiting: Waiting, problem: Problem) -> Result:
+    """Keep a message as unfiled for ``problem`` without trying to file it."""
+    planned = _Planned(waiting, problems=[problem])
+    return _settle(cursor, [planned], [], wall())[0]
+
+
+def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
+    for each in planned:
+        waiting = each.waiting
+        if waiting.entries is None:
+            waiting.entries = [
+                entry_of(seq, data, waiting.kind) for seq, (_, data) in sorted(waiting.originals.items()) if seq
+            ]
+        aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, waiting.entries))
+        plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(waiting.entries)
+        each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
+        _address(each)
+
+
+def _plan_hl7(cursor: Any, planned: Sequence[_Planned]) -> None:
+    reads: list[tuple[_Planned, Hl7Read]] = []
+    for each in planned:
+        waiting = each.waiting
+        mapped = read(waiting.originals[1][1], waiting.sender)
+        each.hl7 = mapped.plan
+        if mapped.problem:
+            each.problems.append(mapped.problem)
+        reads.append((each, mapped))
+    keys = {key for _, mapped in reads if mapped.plan for key in wanted(mapped.plan)}
+    stored = current(cursor, CONTEXT, keys)
+    desk = Desk({key: value.resource for key, value in stored.items()})
+    for each, mapped in reads:
+        if mapped.plan is None:
+            continue
+        made = apply(mapped.plan, desk)
+        each.problems.extend(made.problems)
+        each.filings = [] if made.problems else [f for f in made.filings if not _seen(f)]
+        _address(each)
+
+
+def _address(planned: _Planned) -> None:
+    """Say of each filing where it came from."""
+    waiting = planned.waiting
+    for filing in planned.filings:
+        filing.source = waiting.sender.id
+        filing.message = waiting.id
+        filing.original = waiting.originals[filing.original][0] if filing.original else 0
+
+
+@lru_cache(maxsize=50_000)
+def _present(public_id: str) -> list[bool]:
+    return [False]
+
+
+def _seen(filing: Filing) -> bool:
+    """Whether this process has filed the shared resource before; a mention of it then adds nothing."""
+    return filing.only_if_absent and _present(filing.public_id)[0]
+
+
+def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
+    """Keep out what names nobody we know, and what would hand one patient's item to another."""
+    wrong: dict[int, tuple[str, str]] = {}
+    for filing in batch.without_patient():
+        wrong[id(filing)] = (
+            "unknown-patient",
+            f"The {filing.type} names a patient who is not in the record. Send the patient, then try this again.",
+        )
+    moved = batch.moved()
+    persons = persons_of({row for each in moved for row in (each.from_row, each.to_row) if row}) if moved else {}
+    for each in moved:
+        if each.to_row is None or persons.get(each.from_row) != persons.get(each.to_row):
+            wrong[id(each.filing)] = (
+                "other-patient",
+                f"This {each.filing.type} is in the record under the same number for another patient. "
+                "Ask the sender which of the two it belongs to.",
+            )
+    if not wrong:
+        return
+    for message in planned:
+        moves = message.hl7 is not None and any(
+            merge.action == "move" for plan in message.hl7.all() for merge in plan.merges
+        )
+        kept = []
+        for filing in message.filings:
+            reason = wrong.get(id(filing))
+            if reason is None or (moves and reason[0] == "other-patient"):
+                kept.append(filing)
+                continue
+            seq = next((seq for seq, (row, _) in message.waiting.originals.items() if row == filing.original), 0)
+            message.problems.append(Problem(seq, *reason, filing.place or f"entry {seq}"))
+        message.filings = kept
+
+
+def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
+    kept: list[tuple[Filed, DetachedPart, UUID]] = []
+    for filing, done in zip(filings, filed, strict=True):
+        if filing.attachments and done.outcome is not Outcome.UNCHANGED:
+            kept.extend((done, part, put_file(part.data, part.media_type).id) for part in filing.attachments)
+    keep_attachments(cursor, kept)
+
+
+def _note_practitioners(filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
+    facts = []
+    for filing, done in zip(filings, filed, strict=True):
+        if filing.only_if_absent:
+            _present(filing.public_id)[0] = True
+        if filing.type == "Practitioner" and done.outcome is not Outcome.UNCHANGED and filing.resource:
+            facts.append(_fact(filing.resource, str(filing.source)))
+    if facts:
+        note_practitioners(facts)
+
+
+def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
+    name = next((each for each in resource.get("name", ()) if isinstance(each, dict)), {})
+    identifiers = identifiers_of(resource)
+    npi = next((value for system, value in identifiers if system.endswith("us-npi")), None)
+    return PractitionerFact(
+        public_id=resource["id"],
+        identifiers=tuple(identifiers),
+        npi=npi,
+        family=name.get("family", "") or name.get("text", ""),
+        given=" ".join(name.get("given", ())),
+        prefix=" ".join(name.get("prefix", ())),
+        suffix=" ".join(name.get("suffix", ())),
+        source=source,
+    )
+
+
+def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
+    """Find out who each arriving patient is."""
+    latest: dict[int, PatientArrival] = {}
+    occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
+    for filing, done in zip(filings, filed, strict=True):
+        if filing.type == "Patient" and done.outcome is not Outcome.UNCHANGED and filing.resource:
+            latest[done.row] = PatientArrival(
+                patient_row=done.row,
+                public_id=filing.public_id,
+                source=filing.source,
+                patient=filing.resource,
+                labels=filing.labels,
+                message=filing.message,
+                occurred=occurred[filing.message],
+            )
+    if latest:
+        place(list(latest.values()))
+
+
+def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
+    rows = {(done.type, done.public_id): done for done in filed}
+    kept: list[AccountSegmentRow] = []
+    for each in planned:
+        if each.hl7 is None or not each.filings:
+            continue
+        for plan in each.hl7.all():
+            if not plan.account_segments or plan.account_key is None:
+                continue
+            account = rows.get(("Account", minter(each.waiting.sender.name)("Account", plan.account_key)))
+            if account is None or account.patient is None:
+                continue
+            visit = rows.get(("Encounter", plan.visit.id)) if plan.visit else None
+            kept.extend(
+                AccountSegmentRow(
+                    account=account.row,
+                    patient=account.patient,
+                    encounter=visit.row if visit else None,
+                    message=each.waiting.id,
+                    name=segment.name,
+                    place=segment.index,
+                    text=segment.text,
+                )
+                for segment in plan.account_segments
+            )
+    keep_account_segments(cursor, kept, filed_at)
+
+
+def _link_merged(planned: Sequence[_Planned]) -> None:
+    for each in planned:
+        if each.hl7 is None or (each.problems and each.waiting.atomic):
+            continue
+        for plan in each.hl7.all():
+            for merge in plan.merges:
+                if merge.kind == "patient":
+                    _link_one(each, merge)
+
+
+def _link_one(planned: _Planned, merge: Merge) -> None:
+    waiting = planned.waiting
+    notice = link_by_notice(
+        survivor=merge.survivor.removeprefix("Patient/"),
+        prior=merge.prior.removeprefix("Patient/"),
+        source=waiting.sender.id,
+        message=waiting.id,
+        occurred=planned.hl7.occurred if planned.hl7 else None,
+    )
+    if notice.problem:
+        planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
+
+
+def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
+    results = []
+    position = 0
+    ledger: list[LedgerEntry] = []
+    events: list[NewEvent] = []
+    for each in planned:
+        mine = filed[position : position + len(each.filings)]
+        position += len(each.filings)
+        result = Result(each.waiting.id, _state(each, mine), problems=each.problems)
+        result.counts.update(done.outcome for done in mine)
+        result.types.update(done.type for done in mine)
+        results.append(result)
+        patients = sorted({done.patient for done in mine if done.patient and done.outcome is not Outcome.UNCHANGED})
+        ledger.append(_ledger_entry(each, result, patients))
+        events.extend(
+            NewEvent("record.filed", key=str(patient), payload={"message": each.waiting.id, "patient": patient})
+            for patient in patients
+        )
+    _write_states(cursor, results, filed_at)
+    _write_unfiled(cursor, planned, results, filed_at)
+    cursor.execute("DELETE FROM intake_queue WHERE message = ANY(%s)", [[each.message for each in results]])
+    append_ledger(ledger)
+    append_events(events)
+    return results
+
+
+def _state(planned: _Planned, filed: Sequence[Filed]) -> MessageState:
+    if not planned.problems:
+        return MessageState.FILED
+    return MessageState.PARTLY if filed else MessageState.UNFILED
+
+
+def _ledger_entry(planned: _Planned, result: Result, patients: Iterable[int]) -> LedgerEntry:
+    return LedgerEntry(
+        ctx=CONTEXT,
+        action="intake.file",
+        outcome=LedgerOutcome.FAILED if result.state is MessageState.UNFILED else LedgerOutcome.SUCCESS,
+        subjects=(
+            Subject("message", str(result.message)),
+            *(Subject("patient", str(patient)) for patient in patients),
+        ),
+        detail={
+            "kind": planned.waiting.kind,
+            "connector": planned.waiting.connector,
+            **{outcome.value: count for outcome, count in result.counts.items()},
+            **({"unfiled": len(result.problems)} if result.problems else {}),
+        },
+    )
+
+
+def _write_states(cursor: Any, results: Sequence[Result], at: datetime) -> None:
+    cursor.execute(
+        "UPDATE intake_message m SET state = r.state, state_at = %s, created = r.created, updated = r.updated, "
+        "unchanged = r.unchanged, unfiled = r.unfiled FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::int[], "
+        "%s::int[], %s::int[]) AS r(id, state, created, updated, unchanged, unfiled) WHERE m.id = r.id",
+        [
+            at,
+            [each.message for each in results],
+            [each.state.value for each in results],
+            [each.counts[Outcome.CREATED] for each in results],
+            [each.counts[Outcome.UPDATED] for each in results],
+            [each.counts[Outcome.UNCHANGED] for each in results],
+            [len(each.problems) for each in results],
+        ],
+    )
+
+
+def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[Result], at: datetime) -> None:
+    """Record what could not be filed; close what was unfiled before and is filed now."""
+    retried = [each for each in planned if each.waiting.retry]
+    if retried:
+        cursor.execute(
+            "INSERT INTO intake_attempt (message, at, actor, outcome, reason, place) "
+            "SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::text[])",
+            [
+                [each.waiting.id for each in retried],
+                [at] * len(retried),
+                [each.waiting.actor for each in retried],
+                ["unfiled" if each.problems else "filed" for each in retried],
+                [each.problems[0].reason if each.problems else "" for each in retried],
+                [each.problems[0].place if each.problems else "" for each in retried],
+            ],
+        )
+        cursor.execute(
+            "UPDATE intake_unfiled SET state = 'filed', settled_at = %s, attempts = attempts + 1 "
+            "WHERE message = ANY(%s) AND state = 'open'",
+            [at, [each.waiting.id for each in retried]],
+        )
+    broken = [(each, problem) for each in planned for problem in each.problems]
+    if broken:
+        cursor.execute(
+            "INSERT INTO intake_unfiled (message, original, source, code, reason, place, found_at, attempts, state, "
+            "settled_by, note) SELECT u.*, %s, 1, 'open', '', '' FROM unnest(%s::bigint[], %s::bigint[], %s::int[], "
+            "%s::text[], %s::text[], %s::text[]) AS u",
+            [
+                at,
+                [each.waiting.id for each, _ in broken],
+                [each.waiting.originals.get(problem.seq, (None,))[0] for each, problem in broken],
+                [each.waiting.sender.id for each, _ in broken],
+                [problem.code for _, problem in broken],
+                [problem.reason for _, problem in broken],
+                [problem.place[:250] for _, problem in broken],
+            ],
+        )
+    unfiled = {each.waiting.id: each for each in planned if each.problems}
+    if unfiled:
+        open_items(
+            [
+                NewItem(
+                    queue=UNFILED,
+                    subject=Subject("message", str(number)),
+                    reason=each.problems[0].reason,
+                    rule=None,
+                    dedupe=str(number),
+                )
+                for number, each in unfiled.items()
+            ]
+        )
+    for each, result in zip(planned, results, strict=True):
+        if each.waiting.retry and result.state is MessageState.FILED:
+            finish_by_dedupe(UNFILED, str(result.message), "filed", finished_by=each.waiting.actor)
+
+
+def originals_of(cursor: Any, messages: Sequence[int]) -> dict[int, dict[int, tuple[int, bytes]]]:
+    """The kept originals of messages: message -> seq -> (original row, bytes)."""
+    cursor.execute(
+        "SELECT message, seq, id, body FROM intake_original WHERE message = ANY(%s) ORDER BY message, seq",
+        [list(messages)],
+    )
+    found: dict[int, dict[int, tuple[int, bytes]]] = {number: {} for number in messages}
+    for message, seq, number, body in cursor.fetchall():
+        found[message][seq] = (number, decompress(body))
+    return found

@@ -1,0 +1,37 @@
+"""Put messages that could not be filed back in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection, transaction
+
+from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.ledger.api import Subject, append
+from charthouse.intake.permissions import MEND_UNFILED
+
+
+def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:
+    """Ask for another try at filing ``messages``; returns how many were unfiled and now wait again.
+
+    Raises PermissionRefused.
+    """
+    require(ctx, MEND_UNFILED)
+    with transaction.atomic(), connection.cursor() as cursor:
+        waiting = requeue(cursor, messages, actor=ctx.actor)
+        append(ctx, "intake.retry", subjects=[Subject("message", str(number)) for number in waiting])
+        return len(waiting)
+
+
+def requeue(cursor: Any, messages: Sequence[int], *, actor: str) -> list[int]:
+    """Queue those of ``messages`` that are unfiled or partly filed; returns them."""
+    if not messages:
+        return []
+    cursor.execute(
+        "INSERT INTO intake_queue (message, key, actor) SELECT m.id, key, %s FROM intake_message m, "
+        "unnest(CASE WHEN m.keys = '{}' THEN ARRAY[m.id] ELSE m.keys END) AS key "
+        "WHERE m.id = ANY(%s) AND m.state IN ('unfiled', 'partly') ON CONFLICT DO NOTHING RETURNING message",
+        [actor, list(messages)],
+    )
+    return sorted({number for (number,) in cursor.fetchall()})

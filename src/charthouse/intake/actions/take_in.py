@@ -1,0 +1,237 @@
+"""Take a file or stream in and file it at once: keep, identify, file, commit, a message at a time.
+
+The command line, the drop folder and forms have the bytes in hand and wait for the outcome. A sender who waits
+for an acknowledgement gets it as soon as the message is kept (``file=False``); the workers file it then. Both end
+in the same ``file_messages``.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
+from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
+from charthouse.foundation.clock import wall
+from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
+from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.queries import ATOMIC_BUNDLES, senders
+from charthouse.record.api import source_id
+
+from .file_messages import Result, Waiting, file_messages, set_aside
+from .receive_messages import receive_messages
+from .retry_messages import requeue
+
+log = logging.getLogger(__name__)
+
+_HL7_BATCH = 64
+_HL7_LIMIT = 256 << 20
+_TRIES = 5
+#: The channel on which workers hear that messages wait.
+WAKE = "charthouse_intake"
+_SIGN = (b"MSH", b"FHS", b"BHS")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One message taken in: its receipt, its kind, and what became of it; None for a duplicate."""
+
+    receipt: Receipt
+    kind: str
+    result: Result | None
+
+
+def take_in(
+    stream: Any,
+    *,
+    connector: Connector,
+    sender: str | None = None,
+    batch: str = "",
+    file: bool = True,
+    corrects: int | None = None,
+) -> Iterator[Taken]:
+    """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd).
+
+    ``corrects`` is the message this is a corrected copy of. ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. Messages before a
+    fault in the stream stay filed. Raises IntakeError where the input is neither HL7 v2 nor FHIR.
+    """
+    try:
+        opened = open_stream(stream)
+        head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
+        if head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            coming = _read_hl7(opened, connector, sender, batch)
+        else:
+            coming = _read_fhir(opened, connector, sender or "files", batch)
+        for chunk in coming:
+            if corrects is not None:
+                for each in chunk:
+                    each.arrival = replace(each.arrival, corrects=corrects)
+            yield from _take(chunk, file=file)
+    except FhirError as error:
+        raise IntakeError(str(error)) from None
+
+
+def _read_hl7(
+    stream: io.BufferedReader, connector: Connector, sender: str | None, batch: str
+) -> Iterator[list[Coming]]:
+    data = stream.read(_HL7_LIMIT + 1)
+    if len(data) > _HL7_LIMIT:
+        raise IntakeError(f"The HL7 file is larger than {_HL7_LIMIT:,} bytes. Send it in several files.")
+    messages = iter(split_batch(data))
+    first = True
+    while chunk := list(islice(messages, _HL7_BATCH)):
+        first = False
+        yield [hl7_coming(each, connector, sender, batch) for each in chunk]
+    if first:
+        raise IntakeError("No line of the file begins with MSH: it is no HL7 v2 message.")
+
+
+@dataclass(slots=True)
+class Coming:
+    """An arrival with what filing it at once needs."""
+
+    arrival: Arrival
+    sender: Sender
+    entries: list[Entry] | None = None
+    data: bytes = b""
+
+    @property
+    def atomic(self) -> bool:
+        return self.entries is None or self.arrival.kind in ATOMIC_BUNDLES
+
+
+def hl7_coming(data: bytes, connector: Connector, sender: str | None, batch: str) -> Coming:
+    """One HL7 v2 message, ready to keep; one whose MSH cannot be read is kept all the same."""
+    try:
+        envelope = peek(data)
+    except Hl7Error:
+        envelope = None
+    who = known_sender(sender or (sender_of(envelope) if envelope else "unknown"))
+    arrival = hl7_arrival(
+        data, envelope, source=who.id, sender=who.name, connector=connector, received_at=wall(), batch=batch
+    )
+    return Coming(arrival, who, data=data)
+
+
+def _read_fhir(stream: io.BufferedReader, connector: Connector, sender: str, batch: str) -> Iterator[list[Coming]]:
+    parts = split(stream)
+    who = known_sender(sender)
+    if parts.form is not Form.NDJSON:
+        yield [_fhir(list(parts), parts.envelope, parts.form, who, connector, batch)]
+        return
+    while chunk := list(islice(parts, LINES)):
+        yield [_fhir(chunk, None, parts.form, who, connector, batch)]
+
+
+def _fhir(
+    entries: list[Entry], envelope: Envelope | None, form: Form, who: Sender, connector: Connector, batch: str
+) -> Coming:
+    arrival = fhir_arrival(
+        entries, envelope, form,
+        source=who.id, sender=who.name, connector=connector, received_at=wall(), batch=batch,
+    )  # fmt: skip
+    return Coming(arrival, who, entries=entries)
+
+
+def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
+    """Keep and file in one transaction; what the database refuses is kept unfiled, message by message."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                return _file(cursor, coming) if file else keep(cursor, coming)
+        except OperationalError:
+            if attempt == _TRIES:
+                raise
+            connection.close_if_unusable_or_obsolete()
+        except Exception:
+            if not file:
+                raise
+            if len(coming) > 1:
+                return [taken for each in coming for taken in _take([each], file=file)]
+            log.exception("a message was refused and is kept unfiled")
+            with transaction.atomic(), connection.cursor() as cursor:
+                return _keep_unfiled(cursor, coming[0])
+    return []
+
+
+def keep(cursor: Any, coming: list[Coming]) -> list[Taken]:
+    """Keep messages for the workers to file, in the caller's transaction, and wake them."""
+    receipts = receive_messages(cursor, [each.arrival for each in coming])
+    requeue(cursor, _earlier(receipts), actor="system:intake")
+    cursor.execute("SELECT pg_notify(%s, '')", [WAKE])
+    return [Taken(receipt, each.arrival.kind, None) for each, receipt in zip(coming, receipts, strict=True)]
+
+
+def _earlier(receipts: Iterable[Receipt]) -> list[int]:
+    """The messages that bytes sent again were kept under; unfiled ones are tried again."""
+    return [receipt.duplicate_of for receipt in receipts if receipt.duplicate_of is not None]
+
+
+def _file(cursor: Any, coming: list[Coming]) -> list[Taken]:
+    keys = sorted({key for each in coming for key in each.arrival.keys})
+    if keys:
+        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+    receipts = receive_messages(cursor, [each.arrival for each in coming], queue=False)
+    waiting = [_waiting(each, receipt) for each, receipt in zip(coming, receipts, strict=True) if _fresh(receipt)]
+    results = {result.message: result for result in file_messages(cursor, waiting)} if waiting else {}
+    requeue(cursor, _earlier(receipts), actor="system:intake")
+    return [
+        Taken(receipt, each.arrival.kind, results.get(receipt.message))
+        for each, receipt in zip(coming, receipts, strict=True)
+    ]
+
+
+def _fresh(receipt: Receipt) -> bool:
+    return receipt.duplicate_of is None
+
+
+def _keep_unfiled(cursor: Any, each: Coming) -> list[Taken]:
+    receipt = receive_messages(cursor, [each.arrival], queue=False)[0]
+    if not _fresh(receipt):
+        return [Taken(receipt, each.arrival.kind, None)]
+    problem = Problem(
+        1,
+        "internal",
+        "Filing stopped with an unexpected fault. The message is kept as it came; the log of this moment says more.",
+        "",
+    )
+    return [Taken(receipt, each.arrival.kind, set_aside(cursor, _waiting(each, receipt), problem))]
+
+
+def _waiting(each: Coming, receipt: Receipt) -> Waiting:
+    arrival = each.arrival
+    bodies: Iterable[tuple[int, bytes]]
+    if each.entries is None:
+        bodies = [(1, each.data)]
+    else:
+        bodies = [(part.seq, b"") for part in arrival.originals]
+    numbers = dict(zip((part.seq for part in arrival.originals), receipt.originals, strict=True))
+    return Waiting(
+        id=receipt.message,
+        sender=each.sender,
+        format=arrival.format,
+        kind=arrival.kind,
+        connector=arrival.connector.value,
+        received_at=arrival.received_at,
+        originals={seq: (numbers[seq], body) for seq, body in bodies},
+        entries=each.entries,
+        atomic=each.atomic,
+    )
+
+
+@lru_cache(maxsize=4096)
+def known_sender(name: str) -> Sender:
+    """The sender called ``name``, made known on its first message."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        number = source_id(cursor, name)
+        return senders(cursor, [number])[number]

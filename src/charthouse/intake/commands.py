@@ -1,0 +1,206 @@
+"""``charthouse intake``: take files in; the listener and the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from charthouse.configuration import configuration
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.parallel import FileReport, take_in_files
+
+_SHOWN = 20
+
+
+def intake(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="The sender's name; HL7 messages are otherwise named by MSH-3 and MSH-4.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="How many processes; default one a core.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="List everything that could not be filed.")] = False,
+) -> None:
+    """Take records in: keep the original, find whose each is, file it, and say what could not be filed."""
+    files = found_files(paths)
+    if not files:
+        typer.echo("There is no file to take in under these paths.", err=True)
+        raise typer.Exit(2)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    reports: list[FileReport] = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("Taking in", total=len(files))
+        for each in take_in_files(files, sender=source, processes=processes):
+            reports.append(each)
+            progress.update(task, advance=1)
+    summarize(reports, Console(), everything=report)
+    if any(each.fault for each in reports):
+        raise typer.Exit(1)
+
+
+def found_files(paths: Iterable[Path]) -> list[Path]:
+    """The files under ``paths`` in the order of their names; hidden files are left out. Exits for a path that is
+    not there."""
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files.extend(
+                each
+                for each in sorted(path.rglob("*"))
+                if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)
+            )
+        elif path.exists():
+            files.append(path)
+        else:
+            typer.echo(f"{path} is not there.", err=True)
+            raise typer.Exit(2)
+    return files
+
+
+def summarize(reports: Iterable[FileReport], console: Console, *, everything: bool = False) -> None:
+    """Print what became of the files: counts by outcome and type, then what could not be filed."""
+    states: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    problems: list[tuple[str, str, str, str]] = []
+    faults: list[tuple[str, str]] = []
+    for each in reports:
+        states.update(each.states)
+        outcomes.update(each.outcomes)
+        types.update(each.types)
+        problems.extend((Path(each.path).name, *problem) for problem in each.problems)
+        if each.fault:
+            faults.append((Path(each.path).name, each.fault))
+    words = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "none"
+    console.print(f"Messages: {words}.")
+    words = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items())) or "none"
+    console.print(f"Resources: {words}.")
+    if types:
+        table = Table("Type", "Filed or already there", box=None, pad_edge=False)
+        for name, count in types.most_common():
+            table.add_row(name, f"{count:,}")
+        console.print(table)
+    if problems:
+        table = Table("File", "Message", "Place", "Why it is not filed", box=None, pad_edge=False)
+        for problem in problems if everything else problems[:_SHOWN]:
+            name, kind, reason, place = problem
+            table.add_row(name, kind, place, reason)
+        console.print(f"Not filed: {len(problems):,}. They wait under Unfiled messages.")
+        console.print(table)
+        if not everything and len(problems) > _SHOWN:
+            console.print(f"… and {len(problems) - _SHOWN:,} more; --report lists them all.")
+    for name, fault in faults:
+        console.print(f"{name}: {fault}", markup=False)
+
+
+def mllp() -> None:
+    """Listen for HL7 v2 over MLLP until stopped."""
+    from .connectors.mllp import MllpListener, tls_context
+
+    site = configuration()
+    tls = None
+    if site.mllp_certificate and site.mllp_key:
+        tls = tls_context(str(site.mllp_certificate), str(site.mllp_key))
+    listener = MllpListener(site.mllp_host, site.mllp_port, tls=tls)
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await listener.serve(stop)
+
+    try:
+        asyncio.run(serve())
+    except OSError as error:
+        typer.echo(
+            f"The MLLP listener cannot use {site.mllp_host}:{site.mllp_port}: {error.strerror or error}. "
+            "Choose another with CHARTHOUSE_MLLP_PORT or mllp_port in site.toml.",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def filing() -> None:
+    """File what the connectors received until stopped."""
+    from .jobs import run_filing
+
+    run_filing(stopping())
+
+
+def folder() -> None:
+    """Watch the drop folder until stopped."""
+    from .connectors.folder import watch
+
+    watch(configuration().drop, stopping())
+
+
+def stopping() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+
+    def ask(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    return stop
+
+
+senders = typer.Typer(no_args_is_help=True, help="Systems that send to /intake: their tokens.")
+
+
+@senders.command("add")
+def add_sender(
+    name: Annotated[str, typer.Argument(help="What the token is called.")],
+    sender: Annotated[str, typer.Option(help="The sender it stands for; default the same name.")] = "",
+) -> None:
+    """Make a token and print its secret, this once."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import add_sender_token
+
+    try:
+        typer.echo(add_sender_token(system_context("command-line"), name, sender or name))
+    except IntakeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@senders.command("revoke")
+def revoke_sender(name: str) -> None:
+    """Take a token back; what it sent stays."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import revoke_sender_token
+
+    try:
+        revoke_sender_token(system_context("command-line"), name)
+    except IntakeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@senders.command("list")
+def list_senders() -> None:
+    """List tokens, never their secrets."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import sender_tokens
+
+    table = Table("Token", "Sender", "Made", "Revoked", box=None, pad_edge=False)
+    for each in sender_tokens(system_context("command-line")):
+        revoked = f"{each.revoked_at:%Y-%m-%d}" if each.revoked_at else ""
+        table.add_row(each.name, each.sender, f"{each.created_at:%Y-%m-%d}", revoked)
+    Console().print(table)

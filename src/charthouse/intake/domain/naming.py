@@ -1,0 +1,81 @@
+"""Which public id a sender's resource has with us.
+
+The id is derived from who sent it and what they call it, so every process and every later message arrives at
+the same one without asking. What many senders share (practitioners, organizations, places) is named by its
+identifier instead; an *alias* remembers the names by which it was mentioned before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from charthouse.foundation.ids import named_id
+from charthouse.record.preparing import DIRECTORY_TYPES
+
+NPI = "http://hl7.org/fhir/sid/us-npi"
+
+Identifier = tuple[str, str]
+
+
+def resource_id(source: str, resource_type: str, sender_id: str) -> str:
+    """The public id of a resource that belongs to its sender."""
+    return str(named_id("resource", source, resource_type, sender_id))
+
+
+def shared_id(resource_type: str, system: str, value: str) -> str:
+    """The public id of a shared resource first met under this identifier."""
+    return str(named_id("shared", resource_type, system, value))
+
+
+def id_key(source: str, resource_type: str, sender_id: str) -> str:
+    """The alias key of a sender's own id for a shared resource."""
+    return f"id|{source}|{resource_type}|{sender_id}"
+
+
+def identifier_key(resource_type: str, system: str, value: str) -> str:
+    """The alias key of a shared resource's identifier."""
+    return f"identifier|{resource_type}|{system}|{value}"
+
+
+def identifiers_of(resource: Mapping[str, Any]) -> list[Identifier]:
+    """The identifiers of a resource that have both system and value; an NPI comes first."""
+    found = []
+    listed = resource.get("identifier")
+    for each in listed if isinstance(listed, list) else [listed]:
+        if isinstance(each, dict):
+            system, value = each.get("system"), each.get("value")
+            if isinstance(system, str) and isinstance(value, str) and system and value:
+                found.append((system, value))
+    found.sort(key=lambda pair: pair[0] != NPI)
+    return found
+
+
+def keys_of(source: str, resource_type: str, sender_id: str | None, identifiers: Sequence[Identifier]) -> list[str]:
+    """Every alias key a shared resource is known by."""
+    keys = [identifier_key(resource_type, system, value) for system, value in identifiers]
+    if sender_id:
+        keys.append(id_key(source, resource_type, sender_id))
+    return keys
+
+
+def name_shared(
+    source: str,
+    resource_type: str,
+    sender_id: str | None,
+    identifiers: Sequence[Identifier],
+    aliases: Mapping[str, str],
+) -> str | None:
+    """The public id of a shared resource: as known before, else by its first identifier, else by its sender's
+    id; None where it has neither."""
+    for key in keys_of(source, resource_type, sender_id, identifiers):
+        if known := aliases.get(key):
+            return known
+    if identifiers:
+        return shared_id(resource_type, *identifiers[0])
+    return resource_id(source, resource_type, sender_id) if sender_id else None
+
+
+def is_shared(resource_type: str) -> bool:
+    """Whether resources of this type are shared by senders."""
+    return resource_type in DIRECTORY_TYPES

@@ -1,0 +1,32 @@
+"""Reads of intake: senders, messages, unfiled messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from charthouse.configuration import configuration
+from charthouse.record.api import source_rows
+
+from .domain.sender import Sender
+
+#: Kinds of message that are filed whole or not at all.
+ATOMIC_BUNDLES = frozenset({"Bundle transaction", "Bundle message", "Bundle document"})
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo(configuration().time_zone)
+
+
+def senders(cursor: Any, numbers: Iterable[int]) -> dict[int, Sender]:
+    """The senders with these numbers; one without a zone of its own takes the site's."""
+    return {
+        number: Sender(number, each.name, _zone(each.time_zone or configuration().time_zone), each.charset)
+        for number, each in source_rows(cursor, numbers).items()
+    }

@@ -1,0 +1,339 @@
+"""What the screens read of intake: where an item came from, what could not be filed, how the connectors fare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from charthouse.configuration import configuration
+from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.clock import today
+from charthouse.record.api import State, Stored, decompress, source_rows, versions
+from charthouse.record.chart import UNKNOWN, When
+
+from .domain.arrival import Connector
+from .originals import fhir_original, hl7_original
+from .permissions import READ_ORIGINAL, READ_UNFILED
+from .provenance import Format, Original, Provenance, Version
+from .unfiled import (
+    Attempt,
+    ConnectorHealth,
+    SenderSettings,
+    UnfiledFilter,
+    UnfiledMessage,
+    UnfiledPage,
+    UnfiledRow,
+    UnfiledState,
+)
+
+CONNECTOR_TITLES = {
+    Connector.FILES: "Files",
+    Connector.FOLDER: "Drop folder",
+    Connector.MLLP: "MLLP",
+    Connector.HTTP: "HTTP",
+    Connector.FORM: "Entered here",
+}
+_FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2}
+_PAGE = 50
+
+
+def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | None = None) -> Provenance | None:
+    """How an item came into the record; None where there is none or it may not be seen.
+
+    Raises PermissionRefused.
+    """
+    require(ctx, READ_ORIGINAL)
+    with connection.cursor() as cursor:
+        found = versions(cursor, ctx, kind, public_id)
+        if not found:
+            return None
+        chosen = next((each for each in found if each.version == version), found[0])
+        cursor.execute(
+            "SELECT id, source, connector, format, kind, control_id, received_at FROM intake_message "
+            "WHERE id = ANY(%s)",
+            [[each.message for each in found]],
+        )
+        messages = {record[0]: record for record in cursor.fetchall()}
+        message = messages.get(chosen.message)
+        senders = _names(cursor, {m[1] for m in messages.values()})
+        original = _original(cursor, chosen, message[3]) if message else None
+    return Provenance(
+        type=kind,
+        id=public_id,
+        version=chosen.version,
+        connector=_connector_title(message[2]) if message else "",
+        sender=senders.get(message[1], "") if message else "",
+        kind=message[4] if message else "",
+        control_id=message[5] if message else "",
+        message=chosen.message,
+        received=message[6] if message else None,
+        filed=chosen.filed_at,
+        occurred=_occurred(chosen),
+        authored=When(chosen.authored.isoformat(), chosen.authored) if chosen.authored else UNKNOWN,
+        original=original,
+        versions=tuple(
+            Version(
+                each.version,
+                each.filed_at,
+                _change(each, found),
+                senders.get(messages[each.message][1], "") if each.message in messages else "",
+                each.message,
+            )
+            for each in found
+        ),
+    )
+
+
+def _names(cursor: Any, numbers: set[int]) -> dict[int, str]:
+    return {number: each.name for number, each in source_rows(cursor, numbers).items()}
+
+
+def _occurred(stored: Stored) -> When:
+    from charthouse.record.charting.elements import first_when
+
+    return first_when(
+        stored.resource, "effectiveDateTime", "effectivePeriod", "period", "occurrenceDateTime", "performedDateTime",
+        "performedPeriod", "onsetDateTime", "start", "billablePeriod",
+    )  # fmt: skip
+
+
+def _change(stored: Stored, found: Sequence[Stored]) -> str:
+    if stored.state is State.DELETED:
+        return "deleted by its sender"
+    if stored.state is State.ENTERED_IN_ERROR:
+        return "retracted: entered in error"
+    return "created" if stored is found[-1] else "updated"
+
+
+def _connector_title(name: str) -> str:
+    return CONNECTOR_TITLES.get(Connector(name), name)
+
+
+def _original(cursor: Any, stored: Stored, form: str) -> Original | None:
+    cursor.execute("SELECT body FROM intake_original WHERE id = %s", [stored.original])
+    found = cursor.fetchone()
+    if not found:
+        return None
+    data = decompress(found[0])
+    return hl7_original(data, stored.place) if form == "hl7v2" else fhir_original(data)
+
+
+_STATES = {UnfiledState.WAITING: "open", UnfiledState.FILED: "filed", UnfiledState.REFUSED: "dismissed"}
+_FROM_STATE = {value: key for key, value in _STATES.items()}
+_UNFILED = (
+    "SELECT u.message, min(m.received_at), min(m.connector), min(m.source), min(m.format), min(m.kind), "
+    "min(m.control_id), (array_agg(u.code ORDER BY u.id DESC))[1], (array_agg(u.reason ORDER BY u.id DESC))[1], "
+    "(array_agg(u.place ORDER BY u.id DESC))[1], min(u.state), max(u.attempts), count(*) "
+    "FROM intake_unfiled u JOIN intake_message m ON m.id = u.message "
+)
+
+
+def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str | None = None) -> UnfiledPage:
+    """A page of messages that could not be filed, oldest first. Raises PermissionRefused."""
+    require(ctx, READ_UNFILED)
+    where, values = _where(wanted)
+    with connection.cursor() as db:
+        db.execute(
+            f"SELECT count(DISTINCT u.message) FROM intake_unfiled u JOIN intake_message m ON m.id = u.message {where}",
+            values,
+        )
+        total = db.fetchone()[0]
+        after = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
+        db.execute(
+            f"{_UNFILED} {where} AND u.message > %s GROUP BY u.message ORDER BY u.message LIMIT %s",
+            [*values, after, _PAGE + 1],
+        )
+        records = db.fetchall()
+        senders = _names(db, {record[3] for record in records})
+        db.execute(
+            "SELECT code, min(reason) FROM intake_unfiled WHERE state = 'open' GROUP BY code ORDER BY count(*) DESC"
+        )
+        reasons = tuple((code, REASONS.get(code, reason)) for code, reason in db.fetchall())
+    rows = tuple(_row(record, senders) for record in records[:_PAGE])
+    return UnfiledPage(
+        rows=rows,
+        next=str(rows[-1].id) if len(records) > _PAGE else None,
+        total=total,
+        connectors=tuple(each.value for each in Connector),
+        reasons=reasons,
+    )
+
+
+#: What the codes of unfiled messages mean, for filters and counts.
+REASONS = {
+    "unsupported": "A kind of message that is not filed",
+    "not-hl7": "Not readable as HL7 v2",
+    "not-json": "Not readable as JSON",
+    "not-fhir": "Not readable as FHIR",
+    "no-resource": "An entry without a resource",
+    "unknown-type": "Not a kind of record that is filed",
+    "unresolved-reference": "A reference that leads nowhere",
+    "not-valid": "Not valid by HL7's schema",
+    "unknown-patient": "A patient who is not in the record",
+    "internal": "Stopped with an unexpected fault",
+}
+
+
+def _where(wanted: UnfiledFilter) -> tuple[str, list[Any]]:
+    parts = ["TRUE"]
+    values: list[Any] = []
+    zone = ZoneInfo(configuration().time_zone)
+    if wanted.state:
+        parts.append("u.state = %s")
+        values.append(_STATES[wanted.state])
+    if wanted.connector:
+        parts.append("m.connector = %s")
+        values.append(wanted.connector)
+    if wanted.reason:
+        parts.append("u.code = %s")
+        values.append(wanted.reason)
+    if wanted.since:
+        parts.append("m.received_at >= %s")
+        values.append(datetime.combine(wanted.since, time.min, zone))
+    if wanted.until:
+        parts.append("m.received_at < %s")
+        values.append(datetime.combine(wanted.until + timedelta(days=1), time.min, zone))
+    return "WHERE " + " AND ".join(parts), values
+
+
+def _row(record: Sequence[Any], senders: dict[int, str]) -> UnfiledRow:
+    number, received, connector, source, form, kind, control_id, code, reason, place, state, attempts, count = (
+        record
+    )
+    return UnfiledRow(
+        id=number,
+        received=received,
+        connector=_connector_title(connector),
+        sender=senders.get(source, ""),
+        format=_FORMATS.get(form, Format.OTHER),
+        kind=kind,
+        control_id=control_id,
+        reason_code=code,
+        reason=reason if count == 1 else f"{reason} (and {count - 1} more)",
+        place=place,
+        state=_FROM_STATE.get(state, UnfiledState.WAITING),
+        attempts=attempts,
+    )
+
+
+def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
+    """One unfiled message with its original, the place marked, and what was tried. Raises PermissionRefused."""
+    require(ctx, READ_UNFILED)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_UNFILED} WHERE u.message = %s GROUP BY u.message", [number])
+        record = cursor.fetchone()
+        if record is None:
+            return None
+        sender = source_rows(cursor, [record[3]])[record[3]]
+        row = _row(record, {sender.id: sender.name})
+        cursor.execute(
+            "SELECT coalesce((SELECT original FROM intake_unfiled WHERE message = %s AND original IS NOT NULL "
+            "AND state = 'open' ORDER BY id DESC LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
+            "ORDER BY seq DESC LIMIT 1))",
+            [number, number],
+        )
+        cursor.execute("SELECT body FROM intake_original WHERE id = %s", [cursor.fetchone()[0]])
+        data = decompress(cursor.fetchone()[0])
+        cursor.execute(
+            "SELECT at, actor, outcome, reason, place FROM intake_attempt WHERE message = %s ORDER BY id DESC",
+            [number],
+        )
+        attempts = tuple(Attempt(*each) for each in cursor.fetchall())
+        cursor.execute("SELECT corrects FROM intake_message WHERE id = %s", [number])
+        corrects = cursor.fetchone()[0]
+        cursor.execute("SELECT id FROM intake_message WHERE corrects = %s ORDER BY id", [number])
+        corrections = tuple(each for (each,) in cursor.fetchall())
+        cursor.execute(
+            "SELECT note FROM intake_unfiled WHERE message = %s AND state = 'dismissed' ORDER BY id DESC LIMIT 1",
+            [number],
+        )
+        closed = cursor.fetchone()
+    original = hl7_original(data, row.place) if row.format is Format.HL7V2 else fhir_original(data, row.place)
+    return UnfiledMessage(
+        row=row,
+        original=original,
+        attempts=attempts,
+        sender=SenderSettings(sender.name, sender.time_zone, sender.charset),
+        editable=_editable(data, row.format),
+        corrects=corrects,
+        corrections=corrections,
+        closed_reason=closed[0] if closed else "",
+        hints=tuple(_HINTS.get(row.reason_code, ())),
+    )
+
+
+def _editable(data: bytes, form: Format) -> str | None:
+    """The text a person may correct: an HL7 message a line a segment, a FHIR entry as JSON."""
+    if len(data) > 1 << 20:
+        return None
+    if form is Format.HL7V2:
+        return "\n".join(line.text for line in hl7_original(data).lines)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+_HINTS: dict[str, tuple[str, ...]] = {
+    "unknown-patient": ("Send or register the patient first, then try again.",),
+    "unsupported": (
+        "This kind of message is not filed. Refuse it with a reason, or ask the sender for another kind.",
+    ),
+    "not-hl7": ("Correct the marked place in a copy; the original stays as it came.",),
+    "not-valid": ("Correct the marked element in a copy; the original stays as it came.",),
+    "not-json": ("The text is cut short or damaged. Ask the sender to send it again.",),
+    "unresolved-reference": ("Send what the reference names, then try again; or correct the reference in a copy.",),
+    "internal": ("Try again; if it stops again, the log names the fault.",),
+}
+
+
+def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
+    """How each connector fares: its last message, today's count, and what waits. Raises PermissionRefused."""
+    require(ctx, READ_UNFILED)
+    zone = ZoneInfo(configuration().time_zone)
+    midnight = datetime.combine(today(zone), time.min, zone)
+    found = []
+    with connection.cursor() as cursor:
+        for each in Connector:
+            cursor.execute(
+                "SELECT (SELECT max(received_at) FROM intake_message WHERE connector = %s), "
+                "(SELECT count(*) FROM intake_message WHERE connector = %s AND received_at >= %s), "
+                "(SELECT count(DISTINCT q.message) FROM intake_queue q JOIN intake_message m ON m.id = q.message "
+                "WHERE m.connector = %s)",
+                [each.value, each.value, midnight, each.value],
+            )
+            last, count, waiting = cursor.fetchone()
+            found.append(ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting))
+    return tuple(found)
+
+
+def unfiled_count(ctx: AccessContext) -> int:
+    """How many messages wait for mending. Raises PermissionRefused."""
+    require(ctx, READ_UNFILED)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT message) FROM intake_unfiled WHERE state = 'open'")
+        count: int = cursor.fetchone()[0]
+        return count
+
+
+def message_state(sender: str, message: int) -> dict[str, object] | None:
+    """How far a sender's own message has come, for the sender: its state, counts, and why it is not filed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.id, m.kind, m.state, m.created, m.updated, m.unchanged, m.duplicate_of FROM intake_message m "
+            "JOIN record_source s ON s.id = m.source WHERE m.id = %s AND s.name = %s",
+            [message, sender],
+        )
+        found = cursor.fetchone()
+        if not found:
+            return None
+        cursor.execute(
+            "SELECT reason, place FROM intake_unfiled WHERE message = %s AND state = 'open' ORDER BY id", [message]
+        )
+        problems = [{"reason": reason, "place": place} for reason, place in cursor.fetchall()]
+    names = ("id", "kind", "state", "created", "updated", "unchanged", "duplicate_of")
+    return {**dict(zip(names, found, strict=True)), "problems": problems}

@@ -1,0 +1,1 @@
+"""Decisions about people and places. Knows neither Django nor the database."""

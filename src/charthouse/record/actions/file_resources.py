@@ -1,0 +1,226 @@
+"""File resources: the one way anything comes into the record.
+
+Runs inside the caller's transaction and in few round trips however many resources there are: look up what is
+there, number what is new, COPY resources, versions and index rows, update what changed. Two transactions that
+file the same resource at once are kept apart by the caller's locks on the patient and by ours on resources
+that belong to no patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros, row
+from charthouse.foundation.ids import hash64
+from charthouse.record import schema
+from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
+from charthouse.record.domain.index_rows import COLUMNS, render
+from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID
+
+_PATIENT = TYPE_ID["Patient"]
+_ENCOUNTER = TYPE_ID["Encounter"]
+_DIRECTORY_IDS = frozenset(TYPE_ID[name] for name in DIRECTORY_TYPES)
+
+_RESOURCE_COLUMNS = (
+    "id", "patient", "encounter", "main_low", "main_high", "filed_at", "source", "version", "labels", "type",
+    "state", "public_id", "digest",
+)  # fmt: skip
+_VERSION_COLUMNS = (
+    "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place", "content",
+)  # fmt: skip
+
+Key = tuple[int, str]
+
+
+class _Known:
+    """A resource as it stands while a batch is filed."""
+
+    __slots__ = ("digest", "filing", "id", "patient", "state", "stored_version", "version")
+
+    def __init__(self, id: int, version: int, digest: bytes, patient: int | None, state: int) -> None:
+        self.id = id
+        self.version = version
+        self.stored_version = version
+        self.digest = digest
+        self.patient = patient
+        self.state = state
+        self.filing: Filing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A filing that would give a resource to another patient: the rows of the two, ``to_row`` None for a patient
+    who is not in the record yet."""
+
+    filing: Filing
+    from_row: int
+    to_row: int | None
+
+
+class FilingBatch:
+    """Resources about to be filed, with what the record has of them. Locks and looks up when made."""
+
+    def __init__(self, cursor: Any, filings: Sequence[Filing]) -> None:
+        self._cursor = cursor
+        _lock_directory(cursor, filings)
+        self._known = _look_up(cursor, _keys_of(filings))
+        self._coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
+        self._filings = filings
+
+    def without_patient(self) -> list[Filing]:
+        """The filings whose patient is neither in the record nor among them."""
+        return [
+            filing
+            for filing in self._filings
+            if filing.patient
+            and filing.patient not in self._coming
+            and (_PATIENT, filing.patient) not in self._known
+        ]
+
+    def moved(self) -> list[Moved]:
+        """The filings that would give a resource to another patient than it belongs to."""
+        found = []
+        for filing in self._filings:
+            entry = self._known.get((filing.type_id, filing.public_id))
+            if entry is None or entry.patient is None or filing.patient is None or filing.type_id == _PATIENT:
+                continue
+            patient = self._known.get((_PATIENT, filing.patient))
+            if patient is None or patient.id != entry.patient:
+                found.append(Moved(filing, entry.patient, patient.id if patient else None))
+        return found
+
+    def file(self, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
+        """File ``filings``, all or some of the batch's, in order; what became of each, in the same order.
+
+        A resource that stands already with the same bytes is left alone; with other bytes it gets a new version.
+        Raises FilingError, before anything is written, for a resource whose patient is not in the record.
+        """
+        known = self._known
+        coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
+        for filing in filings:
+            if filing.patient and filing.patient not in coming and (_PATIENT, filing.patient) not in known:
+                raise FilingError(f"The {filing.type} names a patient who is not in the record.", filing)
+        self._number(filings)
+        now = micros(filed_at)
+        versions: list[bytes] = []
+        results = [self._version(filing, now, versions) for filing in filings]
+        index: dict[str, list[bytes]] = {table: [] for table in COLUMNS}
+        created: list[bytes] = []
+        changed: list[_Known] = []
+        for entry in known.values():
+            if (current := entry.filing) is None:
+                continue
+            if entry.stored_version:
+                changed.append(entry)
+            else:
+                created.append(self._resource_row(entry, now))
+            render(
+                current.rows, index,
+                resource=entry.id, at=current.main_low, version=entry.version, labels=current.labels,
+                type_id=current.type_id,
+            )  # fmt: skip
+        copy_in(self._cursor, schema.RESOURCE, _RESOURCE_COLUMNS, created)
+        self._update(changed, now)
+        copy_in(self._cursor, schema.VERSION, _VERSION_COLUMNS, versions)
+        for table, rows in index.items():
+            copy_in(self._cursor, table, COLUMNS[table], rows)
+        return results
+
+    def _number(self, filings: Sequence[Filing]) -> None:
+        fresh = [key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in self._known]
+        if fresh:
+            self._cursor.execute("SELECT nextval('record_resource_id') FROM generate_series(1, %s)", [len(fresh)])
+            for key, (number,) in zip(fresh, self._cursor.fetchall(), strict=True):
+                self._known[key] = _Known(number, 0, b"", None, 0)
+
+    def _version(self, filing: Filing, now: int, versions: list[bytes]) -> Filed:
+        entry = self._known[(filing.type_id, filing.public_id)]
+        patient = self._known[(_PATIENT, filing.patient)].id if filing.patient else None
+        same = entry.digest == filing.digest and entry.state == filing.state
+        if entry.version and (same or filing.only_if_absent):
+            return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, Outcome.UNCHANGED)
+        outcome = Outcome.UPDATED if entry.version else Outcome.CREATED
+        entry.version += 1
+        entry.digest, entry.state, entry.patient, entry.filing = filing.digest, filing.state, patient, filing
+        versions.append(
+            row(
+                int8(entry.id), int8(filing.message), int8(filing.original), int8(now), int8(filing.authored),
+                int4(entry.version), int2(filing.type_id), int2(filing.state),
+                blob(filing.place.encode() or None), blob(filing.compressed),
+            )
+        )  # fmt: skip
+        return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
+
+    def _resource_row(self, entry: _Known, now: int) -> bytes:
+        filing = entry.filing
+        assert filing is not None
+        encounter = self._known.get((_ENCOUNTER, filing.encounter)) if filing.encounter else None
+        return row(
+            int8(entry.id), int8(entry.patient), int8(encounter.id if encounter else None),
+            int8(filing.main_low), int8(filing.main_high), int8(now), int4(filing.source), int4(entry.version),
+            int4(filing.labels), int2(filing.type_id), int2(filing.state), blob(filing.public_id.encode()),
+            blob(filing.digest),
+        )  # fmt: skip
+
+    def _update(self, changed: Sequence[_Known], now: int) -> None:
+        """Bring the rows of resources that got a new version up to date, in the order of their ids."""
+        if not changed:
+            return
+        rows = [self._resource_row(entry, now) for entry in sorted(changed, key=lambda each: each.id)]
+        self._cursor.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS filing_changed (LIKE record_resource) ON COMMIT DELETE ROWS"
+        )
+        self._cursor.execute("DELETE FROM filing_changed")
+        copy_in(self._cursor, "filing_changed", _RESOURCE_COLUMNS, rows)
+        self._cursor.execute(
+            "UPDATE record_resource AS r SET patient = c.patient, encounter = c.encounter, main_low = c.main_low, "
+            "main_high = c.main_high, filed_at = c.filed_at, source = c.source, version = c.version, "
+            "labels = c.labels, state = c.state, digest = c.digest "
+            "FROM filing_changed c WHERE r.type = c.type AND r.id = c.id"
+        )
+
+
+def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
+    """File ``filings`` without further questions; see :meth:`FilingBatch.file`."""
+    return FilingBatch(cursor, filings).file(filings, filed_at)
+
+
+def _keys_of(filings: Iterable[Filing]) -> list[Key]:
+    keys: dict[Key, None] = {}
+    for filing in filings:
+        keys[(filing.type_id, filing.public_id)] = None
+        if filing.patient:
+            keys[(_PATIENT, filing.patient)] = None
+        if filing.encounter:
+            keys[(_ENCOUNTER, filing.encounter)] = None
+    return list(keys)
+
+
+def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
+    """What the record has under ``keys``: one query, a branch a type, so that each looks into one partition."""
+    by_type: dict[int, list[str]] = {}
+    for type_id, public_id in keys:
+        by_type.setdefault(type_id, []).append(public_id)
+    if not by_type:
+        return {}
+    branch = (
+        "SELECT type, public_id, id, version, digest, patient, state FROM record_resource "
+        "WHERE type = {} AND public_id = ANY(%s)"
+    )
+    cursor.execute(" UNION ALL ".join(branch.format(int(number)) for number in by_type), list(by_type.values()))
+    return {
+        (type_id, public_id): _Known(number, version, bytes(digest), patient, state)
+        for type_id, public_id, number, version, digest, patient, state in cursor.fetchall()
+    }
+
+
+def _lock_directory(cursor: Any, filings: Sequence[Filing]) -> None:
+    """Keep two transactions from creating the same shared resource; always in the same order."""
+    locks = sorted(
+        {hash64(f"{filing.type}/{filing.public_id}") for filing in filings if filing.type_id in _DIRECTORY_IDS}
+    )
+    if locks:
+        cursor.execute("SELECT pg_advisory_xact_lock(lock) FROM unnest(%s::bigint[]) AS lock", [locks])

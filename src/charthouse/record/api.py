@@ -1,0 +1,104 @@
+"""The record: the legal health record's resources, versions, labels and search index.
+
+Upper layers import from here only. Filing is the one way in (:func:`file_resources`); reads on a person's
+behalf take an AccessContext.
+"""
+
+from __future__ import annotations
+
+from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
+
+from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
+from .actions.keep_attachments import keep_attachments
+from .actions.name_directory import remember_aliases, set_source, source_id
+from .chart import ChartSummary
+from .chart_queries import (
+    allergies,
+    appointments,
+    chart_summary,
+    coverage,
+    document,
+    document_file,
+    documents,
+    encounters,
+    immunizations,
+    medications,
+    problems,
+    procedures,
+    resource,
+    results,
+    vitals,
+)
+from .domain.attachments import LARGE as LARGE_ATTACHMENT
+from .domain.attachments import DetachedPart, detach
+from .domain.filing import (
+    Filed,
+    Filing,
+    FilingError,
+    Outcome,
+    State,
+    compress,
+    decompress,
+    prepare,
+)
+from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+from .queries import (
+    SourceRow,
+    Stored,
+    current,
+    filed_by,
+    known_aliases,
+    of_patients,
+    source_rows,
+    versions,
+)
+
+__all__ = [
+    "DIRECTORY_TYPES",
+    "LARGE_ATTACHMENT",
+    "TYPE_ID",
+    "TYPE_NAME",
+    "AccountSegmentRow",
+    "ChartSummary",
+    "DetachedPart",
+    "Filed",
+    "Filing",
+    "FilingBatch",
+    "FilingError",
+    "Moved",
+    "Outcome",
+    "SourceRow",
+    "State",
+    "Stored",
+    "allergies",
+    "appointments",
+    "chart_summary",
+    "compress",
+    "coverage",
+    "current",
+    "decompress",
+    "detach",
+    "document",
+    "document_file",
+    "documents",
+    "encounters",
+    "file_resources",
+    "filed_by",
+    "immunizations",
+    "keep_account_segments",
+    "keep_attachments",
+    "known_aliases",
+    "medications",
+    "of_patients",
+    "prepare",
+    "problems",
+    "procedures",
+    "remember_aliases",
+    "resource",
+    "results",
+    "set_source",
+    "source_id",
+    "source_rows",
+    "versions",
+    "vitals",
+]

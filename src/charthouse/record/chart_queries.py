@@ -1,0 +1,272 @@
+"""What a chart's screens read: one function a section, each for all source patients of one person.
+
+Every function takes the asker's AccessContext and leaves out what its labels forbid. The indexes behind them are
+(patient, type, main date) and the primary keys.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+from django.db import connection
+
+from charthouse.configuration import configuration
+from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.clock import today
+from charthouse.foundation.files.api import read as read_file
+
+from . import chart
+from .charting import clinical
+from .charting import documents as document_rows
+from .charting import results as result_rows
+from .charting.elements import code, concept, first_when, references
+from .charting.encounters import encounters as encounter_rows
+from .charting.item import Item
+from .charting.summary import summary
+from .domain.attachments import attachments_of
+from .domain.types import TYPE_ID, TYPE_NAME
+from .queries import Stored, current, cursor_of, of_patients, place_of
+
+Patients = Sequence[int]
+
+_DOCUMENTS = ("DocumentReference", "Composition", "DiagnosticReport", "Media")
+_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+_SECTIONS: dict[str, tuple[str, ...]] = {
+    "encounters": ("Encounter",),
+    "documents": ("DocumentReference", "Composition"),
+    "results": ("DiagnosticReport",),
+    "vitals": (),
+    "problems": ("Condition",),
+    "medications": _MEDICATIONS,
+    "allergies": ("AllergyIntolerance",),
+    "immunizations": ("Immunization",),
+    "procedures": ("Procedure",),
+    "appointments": ("Appointment",),
+    "coverage": ("Coverage",),
+}
+
+
+#: Rows of a page; results count panels.
+_PAGE = 100
+_PANELS = 40
+#: Observations looked at for one page of results, and for vital signs.
+_WINDOW = 1_000
+
+
+def _items(ctx: AccessContext, patients: Patients, kinds: Sequence[str], limit: int | None = None) -> list[Item]:
+    with connection.cursor() as cursor:
+        return [_item(each) for each in of_patients(cursor, ctx, patients, kinds, limit=limit)]
+
+
+def _item(stored: Stored) -> Item:
+    return Item(stored.type, stored.public_id, stored.version, stored.labels, stored.content)
+
+
+def _page(
+    ctx: AccessContext, patients: Patients, kinds: Sequence[str], after: str | None
+) -> tuple[list[Item], str | None]:
+    """The newest items after the cursor, and the cursor of the next page."""
+    with connection.cursor() as cursor:
+        found = of_patients(cursor, ctx, patients, kinds, limit=_PAGE + 1, after=place_of(after))
+    more = len(found) > _PAGE
+    found = found[:_PAGE]
+    return [_item(each) for each in found], cursor_of(found[-1]) if more else None
+
+
+def chart_summary(ctx: AccessContext, patients: Patients) -> chart.ChartSummary:
+    """The banner of the chart. Raises LookupError where no patient may be seen."""
+    found = _items(ctx, patients, ["Patient"])
+    if not found:
+        raise LookupError("No patient of this chart may be seen.")
+    carried = _items(ctx, patients, ["AllergyIntolerance", "Flag", "RelatedPerson"])
+    return summary(found, carried, today(configuration().time_zone), _counts(ctx, patients))
+
+
+def _counts(ctx: AccessContext, patients: Patients) -> Counter[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT type, count(*) FROM record_resource "
+            "WHERE patient = ANY(%s) AND state = 0 AND labels & %s = 0 GROUP BY type",
+            [list(patients), ~int(ctx.clearance)],
+        )
+        by_type = {TYPE_NAME[number]: count for number, count in cursor.fetchall()}
+    return Counter({section: sum(by_type.get(kind, 0) for kind in kinds) for section, kinds in _SECTIONS.items()})
+
+
+def encounters(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Encounter]:
+    """Encounters, newest first."""
+    found, more = _page(ctx, patients, ["Encounter"], cursor)
+    return chart.Page(tuple(encounter_rows(found)), more)
+
+
+def documents(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.DocumentEntry]:
+    """The list of documents, newest first."""
+    found, more = _page(ctx, patients, _DOCUMENTS, cursor)
+    return chart.Page(tuple(document_rows.entries(found)), more)
+
+
+def document(ctx: AccessContext, patients: Patients, type: str, id: str) -> chart.Document | None:
+    """One document of this chart with its contents; None where there is none or it may not be seen."""
+    stored = _one(ctx, patients, type, id)
+    if stored is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT public_id, media_type, size FROM record_attachment WHERE type = %s AND resource = %s",
+            [TYPE_ID[type], stored.row],
+        )
+        sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
+    return document_rows.document(_item(stored), sizes)
+
+
+def document_file(
+    ctx: AccessContext, patients: Patients, type: str, id: str, file: int
+) -> chart.DocumentFile | None:
+    """The bytes of a document's part, from the resource or the file store."""
+    stored = _one(ctx, patients, type, id)
+    if stored is None:
+        return None
+    parts = list(attachments_of(stored.resource))
+    if not 0 <= file < len(parts):
+        return None
+    attachment = parts[file]
+    media_type = str(attachment.get("contentType") or "application/octet-stream")
+    name = f"{type}-{id}-{file}"
+    if isinstance(attachment.get("data"), str):
+        return chart.DocumentFile(name, media_type, base64.b64decode(attachment["data"]))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT file FROM record_attachment WHERE type = %s AND resource = %s AND place = %s "
+            "ORDER BY version DESC LIMIT 1",
+            [TYPE_ID[type], stored.row, file],
+        )
+        found = cursor.fetchone()
+    return chart.DocumentFile(name, media_type, read_file(found[0])) if found else None
+
+
+def _one(ctx: AccessContext, patients: Patients, kind: str, public_id: str) -> Stored | None:
+    """A resource of this chart, or None."""
+    if kind not in TYPE_ID:
+        return None
+    with connection.cursor() as cursor:
+        stored = current(cursor, ctx, [(kind, public_id)]).get((kind, public_id))
+    return stored if stored is not None and stored.patient in patients else None
+
+
+def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.ResultPanel]:
+    """Results by panel, newest first; vital signs have their own section."""
+    after = place_of(cursor)
+    with connection.cursor() as db:
+        reports = of_patients(db, ctx, patients, ["DiagnosticReport"], limit=_PANELS, after=after)
+        observations = of_patients(db, ctx, patients, ["Observation"], limit=_WINDOW, after=after)
+        members = {
+            pointed.removeprefix("Observation/")
+            for each in reports
+            for pointed in references(each.resource.get("result"))
+        }
+        missing = members - {each.public_id for each in observations}
+        # The results of a report on this page may carry a later date than the page ends with.
+        observations.extend(current(db, ctx, (("Observation", each) for each in sorted(missing))).values())
+        specimens = current(db, ctx, _specimens(reports))
+    panels = result_rows.panels(
+        [_item(each) for each in reports],
+        [
+            item
+            for each in observations
+            if not result_rows.is_vital(item := _item(each)) or each.public_id in members
+        ],
+        {f"Specimen/{key[1]}": _item(each) for key, each in specimens.items()},
+    )
+    shown = panels[:_PANELS]
+    complete = len(reports) < _PANELS and len(observations) < _WINDOW and len(panels) <= _PANELS
+    if complete or not shown or shown[-1].when.instant is None:
+        return chart.Page(tuple(panels), None)
+    return chart.Page(tuple(shown), f"{int(shown[-1].when.instant.timestamp() * 1_000_000)}.0")
+
+
+def _specimens(reports: Sequence[Stored]) -> list[tuple[str, str]]:
+    pointed = {target for each in reports for target in references(each.resource.get("specimen"))}
+    return [
+        ("Specimen", each.removeprefix("Specimen/")) for each in sorted(pointed) if each.startswith("Specimen/")
+    ]
+
+
+def vitals(ctx: AccessContext, patients: Patients) -> tuple[chart.VitalSeries, ...]:
+    """Vital signs over time, from the newest observations."""
+    found = _items(ctx, patients, ["Observation"], limit=_WINDOW)
+    return tuple(result_rows.vital_series(each for each in found if result_rows.is_vital(each)))
+
+
+def problems(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Problem]:
+    """Conditions, newest first."""
+    found, more = _page(ctx, patients, ["Condition"], cursor)
+    return chart.Page(tuple(clinical.problems(found)), more)
+
+
+def medications(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Medication]:
+    """Orders, statements, dispensings and administrations, newest first."""
+    found, more = _page(ctx, patients, _MEDICATIONS, cursor)
+    pointed = {
+        str((each.resource.get("medicationReference") or {}).get("reference") or "").partition("/")[2]
+        for each in found
+    } - {""}
+    with connection.cursor() as db:
+        named = current(db, ctx, (("Medication", each) for each in sorted(pointed)))
+    names = {f"Medication/{key[1]}": concept(stored.resource.get("code")) for key, stored in named.items()}
+    return chart.Page(tuple(clinical.medications(found, names)), more)
+
+
+def allergies(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Allergy]:
+    """Allergies and intolerances, the critical first."""
+    found, more = _page(ctx, patients, ["AllergyIntolerance"], cursor)
+    return chart.Page(tuple(clinical.allergies(found)), more)
+
+
+def immunizations(
+    ctx: AccessContext, patients: Patients, cursor: str | None = None
+) -> chart.Page[chart.Immunization]:
+    """Immunizations, newest first."""
+    found, more = _page(ctx, patients, ["Immunization"], cursor)
+    return chart.Page(tuple(clinical.immunizations(found)), more)
+
+
+def procedures(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Procedure]:
+    """Procedures, newest first."""
+    found, more = _page(ctx, patients, ["Procedure"], cursor)
+    return chart.Page(tuple(clinical.procedures(found)), more)
+
+
+def appointments(
+    ctx: AccessContext, patients: Patients, cursor: str | None = None
+) -> chart.Page[chart.Appointment]:
+    """Appointments, newest first."""
+    found, more = _page(ctx, patients, ["Appointment"], cursor)
+    return chart.Page(tuple(clinical.appointments(found)), more)
+
+
+def coverage(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Coverage]:
+    """Coverage, the primary first."""
+    found, more = _page(ctx, patients, ["Coverage"], cursor)
+    return chart.Page(tuple(clinical.coverages(found)), more)
+
+
+def resource(ctx: AccessContext, patients: Patients, type: str, id: str) -> chart.ResourceView | None:
+    """Any single item of this chart, whole; None where there is none or it may not be seen."""
+    stored = _one(ctx, patients, type, id)
+    if stored is None:
+        return None
+    item = _item(stored)
+    r = item.resource
+    return chart.ResourceView(
+        **item.row(),
+        title=concept(r.get("code") or r.get("type") or r.get("vaccineCode")) or type,
+        status=str(r.get("status") or ""),
+        when=first_when(
+            r, "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime", "start"
+        ),
+        code=code(r.get("code")),
+        source=msgspec.json.format(stored.content, indent=2).decode(),
+    )

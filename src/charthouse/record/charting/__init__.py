@@ -1,0 +1,1 @@
+"""From stored resources to the rows a chart shows. Pure: each builder takes resources and returns rows."""

@@ -1,0 +1,184 @@
+"""Documents: their list, and their contents as a screen reads them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import nh3
+
+from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
+from charthouse.record.domain.attachments import attachments_of
+
+from .clinical import detail
+from .elements import code, concept, concepts, first, first_when, items, reference, references, when
+from .item import Item
+
+#: What may stand in a narrative on screen: text, tables and lists; nothing that runs, loads or styles.
+_TAGS = {
+    "a", "abbr", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "div",
+    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "q", "s", "small",
+    "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
+}  # fmt: skip
+_ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "col": {"span"}}
+_RELATIONS = {
+    "replaces": "replaces",
+    "transforms": "is a rendering of",
+    "signs": "signs",
+    "appends": "is an addendum to",
+}
+
+
+def sanitized(html: str) -> str:
+    """A narrative fit for a screen: no scripts, styles, links out, images or attributes beyond table spans."""
+    return nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=set(), link_rel=None)
+
+
+def entries(found: Sequence[Item]) -> list[DocumentEntry]:
+    """The list of documents. A report whose text stands in a DocumentReference, too, is listed once."""
+    listed = [_entry(item) for item in found if item.type != "DiagnosticReport"]
+    said = {digest for item in found if item.type != "DiagnosticReport" for digest in _digests(item)}
+    for item in found:
+        if item.type == "DiagnosticReport":
+            own = _digests(item)
+            if own and not own <= said:
+                listed.append(_entry(item))
+    return sorted(listed, key=lambda row: (row.when.instant is not None, row.when.instant), reverse=True)
+
+
+def _digests(item: Item) -> set[str]:
+    return {
+        str(each.get("url") or hashlib.sha256(str(each.get("data")).encode()).hexdigest())
+        for each in attachments_of(item.resource)
+        if each.get("url") or each.get("data")
+    }
+
+
+def _entry(item: Item) -> DocumentEntry:
+    return DocumentEntry(**_common(item))
+
+
+def _common(item: Item) -> dict[str, Any]:
+    r = item.resource
+    context = r.get("context") or {}
+    kind = r.get("type") if item.type != "DiagnosticReport" else r.get("code")
+    attachment = next(iter(attachments_of(r)), {})
+    encounter = context.get("encounter") if isinstance(context, dict) else None
+    return {
+        **item.row(),
+        "title": concept(kind)
+        or str(r.get("title") or r.get("description") or attachment.get("title") or "Document"),
+        "status": str(r.get("docStatus") or r.get("status") or ""),
+        "when": first_when(context if isinstance(context, dict) else {}, "period")
+        or first_when(r, "effectiveDateTime", "effectivePeriod", "date", "issued", "createdDateTime"),
+        "code": code(kind),
+        "author": reference(r.get("author")) or reference(r.get("performer")) or reference(r.get("operator")),
+        "service": concept(context.get("practiceSetting")) if isinstance(context, dict) else "",
+        "encounter": next(iter(references(encounter or r.get("encounter"))), "").removeprefix("Encounter/"),
+        "authored": first_when(r, "date", "issued"),
+        "detail": detail(
+            category=concepts(r.get("category")),
+            description=str(r.get("description") or ""),
+            conclusion=str(r.get("conclusion") or ""),
+            custodian=reference(r.get("custodian")),
+        ),
+    }
+
+
+def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
+    """One document with its parts. ``sizes`` gives (media type, bytes) of attachments kept as files, by their
+    ``Binary`` id."""
+    r = item.resource
+    parts: list[Part] = []
+    for place, attachment in enumerate(attachments_of(r)):
+        parts.append(_part(place, attachment, sizes))
+    for section in _sections(r.get("section")):
+        if html := (section.get("text") or {}).get("div"):
+            parts.append(
+                Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
+            )
+    narrative = (r.get("text") or {}).get("div")
+    if not parts and narrative:
+        parts.append(Part(PartKind.HTML, "text/html", text=sanitized(narrative)))
+    authenticator = reference(r.get("authenticator")) or reference(
+        [
+            each.get("party")
+            for each in items(r.get("attester"))
+            if isinstance(each, dict) and each.get("mode") == "legal"
+        ]
+    )
+    return Document(
+        **_common(item),
+        parts=tuple(parts),
+        signed_by=authenticator,
+        signed=_signed(r),
+        relations=tuple(_relations(r)),
+    )
+
+
+def _signed(r: dict[str, Any]) -> When:
+    for each in items(r.get("attester")):
+        if isinstance(each, dict) and each.get("mode") == "legal":
+            return when(each.get("time"))
+    return when(first([e for e in items(r.get("extension")) if "authenticat" in str(e)]).get("valueDateTime"))
+
+
+def _sections(value: Any) -> Iterable[dict[str, Any]]:
+    for each in items(value):
+        if isinstance(each, dict):
+            yield each
+            yield from _sections(each.get("section"))
+
+
+def _relations(r: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for each in items(r.get("relatesTo")):
+        if isinstance(each, dict):
+            for target in references(each.get("target") or each.get("targetReference")):
+                kind, _, number = target.partition("/")
+                yield (_RELATIONS.get(str(each.get("code")), str(each.get("code") or "")), kind, number)
+
+
+def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, int]]) -> Part:
+    media_type = str(attachment.get("contentType") or "application/octet-stream")
+    plain = media_type.partition(";")[0].strip().lower()
+    title = str(attachment.get("title") or "")
+    language = str(attachment.get("language") or "")
+    pointed = str(attachment.get("url") or "").removeprefix("Binary/")
+    data = attachment.get("data")
+    if not isinstance(data, str):
+        size = sizes.get(pointed, (media_type, attachment.get("size") or 0))[1]
+        return Part(_kind(plain), media_type, title=title, file=place, size=size, language=language)
+    try:
+        content = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        return Part(PartKind.TEXT, "text/plain", title=title, text="The attachment's data cannot be decoded.")
+    if plain in {"text/html", "application/xhtml+xml"}:
+        return Part(
+            PartKind.HTML, media_type, title=title, text=sanitized(readable(content, media_type)), language=language
+        )
+    if plain.startswith("text/") or plain in {"application/json", "application/xml"}:
+        return Part(PartKind.TEXT, media_type, title=title, text=readable(content, media_type), language=language)
+    return Part(_kind(plain), media_type, title=title, file=place, size=len(content), language=language)
+
+
+def _kind(media_type: str) -> PartKind:
+    if media_type == "application/pdf":
+        return PartKind.PDF
+    if media_type in {"image/png", "image/jpeg", "image/gif", "image/webp"}:
+        return PartKind.IMAGE
+    return PartKind.FILE
+
+
+def readable(content: bytes, media_type: str) -> str:
+    """Bytes of a text attachment as text: the declared charset, else UTF-8, else Latin-1."""
+    _, _, declared = media_type.lower().partition("charset=")
+    for charset in (declared.strip('" '), "utf-8"):
+        if charset:
+            try:
+                return content.decode(charset)
+            except (LookupError, UnicodeDecodeError):
+                continue
+    return content.decode("latin-1")

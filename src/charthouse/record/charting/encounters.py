@@ -1,0 +1,107 @@
+"""Encounters with what changed in them over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from charthouse.record.chart import Encounter, Span, SpanKind
+
+from .clinical import detail
+from .elements import codes, concept, concepts, first, first_when, items, reference, when
+from .item import Item
+
+_CLASSES = {
+    "IMP": "Inpatient",
+    "ACUTE": "Inpatient, acute",
+    "NONAC": "Inpatient, non-acute",
+    "AMB": "Ambulatory",
+    "EMER": "Emergency",
+    "OBSENC": "Observation",
+    "PRENC": "Pre-admission",
+    "SS": "Short stay",
+    "HH": "Home health",
+    "VR": "Virtual",
+    "FLD": "Field",
+}
+_SERVICE_HISTORY = "serviceHistory"
+_ATTENDING = {"ATND", "PPRF"}
+
+
+def encounters(found: Iterable[Item]) -> list[Encounter]:
+    """Encounter, with periods of class, service, location and attending practitioner."""
+    return [_encounter(item) for item in found]
+
+
+def _encounter(item: Item) -> Encounter:
+    r = item.resource
+    period = r.get("period") or {}
+    kind = class_title(r.get("class"))
+    identifier = first(r.get("identifier"))
+    stay = r.get("hospitalization") or {}
+    return Encounter(
+        **item.row(),
+        title=concepts(r.get("type")) or kind or "Encounter",
+        status=str(r.get("status") or ""),
+        when=when(period.get("start")) or when(period.get("end")),
+        code=None,
+        number=str(identifier.get("value") or ""),
+        class_title=kind,
+        end=when(period.get("end")),
+        reason=concepts(r.get("reasonCode")) or reference(r.get("reasonReference")),
+        disposition=concept(stay.get("dischargeDisposition")),
+        facility=reference(r.get("serviceProvider"))
+        or reference([each.get("location") for each in items(r.get("location"))[:1]]),
+        spans=tuple(_spans(r, kind)),
+        detail=detail(
+            service=concept(r.get("serviceType")),
+            priority=concept(r.get("priority")),
+            admitted_from=concept(stay.get("admitSource")),
+            discharged_to=reference(stay.get("destination")),
+            preadmission_number=str((stay.get("preAdmissionIdentifier") or {}).get("value") or ""),
+        ),
+    )
+
+
+def class_title(value: Any) -> str:
+    """An Encounter's class (v3 ActCode) in words."""
+    if not isinstance(value, dict):
+        return ""
+    return _CLASSES.get(str(value.get("code")), str(value.get("display") or value.get("code") or ""))
+
+
+def _spans(r: dict[str, Any], current_class: str) -> Iterable[Span]:
+    period = r.get("period") or {}
+    history = [each for each in items(r.get("classHistory")) if isinstance(each, dict)]
+    for each in history:
+        yield _span(SpanKind.CLASS, class_title(each.get("class")), each.get("period"))
+    if not history and current_class:
+        yield _span(SpanKind.CLASS, current_class, period)
+    services = [
+        each
+        for each in items(r.get("extension"))
+        if isinstance(each, dict) and str(each.get("url", "")).endswith(_SERVICE_HISTORY)
+    ]
+    for each in services:
+        parts = {
+            part.get("url"): part.get("valueCodeableConcept") or part.get("valuePeriod")
+            for part in items(each.get("extension"))
+            if isinstance(part, dict)
+        }
+        service = next((value for name, value in parts.items() if name != "period"), None)
+        yield _span(SpanKind.SERVICE, concept(service), parts.get("period"))
+    if not services and r.get("serviceType"):
+        yield _span(SpanKind.SERVICE, concept(r["serviceType"]), period)
+    for each in items(r.get("location")):
+        if isinstance(each, dict):
+            yield _span(SpanKind.LOCATION, reference(each.get("location")), each.get("period") or period)
+    for each in items(r.get("participant")):
+        if isinstance(each, dict) and codes(each.get("type")) & _ATTENDING:
+            yield _span(SpanKind.ATTENDING, reference(each.get("individual")), each.get("period") or period)
+
+
+def _span(kind: SpanKind, title: str, period: Any) -> Span:
+    period = period if isinstance(period, dict) else {}
+    return Span(
+        kind, title or "not stated", first_when({"start": period.get("start")}, "start"), when(period.get("end"))
+    )

@@ -1,0 +1,74 @@
+"""Large attachments leave the resource for the file store; small ones stay where they are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from charthouse.foundation.ids import named_id
+
+#: Decoded bytes above which an attachment is kept in the file store.
+LARGE = 48 * 1024
+
+_HOLDERS: dict[str, tuple[str, ...]] = {
+    "DocumentReference": ("content",),
+    "DiagnosticReport": ("presentedForm",),
+    "Media": ("content",),
+    "Communication": ("payload",),
+    "Consent": ("sourceAttachment",),
+    "Patient": ("photo",),
+    "Observation": ("valueAttachment",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedPart:
+    """One attachment's bytes, and the id its resource names it by (``Binary/<id>``)."""
+
+    place: int
+    public_id: str
+    media_type: str
+    data: bytes
+
+
+def attachments_of(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every Attachment element of a resource that carries documents, in order; the elements themselves."""
+    kind = resource.get("resourceType", "")
+    if kind == "Binary":
+        yield resource
+    for name in _HOLDERS.get(kind, ()):
+        held = resource.get(name)
+        for each in held if isinstance(held, list) else [held]:
+            if isinstance(each, dict):
+                inner = each.get("attachment") or each.get("contentAttachment")
+                yield inner if isinstance(inner, dict) else each
+
+
+def detach(resource: dict[str, Any]) -> list[DetachedPart]:
+    """Take attachments above :data:`LARGE` out of ``resource`` (changed in place) and return them.
+
+    What stays behind is the attachment with ``url`` ``Binary/<id>``, ``size`` and the SHA-1 ``hash`` FHIR asks
+    for. Base64 that cannot be decoded stays as it is.
+    """
+    parts = []
+    for place, attachment in enumerate(attachments_of(resource)):
+        encoded = attachment.get("data")
+        if not isinstance(encoded, str) or len(encoded) * 3 // 4 <= LARGE:
+            continue
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        public_id = str(named_id("attachment", hashlib.sha256(data).hexdigest()))
+        del attachment["data"]
+        media_type = attachment.get("contentType") or "application/octet-stream"
+        if resource.get("resourceType") != "Binary":
+            attachment["url"] = f"Binary/{public_id}"
+            attachment["size"] = len(data)
+            attachment["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+        parts.append(DetachedPart(place, public_id, media_type, data))
+    return parts

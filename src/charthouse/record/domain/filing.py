@@ -1,0 +1,168 @@
+"""What is to be filed, and what became of it. Pure: made before any database is asked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import zstandard
+
+from charthouse.exchange.fhir.api import (
+    Rows,
+    encounter_of,
+    extract,
+    instant_range,
+    main_date,
+    patient_of,
+    security_codes,
+    status_of,
+)
+from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
+
+from .attachments import DetachedPart
+from .labels import bits_of
+from .types import TYPE_ID
+
+
+class State(StrEnum):
+    """Whether a resource stands, was deleted by its sender, or was entered in error."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"
+    ENTERED_IN_ERROR = "entered-in-error"
+
+
+#: The stored numbers of states.
+STATE_NUMBER = {state: number for number, state in enumerate(State)}
+
+
+class Outcome(StrEnum):
+    """What filing did."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+class FilingError(Exception):
+    """A resource cannot be filed; the message says why and what would mend it."""
+
+    def __init__(self, reason: str, filing: Filing) -> None:
+        super().__init__(reason)
+        self.filing = filing
+
+
+@dataclass(slots=True)
+class Filing:
+    """One resource, ready to file.
+
+    ``content`` is the resource's JSON as it will be kept, with our id and references; ``compressed`` the same
+    in zstd. ``patient`` and ``encounter`` are the public ids the resource names. Times are microseconds since
+    2000-01-01 UTC. ``source``, ``message``, ``original`` and ``place`` (within the original) say where it came
+    from. ``only_if_absent`` files what is known of a shared resource from a mention of it, and leaves one that
+    is there alone.
+    """
+
+    type: str
+    type_id: int
+    public_id: str
+    compressed: bytes
+    digest: bytes
+    patient: str | None
+    encounter: str | None
+    main_low: int
+    main_high: int
+    authored: int | None
+    labels: int
+    state: int
+    rows: Rows
+    resource: dict[str, Any] | None
+    source: int = 0
+    message: int = 0
+    original: int = 0
+    place: str = ""
+    only_if_absent: bool = False
+    attachments: tuple[DetachedPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What became of a filing: the resource's row, its version, and its patient's row."""
+
+    type: str
+    public_id: str
+    row: int
+    version: int
+    patient: int | None
+    outcome: Outcome
+
+
+_compress = zstandard.ZstdCompressor(level=1, write_content_size=True)
+_decompress = zstandard.ZstdDecompressor()
+
+#: Types whose parsed form the next steps of intake need; the others are let go once prepared.
+_KEPT = frozenset({"Patient", "Practitioner", "Encounter"})
+
+
+def compress(content: bytes) -> bytes:
+    """The stored form of a resource's or original's bytes (zstd, one frame)."""
+    return _compress.compress(content)
+
+
+def decompress(stored: bytes | memoryview) -> bytes:
+    """The bytes behind :func:`compress`."""
+    return _decompress.decompress(stored)
+
+
+def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) -> Filing:
+    """All that can be worked out of a resource before the database is asked.
+
+    ``resource`` is ``content`` parsed; both carry our id. Raises KeyError for a type that is not FHIR R4.
+    """
+    kind = resource["resourceType"]
+    low, high = MINUS_INFINITY, INFINITY
+    if found := main_date(resource):
+        low, high = found.low - UNIX_EPOCH, found.high - UNIX_EPOCH
+    if deleted:
+        state = State.DELETED
+    elif status_of(resource) == "entered-in-error":
+        state = State.ENTERED_IN_ERROR
+    else:
+        state = State.ACTIVE
+    patient, encounter = patient_of(resource), encounter_of(resource)
+    return Filing(
+        type=kind,
+        type_id=TYPE_ID[kind],
+        public_id=resource["id"],
+        compressed=_compress.compress(content),
+        digest=hashlib.blake2b(content, digest_size=16).digest(),
+        patient=_local_id(patient, "Patient/"),
+        encounter=_local_id(encounter, "Encounter/"),
+        main_low=low,
+        main_high=high,
+        authored=_authored(resource),
+        labels=bits_of(security_codes(resource)),
+        state=STATE_NUMBER[state],
+        rows=extract(resource, patient, encounter),
+        resource=resource if kind in _KEPT else None,
+    )
+
+
+#: Where a resource says when it was written down, the first found counts.
+_AUTHORED = ("authoredOn", "recordedDate", "date", "issued", "recorded", "dateAsserted", "created", "enteredDate")
+
+
+def _authored(resource: dict[str, Any]) -> int | None:
+    for name in _AUTHORED:
+        text = resource.get(name)
+        if isinstance(text, str) and (span := instant_range(text)):
+            return span[0] - UNIX_EPOCH
+    return None
+
+
+def _local_id(reference: str | None, prefix: str) -> str | None:
+    if reference is None or not reference.startswith(prefix):
+        return None
+    return reference[len(prefix) :].partition("/")[0]

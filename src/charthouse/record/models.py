@@ -1,0 +1,194 @@
+"""The record's tables. The large ones are made by :mod:`charthouse.record.schema`; these models name them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from charthouse.foundation.tables import TableClass, table
+
+
+@table(TableClass.DIRECTORY)
+class Source(models.Model):
+    """A system that sends records: an HL7 application and facility, a FHIR sender, our own front desk.
+
+    ``time_zone`` (IANA) is what its times without offset mean; empty means the site's own. ``charset`` is what
+    its HL7 messages are written in where MSH-18 does not say; empty leaves that to the bytes.
+    """
+
+    name = models.CharField(max_length=200, unique=True)
+    time_zone = models.CharField(max_length=64, blank=True, default="")
+    charset = models.CharField(max_length=40, blank=True, default="")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_source"
+
+
+@table(TableClass.PATIENT)
+class Resource(models.Model):
+    """A FHIR resource as it stands: its compartment, times, labels and current version."""
+
+    id = models.BigIntegerField(primary_key=True)
+    patient = models.BigIntegerField(null=True)
+    encounter = models.BigIntegerField(null=True)
+    main_low = models.DateTimeField()
+    main_high = models.DateTimeField()
+    filed_at = models.DateTimeField()
+    source = models.IntegerField()
+    version = models.IntegerField()
+    labels = models.IntegerField()
+    type = models.SmallIntegerField()
+    state = models.SmallIntegerField()
+    public_id = models.TextField()
+    digest = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "record_resource"
+
+
+@table(TableClass.PATIENT)
+class Version(models.Model):
+    """One version of a resource, never changed: its bytes and where they came from (``place`` is the segment of
+    an HL7 message; a FHIR original is one entry, and all of it)."""
+
+    resource = models.BigIntegerField(primary_key=True)
+    message = models.BigIntegerField()
+    original = models.BigIntegerField()
+    filed_at = models.DateTimeField()
+    authored = models.DateTimeField(null=True)
+    version = models.IntegerField()
+    type = models.SmallIntegerField()
+    state = models.SmallIntegerField()
+    place = models.TextField(null=True)
+    content = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "record_version"
+
+
+class _IndexRow(models.Model):
+    resource = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    version = models.IntegerField()
+    labels = models.IntegerField()
+    type = models.SmallIntegerField()
+    param = models.SmallIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+@table(TableClass.PATIENT)
+class TokenRow(_IndexRow):
+    """A code, identifier or URI a search may name; 64-bit hashes."""
+
+    code = models.BigIntegerField()
+    system = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_index_token"
+
+
+@table(TableClass.PATIENT)
+class StringRow(_IndexRow):
+    """A folded string a search may begin or match."""
+
+    value = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "record_index_string"
+
+
+@table(TableClass.PATIENT)
+class DateRow(_IndexRow):
+    """A date or period, as the instants it spans."""
+
+    low = models.DateTimeField()
+    high = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "record_index_date"
+
+
+@table(TableClass.PATIENT)
+class QuantityRow(_IndexRow):
+    """A number or quantity, as the range its precision spans."""
+
+    low = models.FloatField()
+    high = models.FloatField()
+    unit = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_index_quantity"
+
+
+@table(TableClass.PATIENT)
+class ReferenceRow(_IndexRow):
+    """A reference to another resource, by the hash of ``Type/id``."""
+
+    target = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_index_reference"
+
+
+@table(TableClass.PATIENT)
+class Attachment(models.Model):
+    """The bytes of a document kept in the file store because they are too large for the resource itself."""
+
+    resource = models.BigIntegerField()
+    type = models.SmallIntegerField()
+    version = models.IntegerField()
+    place = models.SmallIntegerField()
+    public_id = models.CharField(max_length=64, db_index=True)
+    file = models.UUIDField()
+    media_type = models.CharField(max_length=100)
+    size = models.BigIntegerField()
+
+    class Meta:
+        db_table = "record_attachment"
+        constraints = [
+            models.UniqueConstraint(fields=["resource", "type", "version", "place"], name="one_attachment_a_place")
+        ]
+
+
+@table(TableClass.DIRECTORY)
+class DirectoryAlias(models.Model):
+    """A name by which a sender refers to a shared resource: its own id there, or an identifier.
+
+    ``key`` is ``id|source|Type|sender's id`` or ``identifier|Type|system|value``.
+    """
+
+    key = models.TextField(primary_key=True, db_collation="C")
+    type = models.SmallIntegerField()
+    public_id = models.TextField()
+
+    class Meta:
+        db_table = "record_directory_alias"
+
+
+@table(TableClass.PATIENT)
+class AccountSegment(models.Model):
+    """A billing or coding segment of an HL7 message, as it came, kept with its account."""
+
+    account = models.BigIntegerField()
+    patient = models.BigIntegerField(db_index=True)
+    encounter = models.BigIntegerField(null=True)
+    message = models.BigIntegerField()
+    name = models.CharField(max_length=3)
+    place = models.SmallIntegerField()
+    text = models.TextField()
+    filed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_account_segment"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "message", "place"], name="record_account_segment_once")
+        ]

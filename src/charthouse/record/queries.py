@@ -1,0 +1,197 @@
+"""Reads of the record below the chart: resources by id, versions, aliases, senders.
+
+A read on a person's behalf takes an AccessContext and leaves out what its labels forbid; reads of intake, which
+must see everything to keep it right, take the system's context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from charthouse.foundation.access.api import AccessContext
+
+from .domain.filing import State, decompress
+from .domain.types import TYPE_ID, TYPE_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version of a resource as kept. ``place`` is the segment of an HL7 message it came from; ``main`` its main
+    date, year 1 where it has none."""
+
+    row: int
+    type: str
+    public_id: str
+    version: int
+    patient: int | None
+    encounter: int | None
+    labels: int
+    state: State
+    filed_at: datetime
+    message: int
+    original: int
+    authored: datetime | None
+    place: str
+    main: datetime
+    content: bytes
+
+    @property
+    def resource(self) -> dict[str, Any]:
+        """The content parsed."""
+        parsed: dict[str, Any] = orjson.loads(self.content)
+        return parsed
+
+
+_STATES = list(State)
+_SELECT = (
+    "SELECT r.id, r.type, r.public_id, v.version, r.patient, r.encounter, r.labels, v.state, v.filed_at, "
+    "v.message, v.original, v.authored, v.place, greatest(r.main_low, '0001-01-01 00:00:00+00'), v.content FROM record_resource r JOIN record_version v "
+    "ON v.type = r.type AND v.resource = r.id "
+)
+
+
+def _stored(record: Sequence[Any]) -> Stored:
+    (
+        row,
+        kind,
+        public_id,
+        version,
+        patient,
+        encounter,
+        labels,
+        state,
+        filed_at,
+        message,
+        original,
+        authored,
+        place,
+        main,
+        content,
+    ) = record
+    return Stored(
+        row, TYPE_NAME[kind], public_id, version, patient, encounter, labels, _STATES[state], filed_at, message,
+        original, authored, place or "", main, decompress(content),
+    )  # fmt: skip
+
+
+def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Stored]:
+    """The current versions of ``(type, public id)`` keys that exist and may be seen."""
+    by_type: dict[str, list[str]] = {}
+    for kind, public_id in keys:
+        by_type.setdefault(kind, []).append(public_id)
+    found = {}
+    for kind, public_ids in by_type.items():
+        cursor.execute(
+            _SELECT + "AND v.version = r.version WHERE r.type = %s AND r.public_id = ANY(%s) "
+            "AND r.labels & %s = 0 AND v.type = %s",
+            [TYPE_ID[kind], public_ids, ~int(ctx.clearance), TYPE_ID[kind]],
+        )
+        for record in cursor.fetchall():
+            stored = _stored(record)
+            found[(kind, stored.public_id)] = stored
+    return found
+
+
+def versions(cursor: Any, ctx: AccessContext, kind: str, public_id: str) -> list[Stored]:
+    """Every version of one resource, newest first; empty where there is none or it may not be seen."""
+    cursor.execute(
+        _SELECT
+        + "WHERE r.type = %s AND r.public_id = %s AND r.labels & %s = 0 AND v.type = %s ORDER BY v.version DESC",
+        [TYPE_ID[kind], public_id, ~int(ctx.clearance), TYPE_ID[kind]],
+    )
+    return [_stored(record) for record in cursor.fetchall()]
+
+
+Place = tuple[datetime, int]
+"""Where a page ended: the main date and row of its last resource."""
+
+_EARLY = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def cursor_of(stored: Stored) -> str:
+    """The cursor of the page after ``stored``: microseconds since 1970 and the row, which say nothing of it."""
+    return f"{(stored.main - _EPOCH) // timedelta(microseconds=1)}.{stored.row}"
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """The place behind a cursor; None for none, and for one that no page gave out."""
+    if not cursor or not (found := _CURSOR.fullmatch(cursor)):
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=int(found.group(1))), int(found.group(2))
+    except OverflowError:
+        return None
+
+
+_CURSOR = re.compile(r"(-?\d{1,18})\.(\d{1,18})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def of_patients(
+    cursor: Any,
+    ctx: AccessContext,
+    patients: Sequence[int],
+    kinds: Sequence[str],
+    *,
+    limit: int | None = None,
+    after: Place | None = None,
+) -> list[Stored]:
+    """The patients' current resources of these types that stand and may be seen, newest main date first.
+
+    Those without a date come last. ``after`` continues behind the last one of a page.
+    """
+    numbers = [TYPE_ID[kind] for kind in kinds]
+    values: list[Any] = [list(patients), numbers, numbers, ~int(ctx.clearance)]
+    text = (
+        _SELECT + "AND v.version = r.version WHERE r.patient = ANY(%s) AND r.type = ANY(%s) AND v.type = ANY(%s) "
+        "AND r.state = 0 AND r.labels & %s = 0 "
+    )
+    if after:
+        text += "AND (greatest(r.main_low, %s), r.id) < (%s, %s) "
+        values += [_EARLY, after[0], after[1]]
+    text += "ORDER BY r.main_low DESC, r.id DESC"
+    if limit is not None:
+        text += " LIMIT %s"
+        values.append(limit)
+    cursor.execute(text, values)
+    return [_stored(record) for record in cursor.fetchall()]
+
+
+def filed_by(cursor: Any, ctx: AccessContext, message: int) -> list[Stored]:
+    """The resource versions one message filed, in the order they were filed."""
+    cursor.execute(
+        _SELECT + "WHERE v.message = %s AND r.labels & %s = 0 ORDER BY v.resource, v.version",
+        [message, ~int(ctx.clearance)],
+    )
+    return [_stored(record) for record in cursor.fetchall()]
+
+
+def known_aliases(cursor: Any, keys: Sequence[str]) -> dict[str, str]:
+    """The public ids behind names of shared resources, for the names that are known."""
+    if not keys:
+        return {}
+    cursor.execute("SELECT key, public_id FROM record_directory_alias WHERE key = ANY(%s)", [list(keys)])
+    return dict(cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A sender as set up: the zone of its times without offset and the charset of its HL7 messages without MSH-18;
+    both empty where nothing was set."""
+
+    id: int
+    name: str
+    time_zone: str
+    charset: str
+
+
+def source_rows(cursor: Any, numbers: Iterable[int]) -> dict[int, SourceRow]:
+    """The senders with these numbers."""
+    cursor.execute("SELECT id, name, time_zone, charset FROM record_source WHERE id = ANY(%s)", [list(numbers)])
+    return {record[0]: SourceRow(*record) for record in cursor.fetchall()}

@@ -1,0 +1,25 @@
+"""Rights of screens that show more than one app's things; the others are declared by the apps they show."""
+
+from __future__ import annotations
+
+from charthouse.foundation.access.api import Role, declare
+
+OPEN_HOME = declare("web.home", "Open the first page", Role)
+READ_CHART = declare(
+    "web.read_chart",
+    "Read a chart",
+    {
+        Role.HIT,
+        Role.CODER,
+        Role.REGISTRAR,
+        Role.RELEASE,
+        Role.PRIVACY,
+        Role.COORDINATOR,
+        Role.LAB_TECH,
+        Role.MED_TECH,
+        Role.PHYSICIAN,
+        Role.MANAGER,
+        Role.INSTRUCTOR,
+    },
+)
+READ_RULES = declare("web.read_rules", "Read the rules", Role)

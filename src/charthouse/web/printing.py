@@ -1,0 +1,106 @@
+"""How values are printed on screens: dates by their own precision, codes as words, unknown as unknown.
+
+Pure functions over plain values; the template filters of the same names call them.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from charthouse.foundation.access.api import Label
+from charthouse.record.chart import Interpretation
+
+_FHIR_DATE = re.compile(
+    r"(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:\d\d(\.\d+)?)?(?P<offset>Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LABELS = {
+    Label.PSYCHOTHERAPY: "Psychotherapy",
+    Label.SUBSTANCE_USE: "Substance use",
+    Label.HIV: "HIV",
+    Label.GENETIC: "Genetic",
+    Label.REPRODUCTIVE: "Reproductive",
+    Label.MENTAL_HEALTH: "Mental health",
+    Label.MINOR_CONFIDENTIAL: "Minor, confidential",
+    Label.VIP: "VIP, access logged",
+    Label.EMPLOYEE: "Employee, access logged",
+    Label.RESTRICTED: "Restricted",
+    Label.VERY_RESTRICTED: "Very restricted",
+    Label.LEGAL_HOLD_SEALED: "Sealed by legal hold",
+}
+_SEXES = {"male": "M", "female": "F", "other": "X"}
+
+
+def fhir_date(text: str, *, time: bool = True) -> str:
+    """A FHIR date, dateTime or instant in words, no more precise than it is: "2026", "Nov 2026", "8 Nov 2026",
+    "8 Nov 2026 14:22". The time is the sender's own; text that is no FHIR date is returned as it is."""
+    found = _FHIR_DATE.fullmatch(text)
+    if found is None or not 1 <= int(found["month"] or 1) <= 12:
+        return text
+    parts = [found["year"]]
+    if found["month"]:
+        parts.insert(0, _MONTHS[int(found["month"]) - 1])
+    if found["day"]:
+        parts.insert(0, str(int(found["day"])))
+    if time and found["hour"]:
+        parts.append(f"{found['hour']}:{found['minute']}")
+    return " ".join(parts)
+
+
+def local_time(instant: datetime, zone: ZoneInfo) -> str:
+    """An aware instant in ``zone``: "8 Nov 2026 14:22"."""
+    return fhir_date(instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M"))
+
+
+def ago(instant: datetime, now: datetime) -> str:
+    """How long before ``now`` an instant was, in its largest unit: "just now", "3 min ago", "2 h ago"."""
+    passed = now - instant
+    if passed < timedelta(minutes=1):
+        return "just now"
+    if passed < timedelta(hours=1):
+        return f"{passed // timedelta(minutes=1)} min ago"
+    if passed < timedelta(days=1):
+        return f"{passed // timedelta(hours=1)} h ago"
+    return f"{passed // timedelta(days=1)} d ago"
+
+
+def words(code: str) -> str:
+    """A FHIR code as words: "entered-in-error" becomes "entered in error"."""
+    return code.replace("-", " ").replace("_", " ")
+
+
+def sex(code: str) -> str:
+    """An administrative gender as the banner shows it: M, F, X, or "sex unknown"."""
+    return _SEXES.get(code, "sex unknown" if code in {"", "unknown"} else code)
+
+
+def labels(mask: Label | int) -> list[str]:
+    """The sensitivity labels of a bitmask, in words."""
+    return [title for label, title in _LABELS.items() if int(mask) & int(label)]
+
+
+def size(count: int) -> str:
+    """A number of bytes: "812 bytes", "14.2 KB", "3.1 MB"."""
+    if count < 1000:
+        return "1 byte" if count == 1 else f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1000:.1f} KB"
+    return f"{count / 1_000_000:.1f} MB"
+
+
+def day_of(text: str) -> date | None:
+    """The day a person typed in a filter, as a browser's date field sends it; None when it is empty or no day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def interpretation_sign(meaning: Interpretation) -> str:
+    """The sign of an abnormal result where a word has no room: ↑, ↓, ! or !! for a critical one."""
+    if meaning.critical:
+        return "!!"
+    return {Interpretation.HIGH: "↑", Interpretation.LOW: "↓"}.get(meaning, "!" if meaning.abnormal else "")

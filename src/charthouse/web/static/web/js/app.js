@@ -1,0 +1,26 @@
+// What every signed-in page loads. Each part does one job and finds its elements itself.
+import "./dialogs.js";
+import "./keys.js";
+import "./search.js";
+import "./session.js";
+
+// What was chosen in a list of things to read is marked there.
+document.addEventListener("htmx:after:swap", (event) => {
+  const chosen = event.detail.ctx?.sourceElement;
+  if (!(chosen instanceof Element) || !chosen.matches("[data-choice]")) return;
+  for (const other of chosen.closest("[data-list]").querySelectorAll("[data-choice]")) {
+    other.toggleAttribute("aria-current", false);
+  }
+  chosen.setAttribute("aria-current", "true");
+});
+
+// An answer that is no part of this page (a refusal, a failure, another page) must never be put into it: a link is
+// followed as a link, so that what went wrong has a page of its own. HX-Redirect is htmx's own to follow.
+document.addEventListener("htmx:before:response", (event) => {
+  const { ctx } = event.detail;
+  const { raw } = ctx.response;
+  if ((raw.ok && !raw.redirected) || raw.headers.has("HX-Redirect")) return;
+  event.preventDefault();
+  const link = ctx.sourceElement?.closest?.("a[href]");
+  if (link) window.location.assign(link.href);
+});

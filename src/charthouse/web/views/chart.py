@@ -1,0 +1,162 @@
+"""The chart of one person: its sections, its documents beside their list, any single item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from charthouse.foundation.access.api import AccessContext, may
+from charthouse.foundation.ledger.api import LEDGER_READ
+from charthouse.identity import api as identity
+from charthouse.intake.api import READ_ORIGINAL
+from charthouse.record import api as record
+from charthouse.web import permissions, results, trends
+from charthouse.web.reading import note_chart
+from charthouse.web.security.api import SignedInRequest, screen
+
+Patients = Sequence[int]
+Reader = Callable[[AccessContext, Patients, str | None], Mapping[str, Any]]
+NEWEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the chart. ``reads`` gives its template what it shows from (ctx, patients, cursor)."""
+
+    slug: str
+    title: str
+    keys: str
+    reads: Reader
+
+
+def _listed(slug: str) -> Reader:
+    """A section that is one list, read by the record's function of its name."""
+
+    def read(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+        return {"page": getattr(record, slug)(ctx, patients, cursor)}
+
+    return read
+
+
+def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    problems = [row for row in record.problems(ctx, patients).rows if row.status == "active"]
+    medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
+    return {
+        "problems": problems[:NEWEST],
+        "medications": medications[:NEWEST],
+        "allergies": record.allergies(ctx, patients).rows[:NEWEST],
+        "encounters": record.encounters(ctx, patients).rows[:NEWEST],
+        "documents": record.documents(ctx, patients).rows[:NEWEST],
+    }
+
+
+def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    page = record.results(ctx, patients, cursor)
+    return {"page": page, "matrix": results.by_date(page.rows)}
+
+
+def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    series = record.vitals(ctx, patients)
+    return {"trends": [trends.draw(one) for one in series], "matrix": results.over_time(series)}
+
+
+SECTIONS = (
+    Section("overview", "Overview", "g o", _overview),
+    Section("encounters", "Encounters", "g e", _listed("encounters")),
+    Section("documents", "Documents", "g d", _listed("documents")),
+    Section("results", "Results", "g r", _results),
+    Section("vitals", "Vitals", "g v", _vitals),
+    Section("problems", "Problems", "g p", _listed("problems")),
+    Section("medications", "Medications", "g m", _listed("medications")),
+    Section("allergies", "Allergies", "g a", _listed("allergies")),
+    Section("immunizations", "Immunizations", "g i", _listed("immunizations")),
+    Section("procedures", "Procedures", "g x", _listed("procedures")),
+    Section("appointments", "Appointments", "g t", _listed("appointments")),
+    Section("coverage", "Coverage", "g c", _listed("coverage")),
+)
+BY_SLUG = {section.slug: section for section in SECTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChart:
+    """A person's chart as one reader opened it."""
+
+    person: UUID
+    patients: tuple[int, ...]
+    summary: record.ChartSummary
+
+    def context(self, ctx: AccessContext, section: str) -> dict[str, Any]:
+        """What the banner and the list of sections need."""
+        counts = self.summary.counts
+        return {
+            "person": self.person,
+            "summary": self.summary,
+            "section": BY_SLUG[section],
+            "sections": [(each, counts.get(each.slug) or None) for each in SECTIONS],
+            "may_read_original": may(ctx, READ_ORIGINAL),
+            "may_read_ledger": may(ctx, LEDGER_READ),
+        }
+
+
+def open_chart(ctx: AccessContext, person: UUID) -> OpenChart:
+    """The chart; raises Http404 where this reader knows of no such person."""
+    patients = identity.patients_of(ctx, person)
+    try:
+        summary = record.chart_summary(ctx, patients)
+    except LookupError:
+        raise Http404("There is no such chart, or it is not open to you.") from None
+    return OpenChart(person, patients, summary)
+
+
+@screen(permissions.READ_CHART)
+@require_safe
+def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> HttpResponse:
+    """One section of a chart. A person who was merged into another is read under the surviving one."""
+    surviving = identity.surviving(request.access, person)
+    if surviving is not None and surviving != person:
+        return redirect("chart-section", person=surviving, section=section)
+    if section not in BY_SLUG:
+        raise Http404("A chart has no such section.")
+    opened = open_chart(request.access, person)
+    try:
+        shown = BY_SLUG[section].reads(request.access, opened.patients, request.GET.get("older"))
+    except ValueError as error:
+        raise Http404("This page of the section cannot be found; begin again at the newest.") from error
+    note_chart(request.access, person, section)
+    context = opened.context(request.access, section) | {"view": request.GET.get("view", ""), **shown}
+    return render(request, f"web/chart/{section}.html", context)
+
+
+@screen(permissions.READ_CHART)
+@require_safe
+def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """One document beside the list; only the document itself when the list asked for it."""
+    opened = open_chart(request.access, person)
+    shown = record.document(request.access, opened.patients, type, id)
+    if shown is None:
+        raise Http404("The chart has no such document, or it is not open to you.")
+    note_chart(request.access, person, "documents", resource=(type, id))
+    context = opened.context(request.access, "documents") | {"document": shown}
+    if "HX-Request" in request.headers:
+        return render(request, "web/chart/document.html", context)
+    page = record.documents(request.access, opened.patients, request.GET.get("older"))
+    return render(request, "web/chart/documents.html", context | {"page": page})
+
+
+@screen(permissions.READ_CHART)
+@require_safe
+def item(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """Any single item, whole."""
+    opened = open_chart(request.access, person)
+    shown = record.resource(request.access, opened.patients, type, id)
+    if shown is None:
+        raise Http404("The chart has no such item, or it is not open to you.")
+    note_chart(request.access, person, "item", resource=(type, id))
+    context = opened.context(request.access, "overview") | {"item": shown}
+    return render(request, "web/chart/item.html", context)

@@ -1,0 +1,32 @@
+"""Where an item came from: the way it took, the original message with its place marked, its versions."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from charthouse.intake import api as intake
+from charthouse.record import api as record
+from charthouse.web.reading import note_chart
+from charthouse.web.security.api import SignedInRequest, screen
+
+from .chart import open_chart
+
+
+@screen(intake.READ_ORIGINAL)
+@require_safe
+def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """The provenance of an item's version (``?version=``, else the newest); only its body for a dialog."""
+    opened = open_chart(request.access, person)
+    item = record.resource(request.access, opened.patients, type, id)
+    version = request.GET.get("version", "")
+    found = item and intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
+    if item is None or found is None:
+        raise Http404("The chart has no such item or version, or it is not open to you.")
+    note_chart(request.access, person, "original", resource=(type, id))
+    context = opened.context(request.access, "overview") | {"item": item, "provenance": found}
+    template = "body" if "HX-Request" in request.headers else "page"
+    return render(request, f"web/provenance/{template}.html", context)
