@@ -56,7 +56,7 @@ def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) ->
 
 @contextmanager
 def one_at_a_time(login: str) -> Iterator[None]:
-    """Let only one attempt for a login be under way, so that attempts sent at once are counted one after another."""
+    """Let one attempt for a login be under way at a time, so that those sent at once are counted one by one."""
     from .queries import user_by_login
 
     user = user_by_login(login)

@@ -10,7 +10,6 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 
-
 import msgspec
 from django.db import connection
 

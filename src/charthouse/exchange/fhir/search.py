@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from types import EllipsisType
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ from charthouse.exchange.fhir.paths import (
     parse_path,
     resolve,
 )
-from charthouse.exchange.fhir.rows import TABLE_OF_KIND, Maker, Rows, maker
+from charthouse.exchange.fhir.rows import Maker, Rows, maker
 
 Column = Literal["patient", "encounter", "id", "updated"]
 
@@ -127,6 +128,11 @@ def _definitions_of(kind: str) -> list[Json]:
 
 
 @cache
+def _by_url() -> dict[str, Json]:
+    return {definition["url"]: definition for definition in search_parameters()}
+
+
+@cache
 def all_parameters() -> frozenset[str]:
     """The names (``Observation.code``) of every parameter of every type."""
     return frozenset(
@@ -164,14 +170,19 @@ class Extractor:
         """The index rows of ``resource``, which keeps to R4's schema; no row twice.
 
         ``patient`` and ``encounter`` are what ``patient_of`` and ``encounter_of`` gave where the caller has them
-        already. Values that are no dates of the calendar give no row.
+        already. They go without a row where they are relative (``Patient/7``), since then the columns hold them.
+        Values that are no dates of the calendar give no row.
         """
         kind = resource["resourceType"]
         plan = self._plans.get(kind) or self._plan(kind)
+        if isinstance(patient, EllipsisType):
+            patient = patient_of(resource)
+        if isinstance(encounter, EllipsisType):
+            encounter = encounter_of(resource)
         rows = Rows(
             resource,
-            patient_of(resource) if isinstance(patient, EllipsisType) else patient,
-            encounter_of(resource) if isinstance(encounter, EllipsisType) else encounter,
+            patient if patient is not None and patient.startswith("Patient/") else None,
+            encounter if encounter is not None and encounter.startswith("Encounter/") else None,
         )
         by_key = plan.by_key
         for key, value in resource.items():
@@ -233,8 +244,11 @@ def _make_plan(kind: str, enabled: Container[str]) -> _Plan:
         definition = draft.definition
         id = ids[definition["code"]]
         if definition["type"] == "composite":
-            whole += _composites(kind, definition, id)
-            draft.answers.append(Answer(id=id))
+            try:
+                whole += _composites(kind, definition, id)
+                draft.answers.append(Answer(id=id))
+            except UnsupportedExpression as error:
+                draft.reason = f"its expression is not understood: {error}"
         elif _IS_NOT_FALSE.fullmatch(definition["expression"] or ""):
             whole.append(_is_not_false(id, draft.leaves))
             draft.answers.append(Answer(id=id))
@@ -253,8 +267,6 @@ def _make_plan(kind: str, enabled: Container[str]) -> _Plan:
 
 def _parameter(kind: str, draft: _Draft) -> Parameter:
     definition = draft.definition
-    parts = {part["definition"] for part in definition.get("component", ())}
-    codes = {found["url"]: found["code"] for found in search_parameters() if found["url"] in parts}
     return Parameter(
         type=kind,
         code=definition["code"],
@@ -262,7 +274,7 @@ def _parameter(kind: str, draft: _Draft) -> Parameter:
         id=parameter_ids()[definition["code"]],
         expression=definition["expression"],
         targets=tuple(definition.get("target", ())),
-        components=tuple(codes[part["definition"]] for part in definition.get("component", ())),
+        components=tuple(_by_url()[part["definition"]]["code"] for part in definition.get("component", ())),
         answers=tuple(dict.fromkeys(draft.answers)),
         reason=draft.reason,
     )
@@ -291,7 +303,7 @@ def _searched(definition: Json, kind: str) -> list[Leaf]:
     """The leaves that a parameter searches, names and addresses in their parts; types without a maker left out."""
     expression = definition["expression"]
     if (special := _IS_NOT_FALSE.fullmatch(expression)) is not None:
-        return leaves(special["path"], kind)
+        return list(leaves(special["path"], kind))
     found: list[Leaf] = []
     for leaf in leaves(expression, kind):
         if definition["type"] == "string" and (parts := _PARTS.get(leaf.datatype)):
@@ -448,52 +460,54 @@ def _is_not_false(id: int, found: list[Leaf]) -> Maker:
 
 
 def _composites(kind: str, definition: Json, id: int) -> list[Maker]:
-    """Makers of a composite's rows: for every value of its expression, each left part with each right one."""
-    kinds = {found["url"]: found["type"] for found in search_parameters()}
+    """Makers of a composite's rows: at every value of its expression, each value of one part with each of the next.
+
+    Raises :class:`UnsupportedExpression` where a part searches nothing.
+    """
+    components = definition["component"]
+    kinds = [_by_url()[component["definition"]]["type"] for component in components]
     makers = []
     for base in leaves(definition["expression"], kind):
-        parts = [
-            _part(kind, base.datatype, component["expression"], kinds[component["definition"]])
-            for component in definition["component"]
-        ]
-        if len(parts) == 2:
-            pairing = _pairs(id, *parts)
-            makers.append(_node([(base.steps, pairing)]))
+        parts = [_part(kind, base.datatype, component["expression"], kinds) for component in components]
+        makers.append(_node([(base.steps, _product(id, parts))]))
     return makers
 
 
 Part = Callable[[Any, Any], list[tuple[Any, ...]]]
 
 
-def _part(kind: str, datatype: str, expression: str, search_kind: str) -> Part:
-    """The rows, without ids, of one part of a composite, from the value at its base and the resource."""
-    table = TABLE_OF_KIND[search_kind]
+def _part(kind: str, datatype: str, expression: str, kinds: list[str]) -> Part:
+    """The rows, without ids, of one part of a composite, from the value at its base and the resource.
+
+    The datatype found decides which of the parts' kinds it is, since R4 has some of them in the wrong order
+    (DocumentReference's relationship).
+    """
     here: list[tuple[tuple[Step, ...], Maker]] = []
     root: list[tuple[tuple[Step, ...], Maker]] = []
     for member in alternatives(expression):
         of_resource = member.startswith("%resource.")
         steps = tuple(parse_path(member.removeprefix("%resource.")))
         for leaf in resolve(steps, kind if of_resource else datatype):
-            make = maker(search_kind, leaf.datatype, 0)
-            if make is not None:
+            makers = (maker(search_kind, leaf.datatype, 0) for search_kind in kinds)
+            if (make := next(filter(None, makers), None)) is not None:
                 (root if of_resource else here).append((leaf.steps, make))
-    from_here = _node(here)
-    from_root = _node(root)
+    if not here and not root:
+        raise UnsupportedExpression(f"a part that searches nothing: {expression}")
+    from_here, from_root = _node(here), _node(root)
 
     def values(value: Any, resource: Any) -> list[tuple[Any, ...]]:
         rows = Rows()
         from_here(value, rows)
         from_root(resource, rows)
-        return [row[1:] for row in getattr(rows, table)]
+        return [row[1:] for row in rows]
 
     return values
 
 
-def _pairs(id: int, left: Part, right: Part) -> Maker:
+def _product(id: int, parts: list[Part]) -> Maker:
     def make(value: Any, rows: Rows) -> None:
-        lefts = left(value, rows.root)
-        if lefts:
-            rights = right(value, rows.root)
-            rows.composites += [(id, first, second) for first in lefts for second in rights]
+        found = [part(value, rows.root) for part in parts]
+        if all(found):
+            rows.composites += [(id, *combination) for combination in product(*found)]
 
     return make

@@ -12,9 +12,10 @@ from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from ..domain.arrival import Format
-from ..domain.fhir_plan import Problem
-from ..queries import ATOMIC_BUNDLES, senders
+from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.queries import ATOMIC_BUNDLES, senders
+
 from .file_messages import Result, Waiting, file_messages, originals_of, set_aside
 
 log = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger.api import Subject, append
 from charthouse.foundation.work.api import finish_by_dedupe
+from charthouse.intake.domain.arrival import Connector
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.models import MessageState
+from charthouse.intake.permissions import MEND_UNFILED
+from charthouse.intake.queues import UNFILED
+from charthouse.intake.unfiled import UnfiledState
 from charthouse.record.api import decompress, set_source, source_rows
 
-from ..domain.arrival import Connector
-from ..domain.errors import IntakeError
-from ..models import MessageState
-from ..permissions import MEND_UNFILED
-from ..queues import UNFILED
-from ..unfiled import UnfiledState
 from .file_waiting import file_one
 from .retry_messages import requeue
 from .take_in import known_sender, take_in

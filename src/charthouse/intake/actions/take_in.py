@@ -20,14 +20,14 @@ from django.db import OperationalError, connection, transaction
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
+from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
+from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 from charthouse.record.api import source_id
 
-from ..domain.arrival import Arrival, Connector, Receipt
-from ..domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
-from ..domain.errors import IntakeError
-from ..domain.fhir_plan import Problem
-from ..domain.sender import Sender
-from ..queries import ATOMIC_BUNDLES, senders
 from .file_messages import Result, Waiting, file_messages, set_aside
 from .receive_messages import receive_messages
 from .retry_messages import requeue

@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 from charthouse.foundation.clock import wall
-
-from ..actions.take_in import IntakeError, take_in
-from ..domain.arrival import Connector
+from charthouse.intake.actions.take_in import take_in
+from charthouse.intake.domain.arrival import Connector
+from charthouse.intake.domain.errors import IntakeError
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
-from charthouse.record.api import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
 
 from .naming import (
     Identifier,

@@ -26,7 +26,7 @@ from charthouse.exchange.hl7v2.api import (
     peek,
     to_fhir,
 )
-from charthouse.record.api import LARGE_ATTACHMENT, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import LARGE_ATTACHMENT, DetachedPart, Filing, detach, prepare
 
 from .fhir_plan import Problem
 from .naming import NPI, is_shared, resource_id, shared_id

@@ -11,11 +11,11 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from charthouse.foundation import clock
+from charthouse.people.authenticators import Factor, use_code
+from charthouse.people.lockout import is_locked_out, note_failure, one_at_a_time
+from charthouse.people.models import Session, User
+from charthouse.people.queries import asker
 
-from ..authenticators import Factor, use_code
-from ..lockout import is_locked_out, note_failure, one_at_a_time
-from ..models import Session, User
-from ..queries import asker
 from . import _ledger
 from ._ledger import Outcome, user_subject
 
@@ -56,10 +56,11 @@ def note_activity(request: HttpRequest) -> None:
     now = clock.wall()
     if row is not None and now - row.last_seen_at >= NOTE_EVERY:
         Session.objects.filter(pk=row.pk, ended_at=None, locked_at=None).update(last_seen_at=now)
+        row.last_seen_at = now
 
 
 def lock_session(request: HttpRequest, because: str) -> None:
-    """Lock the request's session; ``because`` is ``idle`` or ``asked``. Locking a locked session changes nothing."""
+    """Lock the request's session; ``because`` is ``idle`` or ``asked``. A locked one stays as it is."""
     row: Session | None = getattr(request.session, "row", None)
     if row is None or not isinstance(request.user, User):
         return

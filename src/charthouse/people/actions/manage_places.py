@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.people.domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
+from charthouse.people.models import Facility, FacilityKind, MrnAssigner
+from charthouse.people.permissions import MANAGE_PLACES, NUMBER_CHARTS
 
-from ..domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
-from ..models import Facility, FacilityKind, MrnAssigner
-from ..permissions import MANAGE_PLACES, NUMBER_CHARTS
 from . import _ledger
 from ._ledger import Subject
 
@@ -124,7 +124,7 @@ def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: i
         _ledger.append(
             ctx,
             "people.add-mrn-assigner",
-            subjects=[Subject("facility", str(facility or ""))],
+            subjects=[Subject("facility", str(facility))] if facility is not None else [],
             detail={"system": row.system},
         )
     return row.pk

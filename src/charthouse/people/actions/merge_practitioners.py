@@ -7,10 +7,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.people.domain.check_digits import is_npi
+from charthouse.people.models import Practitioner, PractitionerMerge
+from charthouse.people.permissions import CORRECT_DIRECTORY
 
-from ..domain.check_digits import is_npi
-from ..models import Practitioner, PractitionerMerge
-from ..permissions import CORRECT_DIRECTORY
 from . import _ledger
 from ._ledger import Subject
 
@@ -81,7 +81,7 @@ def unmerge_practitioners(ctx: AccessContext, merge_id: int, reason: str) -> Non
         shared = staying.filter(npi__in=numbers).values_list("npi", flat=True).first()
         if shared is not None:
             raise DirectoryError(
-                f"Both entries carry the NPI {shared}; correct it on the one that has it wrongly, then undo the merge."
+                f"Both entries carry the NPI {shared}. Correct it where it is wrong, then undo the merge."
             )
         Practitioner.objects.filter(pk=merge.other_id).update(merged_into=None)
         Practitioner.objects.filter(pk__in=leaving).update(canonical=merge.other_id)

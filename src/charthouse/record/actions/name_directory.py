@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from charthouse.foundation.clock import wall
-
-from ..domain.types import TYPE_ID
+from charthouse.record.domain.types import TYPE_ID
 
 
 def remember_aliases(cursor: Any, aliases: Mapping[str, tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..chart import (
+from charthouse.record.chart import (
     UNKNOWN,
     Allergy,
     Appointment,
@@ -17,6 +17,7 @@ from ..chart import (
     Procedure,
     When,
 )
+
 from .elements import (
     Json,
     amount,

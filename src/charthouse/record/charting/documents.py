@@ -10,8 +10,9 @@ from typing import Any
 
 import nh3
 
-from ..chart import Document, DocumentEntry, Part, PartKind, When
-from ..domain.attachments import attachments_of
+from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
+from charthouse.record.domain.attachments import attachments_of
+
 from .clinical import detail
 from .elements import code, concept, concepts, first, first_when, items, reference, references, when
 from .item import Item

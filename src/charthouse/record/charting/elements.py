@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from charthouse.foundation.access.api import Label
-
-from ..chart import UNKNOWN, Code, Mark, When
+from charthouse.record.chart import UNKNOWN, Code, Mark, When
 
 Json = Mapping[str, Any]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..chart import Encounter, Span, SpanKind
+from charthouse.record.chart import Encounter, Span, SpanKind
+
 from .clinical import detail
 from .elements import codes, concept, concepts, first, first_when, items, reference, when
 from .item import Item

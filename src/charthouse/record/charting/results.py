@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ..chart import Interpretation, MatrixRow, Result, ResultMatrix, ResultPanel, VitalSeries, When
+from charthouse.record.chart import Interpretation, MatrixRow, Result, ResultMatrix, ResultPanel, VitalSeries, When
+
 from .clinical import detail
 from .elements import (
     Json,

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from charthouse.foundation.access.api import Label
+from charthouse.record.chart import UNKNOWN, Allergy, ChartSummary, Contact, Flag, When
+from charthouse.record.domain.labels import bits_of
 
-from ..chart import UNKNOWN, Allergy, ChartSummary, Contact, Flag, When
-from ..domain.labels import bits_of
 from .clinical import allergies, flags
 from .elements import (
     Json,

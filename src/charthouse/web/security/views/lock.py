@@ -21,10 +21,9 @@ from charthouse.people.api import (
     time_left,
     unlock_session,
 )
-
-from ..forms import UnlockForm
-from ..middleware import page_of
-from ..screens import public, screen
+from charthouse.web.security.forms import UnlockForm
+from charthouse.web.security.middleware import page_of
+from charthouse.web.security.screens import public, screen
 
 __all__ = ["kept", "lock", "locked", "seen", "status"]
 
