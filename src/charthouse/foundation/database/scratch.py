@@ -76,6 +76,3 @@ def _django_on(name: str) -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict["NAME"] = before
-
-
-
