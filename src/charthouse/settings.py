@@ -80,6 +80,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "charthouse.web.context.shell",
             ],
         },
     }
@@ -138,7 +139,7 @@ CSRF_COOKIE_NAME = f"{_cookie_prefix}charthouse-csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SECURE = _site.https
 CSRF_COOKIE_SAMESITE = "Strict"
-CSRF_FAILURE_VIEW = "charthouse.web.security.views.failures.csrf_failure"
+CSRF_FAILURE_VIEW = "charthouse.web.views.errors.forged"
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in _site.allowed_hosts if _site.https and host != "*"]
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_CONTENT_TYPE_NOSNIFF = True

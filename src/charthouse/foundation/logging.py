@@ -106,7 +106,8 @@ def clear() -> None:
 
 
 def where(error: BaseException) -> Described:
-    """A failure in words without data: its class, its SQLSTATE, and the last place in Charthouse it went through."""
+    """A failure in words without data: its class, its SQLSTATE, and the last place in Charthouse it went
+    through."""
     code = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
     words = type(error).__name__ + (f" [{code}]" if code else "")
     frames = _frames(error.__traceback__)

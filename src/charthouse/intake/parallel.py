@@ -84,7 +84,7 @@ def _head(path: Path) -> bytes:
 
 
 def _start() -> None:
-    from charthouse.cli import configure_django
+    from charthouse.foundation.bootstrap import configure_django
 
     configure_django()
     logging.getLogger().setLevel(logging.ERROR)
@@ -95,15 +95,14 @@ def _work_listed(task: _Task) -> list[FileReport]:
 
 
 def _work(task: _Task) -> Iterator[FileReport]:
-    from .actions.take_in import IntakeError, take_in
+    from .actions.take_in import take_in
+    from .domain.errors import IntakeError
 
     for path in task.paths:
         report = FileReport(path)
         try:
             with Path(path).open("rb") as stream:
-                for taken in take_in(
-                    stream, connector=task.connector, sender=task.sender, batch=Path(path).name
-                ):
+                for taken in take_in(stream, connector=task.connector, sender=task.sender, batch=Path(path).name):
                     _add(report, taken)
         except IntakeError as error:
             report.fault = str(error)

@@ -207,7 +207,9 @@ def test_the_cursor_moves_only_with_the_handlers_writes(committed_db: str) -> No
 
     def handle(batch: Sequence[events.Event]) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO events_cluster VALUES (1, 0) ON CONFLICT (id) DO UPDATE SET system_identifier = 0")
+            cursor.execute(
+                "INSERT INTO events_cluster VALUES (1, 0) ON CONFLICT (id) DO UPDATE SET system_identifier = 0"
+            )
         raise Killed
 
     with pytest.raises(Killed):

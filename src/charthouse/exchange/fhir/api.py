@@ -21,34 +21,61 @@ from charthouse.exchange.fhir.dates import (
     moment,
     to_datetime,
 )
-from charthouse.exchange.fhir.definitions import resource_types
+from charthouse.exchange.fhir.definitions import parameter_ids, resource_types
 from charthouse.exchange.fhir.errors import FhirError
+from charthouse.exchange.fhir.numbers import implicit_range
 from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
 from charthouse.exchange.fhir.reading import Entry, Envelope, Form, Split, split
 from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
+from charthouse.exchange.fhir.rows import Rows
+from charthouse.exchange.fhir.search import (
+    NOT_EXTRACTED,
+    Answer,
+    Extractor,
+    Parameter,
+    all_parameters,
+    default_extractor,
+    default_parameters,
+    extract,
+)
 from charthouse.exchange.fhir.streams import open_stream
+from charthouse.exchange.fhir.text import LONGEST, clip, fold
 from charthouse.exchange.fhir.validation import Problem, is_valid, validate
 
 __all__ = [
     "BEGINNING",
     "DEFAULT_LIMITS",
     "END_OF_TIME",
+    "LONGEST",
+    "NOT_EXTRACTED",
+    "Answer",
     "Entry",
     "Envelope",
+    "Extractor",
     "FhirError",
     "Form",
     "Limits",
     "Moment",
+    "Parameter",
     "Precision",
     "Problem",
+    "Rows",
     "Split",
+    "all_parameters",
+    "clip",
+    "default_extractor",
+    "default_parameters",
     "encounter_of",
+    "extract",
+    "fold",
+    "implicit_range",
     "instant_range",
     "is_resource_type",
     "is_valid",
     "main_date",
     "moment",
     "open_stream",
+    "parameter_ids",
     "parse",
     "patient_of",
     "patients_of",

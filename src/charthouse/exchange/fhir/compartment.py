@@ -13,12 +13,12 @@ from typing import Any
 from charthouse.exchange.fhir.dates import Moment, moment
 from charthouse.exchange.fhir.definitions import (
     Json,
+    parameters_by_code,
     patient_compartment,
     resource_types,
     schema_definitions,
-    search_parameters,
 )
-from charthouse.exchange.fhir.paths import Field, Item, Leaf, Step, Target, Where, leaves
+from charthouse.exchange.fhir.paths import Field, Leaf, Step, Where, leaves
 from charthouse.exchange.fhir.references import read_reference
 
 TypeOf = Callable[[str], str | None]
@@ -119,6 +119,13 @@ def patient_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
     ``type_of`` is asked; without it such a reference counts where the element is the resource's one subject, and
     nowhere else.
     """
+    kind = resource["resourceType"]
+    if kind != "Patient" and (readers := _patient_readers(kind)):
+        key, further, _ = readers[0]
+        if further is None and (value := resource.get(key)) is not None:  # one subject, told plainly: nearly always
+            text: str = value.get("reference", "")
+            if text.startswith("Patient/"):
+                return text
     return next(_patients(resource, type_of), None)
 
 
@@ -152,21 +159,30 @@ def _patients(resource: Json, type_of: TypeOf | None) -> Iterator[str]:
 Further = Callable[[Any], Iterator[Json]]
 
 
+def _patient_codes(kind: str) -> list[str]:
+    """The parameters that lead to the patient, in order."""
+    codes = patient_compartment().get(kind) or [
+        code for code in ("patient", "subject") if _reference_leaves(kind, code)
+    ]
+    first = _FIRST.get(kind)
+    return [first, *(code for code in codes if code != first)] if first in codes else codes
+
+
 @cache
 def _patient_readers(kind: str) -> tuple[tuple[str, Further | None, bool], ...]:
     """For each element: its root key, how to go on from there, and whether an unknown target is the patient."""
-    codes = patient_compartment().get(kind, [])
-    first = _FIRST.get(kind)
-    if first in codes:
-        codes = [first, *(code for code in codes if code != first)]
-    if not codes:
-        codes = ["patient", "subject"]
     readers: dict[tuple[Step, ...], tuple[str, Further | None, bool]] = {}
-    for number, code in enumerate(codes):
+    for number, code in enumerate(_patient_codes(kind)):
         for leaf in _reference_leaves(kind, code):
             single = number == 0 and not any(isinstance(step, Field) and step.many for step in leaf.steps)
             readers.setdefault(leaf.steps, (*_reader(leaf.steps), single))
     return tuple(readers.values())
+
+
+def patient_paths(kind: str) -> frozenset[tuple[Step, ...]]:
+    """The paths of the parameter that comes first for :func:`patient_of` in a type; none for Patient itself."""
+    codes = _patient_codes(kind) if kind != "Patient" else []
+    return frozenset(leaf.steps for code in codes[:1] for leaf in _reference_leaves(kind, code))
 
 
 def encounter_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
@@ -181,6 +197,8 @@ def encounter_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
             text: str | None = found.get("reference")
             if text is None or text[:1] == "#":
                 continue
+            if text.startswith("Encounter/"):
+                return text
             target = read_reference(text)[0]
             if target is None:
                 target = type_of(text) if type_of else found.get("type")
@@ -194,18 +212,24 @@ def encounter_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
 @cache
 def _encounter_readers(kind: str) -> tuple[tuple[str, Further | None], ...]:
     """For each element that leads to an encounter: its root key and how to go on from there."""
+    return tuple(_reader(steps) for steps in encounter_paths(kind))
+
+
+@cache
+def encounter_paths(kind: str) -> frozenset[tuple[Step, ...]]:
+    """The paths that :func:`encounter_of` reads in a type."""
     found = [leaf.steps for code in ("encounter", "context") for leaf in _reference_leaves(kind, code)]
     own = schema_definitions()[kind]["properties"].get("encounter", {})
     if not found and str(own.get("$ref")).endswith("/Reference"):
         found = [(Field("encounter", many=False),)]
-    return tuple(_reader(steps) for steps in dict.fromkeys(found))
+    return frozenset(found)
 
 
 def _reference_leaves(kind: str, code: str) -> list[Leaf]:
     return [
         leaf
-        for parameter in search_parameters()
-        if parameter["code"] == code and kind in parameter["base"] and parameter["type"] == "reference"
+        for parameter in parameters_by_code()[code]
+        if kind in parameter["base"] and parameter["type"] == "reference"
         if {"Patient", "Encounter"} & set(parameter.get("target", ()))
         for leaf in leaves(parameter["expression"], kind)
         if leaf.datatype == "Reference"
@@ -233,16 +257,11 @@ def _walk(values: Iterator[Any], steps: tuple[Step, ...]) -> Iterator[Any]:
 
 def _step(values: Iterator[Any], step: Step) -> Iterator[Any]:
     for value in values:
-        match step:
-            case Field(key, many) if key in value:
-                if many:
-                    yield from value[key]
-                else:
-                    yield value[key]
-            case Where(key, wanted) if value.get(key) == wanted:
-                yield value
-            case Item() | Target():
-                raise AssertionError("No reference of a compartment is told by place or type.")
+        if isinstance(step, Field):
+            if (inner := value.get(step.key)) is not None:
+                yield from inner if step.many else (inner,)
+        elif isinstance(step, Where) and value.get(step.key) == step.value:
+            yield value
 
 
 def main_date(resource: Json) -> Moment | None:

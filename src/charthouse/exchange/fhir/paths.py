@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from charthouse.exchange.fhir.definitions import Json, schema_definitions
 
@@ -54,14 +55,7 @@ class Target:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """Only the item at a place of a list."""
-
-    index: int
-
-
-Step = Name | As | Field | Where | Target | Item
+Step = Name | As | Field | Where | Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +77,6 @@ _STEP = re.compile(
     r"|(?:as|ofType)\((?P<as>\w+)\)"
     r"|extension\('(?P<url>[^']+)'\)"
     r"|(?P<name>[A-Za-z]\w*)(?!\()"
-    r"|\[(?P<index>\d+)\]"
     r")"
 )
 
@@ -146,14 +139,13 @@ def _rest(path: str) -> list[Step]:
             steps.append(As(match["as"]))
         elif match["url"]:
             steps += [Name("extension"), Where("url", match["url"])]
-        elif match["name"]:
-            steps.append(Name(match["name"]))
         else:
-            steps.append(Item(int(match["index"])))
+            steps.append(Name(match["name"]))
     return steps
 
 
-def leaves(expression: str, kind: str) -> list[Leaf]:
+@cache
+def leaves(expression: str, kind: str) -> tuple[Leaf, ...]:
     """All ways that ``expression`` opens in a resource of type ``kind``; members for other types are passed over.
 
     An element that ``kind`` does not have gives none. Raises :class:`UnsupportedExpression`.
@@ -167,7 +159,7 @@ def leaves(expression: str, kind: str) -> list[Leaf]:
             found.update(dict.fromkeys(resolve(tuple(steps[1:]), kind)))
         elif root.name[0].islower():
             found.update(dict.fromkeys(resolve(tuple(steps), kind)))
-    return list(found)
+    return tuple(found)
 
 
 def resolve(steps: tuple[Step, ...], datatype: str, taken: tuple[Step, ...] = ()) -> Iterator[Leaf]:
@@ -189,10 +181,6 @@ def resolve(steps: tuple[Step, ...], datatype: str, taken: tuple[Step, ...] = ()
             if rest:
                 raise UnsupportedExpression("a step after resolve()")
             yield Leaf(taken, datatype, kind)
-        case Where() | Item():
-            if isinstance(step, Item) and not (taken and isinstance(taken[-1], Field) and taken[-1].many):
-                raise UnsupportedExpression("an index on what is no list")
-            yield from resolve(rest, datatype, (*taken, step))
         case _:
             yield from resolve(rest, datatype, (*taken, step))
 

@@ -179,16 +179,17 @@ def split(source: bytes | Readable, limits: Limits = DEFAULT_LIMITS) -> Split:
 
 def _split_stream(stream: BufferedReader, limits: Limits) -> Split:
     """Split what ``stream`` holds; a document is read whole, lines one by one."""
-    head = _skip_blank(stream, limits)
+    taken = _skip_blank(stream, limits)
     while True:
-        line = stream.readline(limits.document_bytes + 1 - len(head))
-        head += line
+        line = stream.readline(limits.document_bytes + 1 - len(taken))
+        taken += line
         if not line:
             raise FhirError("The input is empty.")
         if line.strip(_BLANK):
             break
-    _check_encoding(head)
-    head += _skip_blank(stream, limits)
+    _check_encoding(taken)
+    taken += _skip_blank(stream, limits)
+    head = bytes(taken)
     if len(head) <= limits.document_bytes and _is_line(head.strip(_BLANK), stream.peek(1).lstrip(_SPACE)[:1]):
         return Split(Form.NDJSON, None, _lines(head, stream, limits))
     data = head + stream.read(limits.document_bytes + 1 - len(head))
@@ -197,14 +198,14 @@ def _split_stream(stream: BufferedReader, limits: Limits) -> Split:
     return _split_bytes(data, limits)
 
 
-def _skip_blank(stream: BufferedReader, limits: Limits) -> bytes:
+def _skip_blank(stream: BufferedReader, limits: Limits) -> bytearray:
     """Take whole buffers of nothing but white space from ``stream``."""
     taken = bytearray()
     while (ahead := stream.peek(1)) and not ahead.strip(_BLANK):
         taken += stream.read(len(ahead))
         if len(taken) > limits.document_bytes:
             raise _too_large(limits)
-    return bytes(taken)
+    return taken
 
 
 def _too_large(limits: Limits) -> FhirError:
@@ -214,7 +215,7 @@ def _too_large(limits: Limits) -> FhirError:
     )
 
 
-def _check_encoding(data: bytes) -> None:
+def _check_encoding(data: bytes | bytearray) -> None:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:4]:
         raise FhirError("The text is in UTF-16 or UTF-32; FHIR requires UTF-8. Save it as UTF-8 and send it again.")
 

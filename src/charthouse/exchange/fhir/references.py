@@ -7,7 +7,7 @@ bytes nothing is promised.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -18,13 +18,13 @@ from charthouse.exchange.fhir.definitions import Json, resource_types
 
 _KEY = b'"reference"'
 _VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
-_URN_URL = re.compile(rb'("url"[ \t\r\n]*:[ \t\r\n]*")(urn:(?:uuid|oid):[^"\\]*)(?=")')
+_URN_URL = re.compile(rb'("url"[ \t\r\n]*:[ \t\r\n]*")(urn:(?:uuid|oid):[^"\\]*(?:\\.[^"\\]*)*)(?=")', re.DOTALL)
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _SIMPLE_VALUE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^,}\] \t\r\n]+', re.DOTALL)
-# An escape that could spell an ASCII letter, and so hide a key that we look for.
-_LETTER_ESCAPE = re.compile(rb"\\u00[4-7]")
+# An escape that could spell an ASCII letter or a colon, and so hide what we look for.
+_LETTER_ESCAPE = re.compile(rb"\\u00(?:3[aA]|[4-7])")
 _TYPE_FIRST = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"resourceType"[ \t\r\n]*:[ \t\r\n]*"\w+"')
 _ID_NEXT = re.compile(rb'[ \t\r\n]*,[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
@@ -33,6 +33,7 @@ _LITERAL = re.compile(
 )
 
 Resolve = Callable[[str], str | None]
+Replace = Callable[[bytes], bytes | None]
 
 
 class _Root(msgspec.Struct):
@@ -65,10 +66,18 @@ def rewrite(resource: bytes, resolve: Resolve, id: str | None = None) -> tuple[b
             return None
         return _escape(new) if new != old else None
 
-    hides = _hides_keys(resource)
-    result = _rewrite_any(resource, replaced) if hides else _rewrite_plain(resource, replaced)
-    if b'"urn:' in result:
-        result = _URN_URL.sub(lambda match: _moved_url(match, resolve), result)
+    def moved(raw: bytes) -> bytes | None:
+        """As ``replaced``, for the ``url`` of something in the same Bundle; not found is not missed."""
+        old: str = _unescape(raw) if b"\\" in raw else raw.decode()
+        new = resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
+        return _escape(new) if new is not None and new != old else None
+
+    if hides := _hides_keys(resource):
+        result = _rewrite_any(resource, {"reference": replaced, "url": moved})
+    else:
+        result = _rewrite_plain(resource, replaced)
+        if b'"urn:' in result:
+            result = _URN_URL.sub(lambda match: _moved_url(match, moved), result)
     if id is not None:
         result = _with_id(result, id, hides)
     return result, list(left)
@@ -84,7 +93,7 @@ def _hides_keys(resource: bytes) -> bool:
     return b"\\" in resource and _LETTER_ESCAPE.search(resource) is not None
 
 
-def _rewrite_plain(resource: bytes, replaced: Callable[[bytes], bytes | None]) -> bytes:
+def _rewrite_plain(resource: bytes, replaced: Replace) -> bytes:
     """Pass the string of every ``reference`` through ``replaced``.
 
     In valid JSON ``"reference"`` with its quotes is a key or a whole string, unless a backslash stands before its
@@ -102,13 +111,13 @@ def _rewrite_plain(resource: bytes, replaced: Callable[[bytes], bytes | None]) -
     return _KEY.join(pieces)
 
 
-def _rewrite_any(resource: bytes, replaced: Callable[[bytes], bytes | None]) -> bytes:
-    """As :func:`_rewrite_plain`, looking at every string, for keys spelt with escapes."""
+def _rewrite_any(resource: bytes, by_key: Mapping[str, Replace]) -> bytes:
+    """As :func:`_rewrite_plain`, looking at every string, for keys and values spelt with escapes."""
     pieces = []
     done = at = 0
     while (match := _STRING.search(resource, at)) is not None:
         at = match.end()
-        if (value := _VALUE.match(resource, at)) is None or _unescape(match[1]) != "reference":
+        if (value := _VALUE.match(resource, at)) is None or (replaced := by_key.get(_unescape(match[1]))) is None:
             continue
         new = replaced(value[1])
         start, end = value.span(1)
@@ -120,11 +129,11 @@ def _rewrite_any(resource: bytes, replaced: Callable[[bytes], bytes | None]) -> 
     return b"".join(pieces)
 
 
-def _moved_url(match: re.Match[bytes], resolve: Resolve) -> bytes:
+def _moved_url(match: re.Match[bytes], moved: Replace) -> bytes:
     if match.string[match.start() - 1] == 0x5C:  # a backslash: the inside of a string
         return match[0]
-    new = resolve(match[2].decode())
-    return match[0] if new is None else match[1] + _escape(new)
+    new = moved(match[2])
+    return match[0] if new is None else match[1] + new
 
 
 @lru_cache(maxsize=4096)

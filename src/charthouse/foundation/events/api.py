@@ -1,7 +1,7 @@
 """News between apps: written with the change it tells of, read in order by consumers that keep their place.
 
-News travels up: an app appends, apps above it consume. The worker and the command line register consumers; there are
-no Django signals. A consumer sees an event as soon as no older transaction is running, however the commits fell.
+News travels up: an app appends, apps above it consume. The worker and the command line register consumers;
+there are no Django signals. A consumer sees an event once it is committed, after whatever it depends on.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ def ensure() -> None:
 def reanchor() -> None:
     """Keep every consumer's place across a change of transaction ids, in one transaction.
 
-    Call it after a dump was restored; a pump does it by itself when it finds another cluster. All present events get
-    one transaction id below any real one; each consumer reads on from its first event that was not done, so some may
-    be handed over once more and none is left out.
+    Call it after a dump was restored; a pump does it by itself when it finds another cluster. All present
+    events get one transaction id below any real one; each consumer reads on from its first event that was not
+    done, so some may be handed over once more and none is left out.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE events_event IN SHARE ROW EXCLUSIVE MODE")

@@ -75,7 +75,9 @@ def discard(
 
 
 @app.command()
-def forget(consumer: Annotated[str, typer.Argument(help="A consumer that is no longer part of the program.")]) -> None:
+def forget(
+    consumer: Annotated[str, typer.Argument(help="A consumer that is no longer part of the program.")],
+) -> None:
     """Forget a consumer, so that it no longer holds old events back."""
     if consumer in {each.name for each in events.registered()}:
         raise typer.BadParameter(f"{consumer} is part of the program and would begin again from the start.")

@@ -1,17 +1,17 @@
 """Reading in a safe order.
 
 Ids are drawn before their transactions commit, so a reader that remembers the last id would skip an event whose
-transaction was slow. A reader here remembers a *snapshot*: which transactions had ended when it last looked. Its next
-*window* is all events of transactions that have ended since, by id. So nothing is skipped and nothing waits for a slow
-transaction; and what depends on an event comes after it: whoever saw an event drew a greater id, and every snapshot
-that has the later one has the earlier one too. (Ordering by transaction id would not keep that, for a transaction
-draws its id at its first write.)
+transaction was slow. A reader here remembers a *snapshot*: which transactions had ended when it last looked.
+Its next *window* is all events of transactions that have ended since, by id. So nothing is skipped and nothing
+waits for a slow transaction; and what depends on an event comes after it: whoever saw an event drew a greater
+id, and every snapshot that has the later one has the earlier one too. (Ordering by transaction id would not
+keep that, for a transaction draws its id at its first write.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import orjson
 from django.db import connection
@@ -98,8 +98,8 @@ def save(place: Cursor) -> None:
     """Keep the place in the current transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_cursor SET done = %s::pg_snapshot, reading = %s::pg_snapshot, last_id = %s, high_id = %s,"
-            " seen_id = %s, moved_at = clock_timestamp() WHERE name = %s",
+            "UPDATE events_cursor SET done = %s::pg_snapshot, reading = %s::pg_snapshot, last_id = %s,"
+            " high_id = %s, seen_id = %s, moved_at = clock_timestamp() WHERE name = %s",
             [
                 str(place.done),
                 str(place.window) if place.window else None,
@@ -149,5 +149,5 @@ def _read(place: Cursor, window: Snapshot, kinds: tuple[str, ...], limit: int) -
         return [Event(id, kind, key, at, orjson.loads(payload)) for id, kind, key, at, payload in cursor]
 
 
-def _since(place: Cursor) -> list[object]:
+def _since(place: Cursor) -> list[Any]:
     return [str(place.done.xmax), [str(xid) for xid in place.done.running]]

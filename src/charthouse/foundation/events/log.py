@@ -73,7 +73,7 @@ def trim(before: datetime) -> int:
                 " ORDER BY id LIMIT %s)",
                 [before, _TRIM_CHUNK],
             )
-            count = cursor.rowcount
+            count = int(cursor.rowcount)
         deleted += count
         if count < _TRIM_CHUNK:
             return deleted

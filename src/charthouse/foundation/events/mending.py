@@ -89,7 +89,7 @@ def forget(ctx: AccessContext, consumer: str) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM events_parked WHERE consumer = %s", [consumer])
         cursor.execute("DELETE FROM events_cursor WHERE name = %s", [consumer])
-        found = cursor.rowcount == 1
+        found = bool(cursor.rowcount == 1)
         if found:
             ledger.append(ctx, "events.forget", detail={"consumer": consumer})
     return found
@@ -108,5 +108,5 @@ def _locked(id: int) -> parking.Aside:
 
 
 def _tell(ctx: AccessContext, action: str, aside: parking.Aside, reason: str | None) -> None:
-    detail = {"consumer": aside.consumer, "event": aside.event.id, "kind": aside.event.kind}
+    detail: dict[str, ledger.JSON] = {"consumer": aside.consumer, "event": aside.event.id, "kind": aside.event.kind}
     ledger.append(ctx, action, detail=detail if reason is None else {**detail, "reason": reason})

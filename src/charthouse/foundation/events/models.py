@@ -11,7 +11,7 @@ from charthouse.foundation.tables import TableClass, table
 
 if TYPE_CHECKING:
     IntField = models.Field[int, int]
-    TextualField = models.Field[str, str]
+    TextualField = models.Field[str | None, str | None]
 else:
     IntField = TextualField = models.Field
 
@@ -66,10 +66,10 @@ class SnapshotField(TextualField):
 class EventCursor(models.Model):
     """How far a consumer has read.
 
-    Events of transactions that had ended at ``done`` are done. ``reading`` is the next such moment while the events
-    between the two are being handed over: those up to ``last_id`` are done, and none lies above ``high_id``.
-    ``seen_id`` is the greatest id ever handed over, which still says something when transaction ids start anew after
-    a restore.
+    Events of transactions that had ended at ``done`` are done. ``reading`` is the next such moment while the
+    events between the two are being handed over: those up to ``last_id`` are done, and none lies above
+    ``high_id``. ``seen_id`` is the greatest id ever handed over, which still says something when transaction
+    ids start anew after a restore.
     """
 
     name = models.TextField(primary_key=True, db_collation="C")

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -129,10 +130,10 @@ def try_again(id: int) -> bool:
             " WHERE id = %s AND state <> 'waiting'",
             [wall(), id],
         )
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount == 1)
 
 
-def _select(where: str, parameters: list[object]) -> list[Aside]:
+def _select(where: str, parameters: list[Any]) -> list[Aside]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_COLUMNS} FROM events_parked {where}", parameters)  # noqa: S608
         return [

@@ -112,7 +112,7 @@ def _failed(consumer: Consumer, event: Event, error: str) -> None:
     log.error("event parked", consumer=consumer.name, event_id=event.id, kind=event.kind, error=error)
     work.open_item(
         MACHINERY_QUEUE,
-        subject=work.ItemSubject("event", str(event.id)),
+        subject=work.Subject("event", str(event.id)),
         reason=f"The part {consumer.name} could not handle an event ({event.kind}) and keeps later ones of the same"
         " patient waiting. Mend the cause, then retry or discard it.",
         dedupe=_dedupe(consumer.name, event.id),

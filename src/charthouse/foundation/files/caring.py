@@ -78,22 +78,21 @@ def verify(progress: Progress | None = None) -> Verified:
 def rotate(ctx: AccessContext, progress: Progress | None = None, *, new_key: bool = True) -> Rotated:
     """Put every file under a new master key (or, without ``new_key``, the newest) by re-wrapping its header.
 
-    Reading and putting go on meanwhile. May be broken off and run again with ``new_key=False``. Old key files may go
-    when this has found nothing, and when no backup needs them. Raises PermissionRefused.
+    Reading and putting go on meanwhile. May be broken off and run again with ``new_key=False``. Old key files
+    may go when this has found nothing, and when no backup needs them. Raises PermissionRefused.
     """
     require(ctx, CARE)
     key = keys.add() if new_key else keys.load(make=True).newest
     with transaction.atomic():
         ledger.append(ctx, "files.rotate", detail={"key": key.id.hex(), "new": new_key})
     total = _count()
-    files = done = 0
+    files = 0
     findings: list[Finding] = []
-    for row in _rows():
+    for done, row in enumerate(_rows(), 1):
         try:
-            files += _rewrapped(row, key)
+            files += _rewrapped(row)
         except FileError as error:
             findings.append(Finding(row.id, _trouble(error), str(error)))
-        done += 1
         if progress:
             progress(done, max(total, done))
     return Rotated(key.id.hex(), files, tuple(findings))
@@ -132,14 +131,16 @@ def _verified(row: store.Row) -> Finding | None:
     return None
 
 
-def _rewrapped(row: store.Row, key: keys.MasterKey) -> bool:
+def _rewrapped(row: store.Row) -> bool:
+    """Bring a row's content under the newest key; whether its header had to be written."""
     path = store.path_of(row.name)
     with transaction.atomic():
         store.lock(row.name)
         keyring = keys.load()
         try:
             with path.open("r+b") as target:
-                if sealed.header_keys(target) == (keyring.newest.id,) and row.key_id == keyring.newest.id:
+                if sealed.header_keys(target) == (keyring.newest.id,):
+                    store.note_key(row.name, keyring.newest.id)
                     return False
                 sealed.rewrap(target, row.sha256, keyring, row.key_id)
         except FileNotFoundError:

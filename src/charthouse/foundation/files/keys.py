@@ -45,7 +45,8 @@ def load(*, make: bool = False) -> Keyring:
     if not numbered:
         if not make:
             raise KeyMissing(
-                f"There is no master key in {configuration().keys}. Put back the key directory from its safekeeping."
+                f"There is no master key in {configuration().keys}."
+                " Put back the key directory from its safekeeping."
             )
         numbered = [1]
     keys = [_read(number) for number in numbered]

@@ -10,7 +10,8 @@ from charthouse.foundation.tables import TableClass, table
 
 @table(TableClass.MACHINERY)
 class File(models.Model):
-    """One kept file under one media type. A destroyed one leaves its row, with the content's hash, as a tombstone."""
+    """One kept file under one media type. A destroyed one leaves its row, with the content's hash, as a
+    tombstone."""
 
     id = models.UUIDField(primary_key=True)
     sha256 = models.BinaryField(max_length=32)

@@ -7,11 +7,11 @@
     slot B   likewise                                             the other is zero
     chunks   AES-256-GCM, each of chunk size + 16 bytes, the last shorter or equal
 
-A chunk's nonce is its number (11 bytes) and a mark on the last (1 byte), so that chunks left out, changed about, added
-or cut off are found; its associated data is the fixed part. The data key is wrapped with AES-256-GCM under the master
-key, with the fixed part, the key id and the SHA-256 of the content as associated data, so that a file put in another's
-place is found. Re-wrapping writes the free slot, waits for the disk, and clears the old one: at every moment one slot
-is whole.
+A chunk's nonce is its number (11 bytes) and a mark on the last (1 byte), so that chunks left out, changed
+about, added or cut off are found; its associated data is the fixed part. The data key is wrapped with
+AES-256-GCM under the master key, with the fixed part, the key id and the SHA-256 of the content as associated
+data, so that a file put in another's place is found. Re-wrapping writes the free slot, waits for the disk, and
+clears the old one: at every moment one slot is whole.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def seal(source: Source, target: BinaryIO, key: MasterKey) -> Sealed:
 def unseal(source: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> Iterator[bytes]:
     """The content, chunk by chunk, each proved before it is given.
 
-    Raises FileDamaged at the first byte that is not as written, KeyMissing when the key named by ``expected_key`` and
-    the header is not at hand.
+    Raises FileDamaged at the first byte that is not as written, KeyMissing when the key named by
+    ``expected_key`` and the header is not at hand.
     """
     fixed, data_key = _open_header(source, sha256, keys, expected_key)
     cipher = AESGCM(data_key)

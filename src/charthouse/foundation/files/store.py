@@ -35,7 +35,8 @@ ROW = "id, sha256, name, size, media_type, key_id"
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A kept file. ``sha256`` is in hex, ``size`` in bytes; ``media_type`` is what the sender said, never guessed."""
+    """A kept file. ``sha256`` is in hex, ``size`` in bytes; ``media_type`` is what the sender said, never
+    guessed."""
 
     id: UUID
     sha256: str

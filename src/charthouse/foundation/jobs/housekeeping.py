@@ -55,7 +55,7 @@ def verify_files(progress: Progress) -> Result:
     work.open_items(
         work.NewItem(
             work.MACHINERY_QUEUE,
-            work.ItemSubject("file", str(finding.id)),
+            work.Subject("file", str(finding.id)),
             finding.words,
             f"file:{finding.id}",
             priority=work.Priority.ASAP,

@@ -10,7 +10,8 @@ from charthouse.foundation.tables import TableClass, table
 
 @table(TableClass.MACHINERY)
 class JobProgress(models.Model):
-    """How far a job is: ``done`` of ``total`` (0 when unknown) in its own unit, and what it does now, without PHI."""
+    """How far a job is: ``done`` of ``total`` (0 when unknown) in its own unit, and what it does now, without
+    PHI."""
 
     job_id = models.BigIntegerField(primary_key=True)
     done = models.BigIntegerField()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,8 +54,7 @@ def task(name: str, title: str, *, queue: str = "default", attempts: int = 1) ->
         _tasks[name] = declared
         retry = RetryStrategy(max_attempts=attempts - 1, exponential_wait=10) if attempts > 1 else False
 
-        @functools.wraps(work)
-        def run(context: JobContext, **args: Any) -> None:
+        def run(context: JobContext, /, **args: Any) -> None:
             _run(declared, context, args)
 
         engine.app.task(name=name, queue=queue, pass_context=True, retry=retry)(run)
@@ -66,8 +64,8 @@ def task(name: str, title: str, *, queue: str = "default", attempts: int = 1) ->
 
 
 def periodic(cron: str, name: str, title: str, *, queue: str = "housekeeping") -> Callable[[Work], Task]:
-    """Declare a job that the worker defers by itself at the times of ``cron`` (five fields, UTC), once for each time
-    however many workers run."""
+    """Declare a job that the worker defers by itself at the times of ``cron`` (five fields, UTC), once for each
+    time however many workers run."""
 
     def declare(work: Work) -> Task:
         declared = Task(name, title, queue, work)
@@ -75,8 +73,7 @@ def periodic(cron: str, name: str, title: str, *, queue: str = "housekeeping") -
             raise ValueError(f"The job {name} is declared twice.")
         _tasks[name] = declared
 
-        @functools.wraps(work)
-        def run(context: JobContext, timestamp: int) -> None:
+        def run(context: JobContext, /, timestamp: int) -> None:
             _run(declared, context, {})
 
         registered = engine.app.task(name=name, queue=queue, pass_context=True, queueing_lock=name)(run)

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Collection
 
+from procrastinate.app import WorkerOptions
+
 from . import engine
 
 #: seconds a stopping worker waits for running jobs before it lets go of them; they run again later
@@ -25,20 +27,21 @@ def run_worker(
     (:func:`charthouse.foundation.jobs.api.declare_all`). Signals are left to the caller.
     """
 
+    options: WorkerOptions = {
+        "concurrency": concurrency,
+        "wait": wait,
+        "listen_notify": wait,
+        "install_signal_handlers": False,
+        "shutdown_graceful_timeout": GRACE,
+        "fetch_job_polling_interval": 2.0,
+    }
+    if queues is not None:
+        options["queues"] = list(queues)
+
     async def run() -> None:
         with engine.worker_app() as app:
             async with app.open_async():
-                working = asyncio.create_task(
-                    app.run_worker_async(
-                        queues=list(queues) if queues is not None else None,
-                        concurrency=concurrency,
-                        wait=wait,
-                        listen_notify=wait,
-                        install_signal_handlers=False,
-                        shutdown_graceful_timeout=GRACE,
-                        fetch_job_polling_interval=2.0,
-                    )
-                )
+                working = asyncio.create_task(app.run_worker_async(**options))
                 while stop is not None and not stop.is_set() and not working.done():
                     await asyncio.wait({working}, timeout=0.2)
                 if stop is not None and not working.done():

@@ -1,11 +1,11 @@
 """Signed heads: one line a round of sealing, kept outside the database.
 
-The folder ``ledger-heads`` in the key directory holds a file a month (``2026-11.jsonl``). A line is one JSON object
-with sorted keys: ``kind`` (``sealed`` or ``resumed``), ``round``, ``at`` (ISO 8601, UTC), ``entries`` (sealed so
-far), ``positions`` (each lane's last sealed number), ``root``, ``reason`` (of a resumption), ``previous`` (SHA-256
-of the line before, without its line end), ``key`` (the public key) and ``signature`` (Ed25519 over the same object
-without ``signature``); bytes are hexadecimal. Lines are appended and flushed to the disk, never changed. A last
-line without its line end was cut short by a crash and counts as not written.
+The folder ``ledger-heads/DATABASE`` in the key directory holds a file a month (``2026-11.jsonl``). A line is one
+JSON object with sorted keys: ``kind`` (``sealed`` or ``resumed``), ``round``, ``at`` (ISO 8601, UTC), ``entries``
+(sealed so far), ``positions`` (each lane's last sealed number), ``root``, ``reason`` (of a resumption),
+``previous`` (SHA-256 of the line before, without its line end), ``key`` (the public key) and ``signature``
+(Ed25519 over the same object without ``signature``); bytes are hexadecimal. Lines are appended and flushed to the
+disk, never changed. A last line without its line end was cut short by a crash and counts as not written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from django.db import connection
 
 from charthouse.configuration import configuration
 
@@ -70,7 +72,9 @@ class Heads:
 
     @classmethod
     def of_this_site(cls) -> Heads:
-        return cls(configuration().keys / _FOLDER)
+        """The heads of the database in use: each database of a server has its own."""
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", str(connection.settings_dict["NAME"]))
+        return cls(configuration().keys / _FOLDER / name)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -147,7 +147,7 @@ def _sign_what_a_crash_left(heads: Heads, key: SigningKey, last: Seal | None) ->
     try:
         head = heads.last()
     except HeadLineDamaged as damage:
-        raise LedgerDamaged(f"The last line in {heads.folder.name} was changed: {damage}. {advice}") from None
+        raise LedgerDamaged(f"The last line of the signed heads was changed: {damage}. {advice}") from None
     head_round = head.round if head else 0
     seal_round = last.round if last else 0
     if head is not None and heads.signer_of_last() != key.public_bytes:

@@ -84,6 +84,7 @@ class _Verification:
         self.survey = survey
         self.progress = progress
         self.findings = Findings()
+        self._key = SigningKey.of_this_site()
         self.checked = 0
         self.rounds = 0
         self.total = 0
@@ -98,6 +99,8 @@ class _Verification:
     def run(self) -> None:
         for place, problem in self.survey.problems:
             self._found(DamageKind.HEADS, f"Line {place} of the heads was changed: {problem}.")
+        if not self.survey.problems and self.heads.signer_of_last() not in {None, self._key.public_bytes}:
+            self._found(DamageKind.HEADS, "The heads are signed with another key than this site's.")
         self._check_rounds()
         self._check_strays()
         self._check_unsealed()
@@ -219,7 +222,7 @@ class _Verification:
         return self.survey.last is not None and seal.round <= self.survey.last.round
 
     def _signed(self, seal: Seal) -> bool:
-        return SigningKey.of_this_site().signed(seal.root, seal.signature)
+        return self._key.signed(seal.root, seal.signature)
 
     def _round_is_missing(self, head: Head) -> None:
         """A signed round is not in the database, though a later one is."""

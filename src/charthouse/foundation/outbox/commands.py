@@ -23,9 +23,7 @@ def list_destinations() -> None:
     """Show what is not sent yet, by destination."""
     table = Table("Destination", "Waiting", "Dead", "Oldest")
     for each in outbox.depth():
-        table.add_row(
-            each.destination, str(each.waiting), str(each.dead), f"{each.oldest.total_seconds():.0f} s"
-        )
+        table.add_row(each.destination, str(each.waiting), str(each.dead), f"{each.oldest.total_seconds():.0f} s")
     _console.print(table)
 
 

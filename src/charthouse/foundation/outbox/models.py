@@ -10,7 +10,8 @@ from charthouse.foundation.tables import TableClass, table
 
 @table(TableClass.MACHINERY)
 class OutboxMessage(models.Model):
-    """A message to another system. ``message_id`` stays the same over all attempts, so a receiver can know repeats."""
+    """A message to another system. ``message_id`` stays the same over all attempts, so a receiver can know
+    repeats."""
 
     id = models.BigAutoField(primary_key=True)
     message_id = models.UUIDField()

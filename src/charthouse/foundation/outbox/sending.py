@@ -1,8 +1,8 @@
 """Enqueueing and sending.
 
-Messages of one destination and key go one after another, each only when the one before has arrived or was discarded;
-other keys are not kept waiting. A message is claimed for a time (the lease), sent, and marked: when the sender dies in
-between, the lease runs out and the message goes again under the same ``message_id``.
+Messages of one destination and key go one after another, each only when the one before has arrived or was
+discarded; other keys are not kept waiting. A message is claimed for a time (the lease), sent, and marked: when
+the sender dies in between, the lease runs out and the message goes again under the same ``message_id``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Patience:
 
     def pause(self, attempts: int) -> timedelta:
         """How long to wait after so many failures."""
-        whole = min(self.first * 2 ** min(attempts - 1, 32), self.longest)
+        whole: timedelta = min(self.first * 2.0 ** min(attempts - 1, 32), self.longest)
         return whole * random.uniform(0.5, 1.0)  # noqa: S311
 
 
@@ -55,9 +55,9 @@ PATIENCE = Patience()
 def enqueue(destination: str, kind: str, payload: bytes | str | Mapping[str, Any], key: str) -> UUID:
     """Send a message after the current transaction commits; returns the id the receiver will know it by.
 
-    ``destination`` is ``scheme:…``; ``kind`` names the message type, e.g. ``hl7v2/ADT^A01``; ``key`` is the patient or
-    other thing by which order is kept; a mapping is sent as JSON, text as UTF-8. Raises RuntimeError outside a
-    transaction.
+    ``destination`` is ``scheme:…``; ``kind`` names the message type, e.g. ``hl7v2/ADT^A01``; ``key`` is the
+    patient or other thing by which order is kept; a mapping is sent as JSON, text as UTF-8. Raises RuntimeError
+    outside a transaction.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("A message is enqueued in the transaction it tells of: wrap the action in atomic().")
@@ -147,7 +147,8 @@ def _not_sent(message: Outgoing, claim: UUID, error: str, *, permanent: bool, pa
     dead = permanent or message.attempt >= patience.attempts
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE outbox_message SET state = %s, next_try = %s, claim = NULL, error = %s WHERE id = %s AND claim = %s",
+            "UPDATE outbox_message SET state = %s, next_try = %s, claim = NULL, error = %s"
+            " WHERE id = %s AND claim = %s",
             [
                 "dead" if dead else "waiting",
                 wall() + patience.pause(message.attempt),
@@ -160,9 +161,9 @@ def _not_sent(message: Outgoing, claim: UUID, error: str, *, permanent: bool, pa
             return
         work.open_item(
             work.MACHINERY_QUEUE,
-            subject=work.ItemSubject("outgoing-message", str(message.message_id)),
-            reason="A message to another system could not be delivered, and later ones of the same key wait behind it."
-            " Mend the cause, then retry or discard it.",
+            subject=work.Subject("outgoing-message", str(message.message_id)),
+            reason="A message to another system could not be delivered, and later ones of the same key wait"
+            " behind it. Mend the cause, then retry or discard it.",
             dedupe=dedupe(message.message_id),
             detail={"message": str(message.message_id), "kind": message.kind, "error": error},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from uuid import UUID
 class TransportError(Exception):
     """A message did not go; the words say why, without its content.
 
-    ``permanent`` when trying again cannot help: the receiver refused this very message, or the destination is wrong.
+    ``permanent`` when trying again cannot help: the receiver refused this very message, or the destination is
+    wrong.
     """
 
     def __init__(self, words: str, *, permanent: bool = False) -> None:
@@ -25,7 +27,8 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from 1."""
+    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from
+    1."""
 
     number: int
     message_id: UUID
@@ -40,8 +43,8 @@ class Outgoing:
 class Transport(Protocol):
     """Sends one message and returns when it has arrived.
 
-    Must end within half the sender's lease (30 s), raising TransportError when it did not arrive or that is unknown:
-    the message is then sent again with the same ``message_id``.
+    Must end within half the sender's lease (30 s), raising TransportError when it did not arrive or that is
+    unknown: the message is then sent again with the same ``message_id``.
     """
 
     def send(self, message: Outgoing) -> None: ...
@@ -94,7 +97,8 @@ class FolderTransport:
         except OSError as error:
             raise TransportError(f"The folder cannot be written: {error.strerror}.") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     @staticmethod
     def _target(destination: str) -> tuple[Path, str]:

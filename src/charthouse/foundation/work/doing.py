@@ -66,7 +66,8 @@ def release(ctx: AccessContext, id: int, note: str = "", *, version: int | None 
 
 
 def assign(ctx: AccessContext, id: int, to: str, note: str = "", *, version: int | None = None) -> WorkItem:
-    """Give an item to the user ``to``. Raises PermissionRefused unless the asker may assign, or takes it himself."""
+    """Give an item to the user ``to``. Raises PermissionRefused unless the asker may assign, or takes it
+    himself."""
     if to != ctx.actor:
         require(ctx, ASSIGN)
     with _locked(ctx, id, version) as item:
@@ -135,7 +136,8 @@ def finish_item(ctx: AccessContext, item_id: int, outcome: str, *, version: int 
 
 
 def reopen(ctx: AccessContext, id: int, note: str, *, version: int | None = None) -> WorkItem:
-    """Open a finished item again, for anybody. Raises WorkError when a newer item of the same matter is unfinished."""
+    """Open a finished item again, for anybody. Raises WorkError when a newer item of the same matter is
+    unfinished."""
     if not note.strip():
         raise WorkError("Say why the item is opened again.")
     with _locked(ctx, id, version) as item:

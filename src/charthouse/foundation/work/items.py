@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any, Protocol
+from typing import Any
+
+from charthouse.foundation.ledger.api import Subject
 
 
 class WorkError(Exception):
@@ -50,34 +52,16 @@ class Priority(IntEnum):
     ROUTINE = 3
 
 
-class SubjectLike(Protocol):
-    """What an item is about: the kind of thing and its id. The ledger's Subject is one."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def id(self) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ItemSubject:
-    """What an item is about, where the ledger has no kind for it."""
-
-    kind: str
-    id: str
-
-
 @dataclass(frozen=True, slots=True)
 class NewItem:
     """Work to be opened. ``dedupe`` names the matter: while an item of it is unfinished, there is no second.
 
-    ``reason`` is a sentence without PHI; ``rule`` a code of the rule packs; ``due`` an aware instant of the business
-    clock; ``detail`` holds ids and codes.
+    ``reason`` is a sentence without PHI; ``rule`` a code of the rule packs; ``due`` an aware instant of the
+    business clock; ``detail`` holds ids and codes.
     """
 
     queue: str
-    subject: SubjectLike
+    subject: Subject
     reason: str
     dedupe: str
     rule: str | None = None
@@ -95,7 +79,7 @@ class WorkItem:
 
     id: int
     queue: str
-    subject: ItemSubject
+    subject: Subject
     patient: str | None
     person: str | None
     reason: str

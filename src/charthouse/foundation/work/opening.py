@@ -10,8 +10,9 @@ import orjson
 from django.db import connection, transaction
 
 from charthouse.foundation.clock import now
+from charthouse.foundation.ledger.api import Subject
 
-from .items import NewItem, Priority, SubjectLike
+from .items import NewItem, Priority
 from .queues import queue as queue_of
 
 _OPEN = """
@@ -34,13 +35,14 @@ WITH news AS MATERIALIZED (
       (work_item.reason, work_item.rule, work_item.due, work_item.priority, work_item.detail)
       IS DISTINCT FROM
       (excluded.reason, excluded.rule, excluded.due, excluded.priority, excluded.detail))::integer
-  RETURNING id, queue, dedupe, reason, rule, due, priority, detail, xmax = 0 AS fresh
+  RETURNING id, queue, dedupe, reason, rule, due, priority, detail, version, xmax = 0 AS fresh
 ), told AS (
   INSERT INTO work_history (item_id, actor, action, note, detail)
   SELECT w.id, %s, CASE WHEN w.fresh THEN 'opened' ELSE 'changed' END, w.reason, '{}'
     FROM written AS w LEFT JOIN before AS b ON b.id = w.id
    WHERE w.fresh
-      OR (w.reason, w.rule, w.due, w.priority, w.detail) IS DISTINCT FROM (b.reason, b.rule, b.due, b.priority, b.detail)
+      OR (w.version > 1 AND (w.reason, w.rule, w.due, w.priority, w.detail)
+          IS DISTINCT FROM (b.reason, b.rule, b.due, b.priority, b.detail))
 )
 SELECT queue, dedupe, id FROM written
 """
@@ -49,7 +51,7 @@ SELECT queue, dedupe, id FROM written
 def open_item(
     queue: str,
     *,
-    subject: SubjectLike,
+    subject: Subject,
     reason: str,
     dedupe: str,
     rule: str | None = None,
@@ -89,7 +91,7 @@ def open_items(items: Iterable[NewItem], *, opened_by: str = "system") -> list[i
                 [row.queue for row in rows],
                 [row.dedupe for row in rows],
                 [row.subject.kind for row in rows],
-                [str(row.subject.id) for row in rows],
+                [row.subject.id for row in rows],
                 [row.patient for row in rows],
                 [row.person for row in rows],
                 [row.reason for row in rows],
@@ -111,18 +113,26 @@ def finish_by_dedupe(queue: str, dedupe: str, outcome: str, *, finished_by: str 
 
     For the action that settles the matter itself, wherever the person stood when settling it.
     """
+    return finish_many_by_dedupe(queue, [dedupe], outcome, finished_by=finished_by).get(dedupe)
+
+
+def finish_many_by_dedupe(
+    queue: str, dedupes: Iterable[str], outcome: str, *, finished_by: str = "system"
+) -> dict[str, int]:
+    """Finish the unfinished items of many matters in one round trip; the ids of those there were, by matter."""
     queue_of(queue)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "WITH done AS (UPDATE work_item SET state = 'finished', outcome = %s, finished_at = clock_timestamp(),"
-            " hold_reason = NULL, hold_until = NULL, version = version + 1"
-            " WHERE queue = %s AND dedupe = %s AND state IN ('open', 'taken', 'held') RETURNING id),"
+            "WITH found AS (SELECT id FROM work_item WHERE queue = %s AND dedupe = ANY(%s)"
+            "  AND state IN ('open', 'taken', 'held') ORDER BY dedupe FOR UPDATE),"
+            " done AS (UPDATE work_item AS w SET state = 'finished', outcome = %s, finished_at = clock_timestamp(),"
+            "  hold_reason = NULL, hold_until = NULL, version = version + 1"
+            "  FROM found WHERE w.id = found.id RETURNING w.id, w.dedupe),"
             " told AS (INSERT INTO work_history (item_id, actor, action, note, detail)"
-            " SELECT id, %s, 'finished', %s, '{}' FROM done) SELECT id FROM done",
-            [outcome, queue, dedupe, finished_by, outcome],
+            "  SELECT id, %s, 'finished', %s, '{}' FROM done) SELECT dedupe, id FROM done",
+            [queue, list(dedupes), outcome, finished_by, outcome],
         )
-        row = cursor.fetchone()
-    return row[0] if row else None
+        return dict(cursor.fetchall())
 
 
 def end_holds() -> int:

@@ -48,7 +48,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class QueueCount:
-    """How many unfinished items a queue holds. ``overdue`` counts open and taken ones past due; ``mine`` the asker's."""
+    """How many unfinished items a queue holds. ``overdue`` counts open and taken ones past due; ``mine`` the
+    asker's."""
 
     queue: Queue
     open: int

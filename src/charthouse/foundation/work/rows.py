@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from .items import ItemState, ItemSubject, Priority, WorkItem
+from charthouse.foundation.ledger.api import Subject
+
+from .items import ItemState, Priority, WorkItem
 
 COLUMNS = (
     "id, queue, subject_kind, subject_id, patient, person, reason, rule, due, priority, facility, state, owner,"
@@ -25,7 +27,7 @@ def to_item(row: Sequence[Any]) -> WorkItem:
     return WorkItem(
         id=id,
         queue=queue,
-        subject=ItemSubject(kind, subject),
+        subject=Subject(kind, subject),
         patient=patient,
         person=person,
         reason=reason,

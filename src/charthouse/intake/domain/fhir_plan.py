@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, validate
-from charthouse.record.api import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
+from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
+from charthouse.record.preparing import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
 
 from .naming import (
     Identifier,
@@ -88,7 +88,9 @@ def wanted_aliases(source: str, entries: Iterable[Entry]) -> list[str]:
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if is_shared(head.resourceType):
-            keys.update(keys_of(source, head.resourceType, head.id, identifiers_of({"identifier": head.identifier})))
+            keys.update(
+                keys_of(source, head.resourceType, head.id, identifiers_of({"identifier": head.identifier}))
+            )
     return sorted(keys)
 
 
@@ -96,6 +98,15 @@ _SHARED_REFERENCE = re.compile(
     rb'"((?:Practitioner|PractitionerRole|Organization|Location|HealthcareService|Endpoint|InsurancePlan)'
     rb'/[A-Za-z0-9\-.]{1,64})"'
 )
+
+
+def entry_of(seq: int, original: bytes, kind: str) -> Entry:
+    """An entry read again from its kept original; ``kind`` is the message's."""
+    if kind.startswith("Bundle"):
+        # Read as the only entry of a bundle, which is how it is told apart from a bare resource.
+        entry = next(split(b'{"resourceType":"Bundle","entry":[' + original + b"]}"))
+        return msgspec.structs.replace(entry, index=seq - 1)
+    return Entry(seq - 1, 0, original, original)
 
 
 class Planner:
@@ -130,7 +141,9 @@ class Planner:
             return None
         if not entry.resource:
             what = f"is a {entry.method} request" if entry.method else "is empty"
-            self._problem(entry, "no-resource", f"The entry {what} without a resource; only records sent are filed.")
+            self._problem(
+                entry, "no-resource", f"The entry {what} without a resource; only records sent are filed."
+            )
             return None
         try:
             head = _head.decode(entry.resource)
@@ -142,7 +155,9 @@ class Planner:
             self._problem(
                 entry,
                 "unknown-type",
-                f"{kind[:40]!r} is not a kind of record that is filed." if kind else "The resource has no resourceType.",
+                f"{kind[:40]!r} is not a kind of record that is filed."
+                if kind
+                else "The resource has no resourceType.",
                 ".resourceType",
             )
             return None

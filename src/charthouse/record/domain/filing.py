@@ -33,9 +33,9 @@ class State(StrEnum):
     DELETED = "deleted"
     ENTERED_IN_ERROR = "entered-in-error"
 
-    @property
-    def number(self) -> int:
-        return list(State).index(self)
+
+#: The stored numbers of states.
+STATE_NUMBER = {state: number for number, state in enumerate(State)}
 
 
 class Outcome(StrEnum):
@@ -131,20 +131,21 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         state = State.ENTERED_IN_ERROR
     else:
         state = State.ACTIVE
+    patient, encounter = patient_of(resource), encounter_of(resource)
     return Filing(
         type=kind,
         type_id=TYPE_ID[kind],
         public_id=resource["id"],
         compressed=_compress.compress(content),
         digest=hashlib.blake2b(content, digest_size=16).digest(),
-        patient=_local_id(patient_of(resource), "Patient/"),
-        encounter=resource["id"] if kind == "Encounter" else _local_id(encounter_of(resource), "Encounter/"),
+        patient=_local_id(patient, "Patient/"),
+        encounter=_local_id(encounter, "Encounter/"),
         main_low=low,
         main_high=high,
         authored=_authored(resource),
         labels=bits_of(security_codes(resource)),
-        state=state.number,
-        rows=extract(resource),
+        state=STATE_NUMBER[state],
+        rows=extract(resource, patient, encounter),
         resource=resource if kind in _KEPT else None,
     )
 

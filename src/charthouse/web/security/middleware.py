@@ -24,7 +24,7 @@ from charthouse.people.api import (
 )
 
 from .screens import Declaration, declaration_of
-from .views.failures import refused, undeclared
+from .views.failures import refused
 
 __all__ = ["AccessMiddleware", "page_of"]
 
@@ -54,7 +54,7 @@ class AccessMiddleware:
     ) -> HttpResponse | None:
         declared = declaration_of(view)
         if declared is None:
-            return self._refuse(request, _who(request), "this view declares no right", undeclared(request))
+            return self._refuse(request, _who(request), "the view declares no right", refused(request))
         if declared.permission is None:
             return None
         state = state_of(request)

@@ -129,7 +129,7 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
     except ValueError as error:
         raise Http404("This page of the section cannot be found; begin again at the newest.") from error
     note_chart(request.access, person, section)
-    context = opened.context(request.access, section) | {"view": request.GET.get("view", "")} | shown
+    context = opened.context(request.access, section) | {"view": request.GET.get("view", ""), **shown}
     return render(request, f"web/chart/{section}.html", context)
 
 

@@ -2,6 +2,7 @@
 import "./dialogs.js";
 import "./keys.js";
 import "./search.js";
+import "./session.js";
 
 // What was chosen in a list of things to read is marked there.
 document.addEventListener("htmx:after:swap", (event) => {

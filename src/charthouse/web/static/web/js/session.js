@@ -11,7 +11,7 @@ const token = () =>
   document.querySelector("input[name=csrfmiddlewaretoken]")?.value ??
   "";
 
-if (clock) {
+if (clock && Number(clock.dataset.locksIn) > 0) {
   let locksAt = Date.now() + Number(clock.dataset.locksIn) * 1000;
   const allowance = Number(clock.dataset.locksIn) * 1000;
   const windows = new BroadcastChannel("charthouse-session");

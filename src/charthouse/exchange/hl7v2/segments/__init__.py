@@ -1,0 +1,1 @@
+"""One module a group of segments: what each becomes in FHIR."""
