@@ -94,8 +94,10 @@ register.filter("size", printing.size)
 
 @register.filter
 def said(value: object) -> object:
-    """A value of an entry's detail: lists with commas, the rest as it is."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    """Several values with commas between, a single one as it is."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(map(str, value if isinstance(value, list | tuple) else sorted(value)))
+    return value
 
 
 @register.filter
