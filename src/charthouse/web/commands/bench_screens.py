@@ -44,6 +44,10 @@ _NOTE = base64.b64encode(b"Stable on current doses. Continue present plan, retur
 _LARGE_EVERY, _LARGE_TIMES = 500, 40
 
 
+def _mrn(number: int) -> str:
+    return str(10_000_000 + number)
+
+
 def _name(pick: random.Random, parts: int) -> str:
     return "".join(pick.choice(_SYLLABLES) for _ in range(parts)).capitalize()
 
@@ -60,7 +64,7 @@ def _resources(number: int, pick: random.Random) -> Iterator[dict[str, Any]]:
             {
                 "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]},
                 "system": "urn:bench:mrn",
-                "value": f"{number:08}",
+                "value": _mrn(number),
             }
         ],
         "name": [{"family": _name(pick, pick.choice((2, 3))), "given": [_name(pick, 2), _name(pick, 1)]}],
@@ -177,7 +181,7 @@ def _measure(patients: int, requests: int, seed: int) -> dict[str, float]:
     client = _signed_in()
     pick = random.Random(seed)  # noqa: S311
     ctx = system_context("bench")
-    everybody = [find(ctx, f"{number:08}", 1)[0] for number in _sample(pick, patients, requests)]
+    everybody = [find(ctx, _mrn(number), 1)[0] for number in _sample(pick, patients, requests)]
     searches: list[float] = []
     charts: list[float] = []
     for turn, hit in enumerate(everybody):
@@ -185,7 +189,7 @@ def _measure(patients: int, requests: int, seed: int) -> dict[str, float]:
         typed = (family[:3], f"{given[:2]} {family[:2]}", hit.birth_date, hit.mrns[0], family)[turn % 5]
         searches.append(_timed(client.post, "/find/suggest", {"text": typed}))
         charts.append(_timed(client.get, f"/chart/{hit.person}/"))
-    large = [find(ctx, f"{number:08}", 1)[0] for number in range(0, min(patients, 20_000), _LARGE_EVERY)]
+    large = [find(ctx, _mrn(number), 1)[0] for number in range(0, min(patients, 20_000), _LARGE_EVERY)]
     results = [_timed(client.get, f"/chart/{hit.person}/results") for hit in large]
     return {
         "search_p50_ms": _percentile(searches, 50),
