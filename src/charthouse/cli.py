@@ -20,6 +20,7 @@ from charthouse.foundation.processes import Process
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
+    "senders": ("charthouse.intake.commands", "senders", "Tokens of systems that send to /intake.", True),
     "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
     "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),

@@ -133,12 +133,13 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
          WHERE cardinality(hit.patients) < %s) AS found
   JOIN identity_source_patient s ON s.patient = found.patient
   JOIN identity_traits t ON t.patient = found.patient
+   FOR KEY SHARE OF s
 """
 
 
 def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) -> dict[int, list[Candidate]]:
     """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
-    patients are passed over."""
+    patients are passed over. What is found cannot be moved to another person until the transaction ends."""
     arrivals, keys = [], []
     for arrival, its_keys in asked:
         for key in its_keys:

@@ -318,3 +318,22 @@ def unfiled_count(ctx: AccessContext) -> int:
         cursor.execute("SELECT count(DISTINCT message) FROM intake_unfiled WHERE state = 'open'")
         count: int = cursor.fetchone()[0]
         return count
+
+
+def message_state(sender: str, message: int) -> dict[str, object] | None:
+    """How far a sender's own message has come, for the sender: its state, counts, and why it is not filed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.id, m.kind, m.state, m.created, m.updated, m.unchanged, m.duplicate_of FROM intake_message m "
+            "JOIN record_source s ON s.id = m.source WHERE m.id = %s AND s.name = %s",
+            [message, sender],
+        )
+        found = cursor.fetchone()
+        if not found:
+            return None
+        cursor.execute(
+            "SELECT reason, place FROM intake_unfiled WHERE message = %s AND state = 'open' ORDER BY id", [message]
+        )
+        problems = [{"reason": reason, "place": place} for reason, place in cursor.fetchall()]
+    names = ("id", "kind", "state", "created", "updated", "unchanged", "duplicate_of")
+    return {**dict(zip(names, found, strict=True)), "problems": problems}

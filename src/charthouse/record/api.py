@@ -6,7 +6,8 @@ behalf take an AccessContext.
 
 from __future__ import annotations
 
-from .actions.file_resources import file_resources
+from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
+
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
@@ -47,7 +48,6 @@ from .queries import (
     current,
     filed_by,
     known_aliases,
-    missing_patients,
     of_patients,
     source_rows,
     versions,
@@ -63,7 +63,9 @@ __all__ = [
     "DetachedPart",
     "Filed",
     "Filing",
+    "FilingBatch",
     "FilingError",
+    "Moved",
     "Outcome",
     "SourceRow",
     "State",
@@ -87,7 +89,6 @@ __all__ = [
     "keep_attachments",
     "known_aliases",
     "medications",
-    "missing_patients",
     "of_patients",
     "prepare",
     "problems",

@@ -16,7 +16,7 @@ import orjson
 
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import Filing, State, decompress
+from .domain.filing import State, decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -195,16 +195,3 @@ def source_rows(cursor: Any, numbers: Iterable[int]) -> dict[int, SourceRow]:
     """The senders with these numbers."""
     cursor.execute("SELECT id, name, time_zone, charset FROM record_source WHERE id = ANY(%s)", [list(numbers)])
     return {record[0]: SourceRow(*record) for record in cursor.fetchall()}
-
-
-def missing_patients(cursor: Any, filings: Sequence[Filing]) -> set[str]:
-    """The patients these filings name who are neither in the record nor among the filings."""
-    coming = {filing.public_id for filing in filings if filing.type == "Patient"}
-    named = {filing.patient for filing in filings if filing.patient} - coming
-    if not named:
-        return set()
-    cursor.execute(
-        "SELECT public_id FROM record_resource WHERE type = %s AND public_id = ANY(%s)",
-        [TYPE_ID["Patient"], sorted(named)],
-    )
-    return named - {public_id for (public_id,) in cursor.fetchall()}

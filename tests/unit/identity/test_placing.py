@@ -372,6 +372,34 @@ def test_batches_in_any_order_neither_deadlock_nor_duplicate(committed_db: str, 
     assert sorted(by_person.values()) == [6] * len(people)
 
 
+def test_a_patient_placed_while_its_person_is_merged_away_is_not_left_behind_unseen(
+    committed_db: str, patient: Make
+) -> None:
+    place_one(1, patient("Okafor", "Chidi", "1990-10-10", "male", phone=None, address=None))
+    place_one(2, patient())
+    placed, problems = threading.Event(), []
+
+    def arrive_slowly() -> None:
+        try:
+            with transaction.atomic():
+                place([arrive(3, patient(), source=2)])
+                placed.set()
+                time.sleep(0.2)
+        except BaseException as problem:
+            problems.append(problem)
+        finally:
+            connections.close_all()
+
+    slow = threading.Thread(target=arrive_slowly)
+    slow.start()
+    assert placed.wait(timeout=20)
+    assert link_by_notice("patient-1", "patient-2", source=1).linked
+    slow.join()
+    assert not problems
+    everybody_belongs_to_one()
+    assert [item[1] for item in open_work()] == ["1-3"]
+
+
 def _synthea(samples: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted((samples / "fhir" / "synthea").glob("*.json.bz2")):

@@ -89,7 +89,7 @@ class Rows:
         """Drop rows that are there already; the order stays."""
         for name in TABLES:
             rows = getattr(self, name)
-            if len(rows) > 1:
+            if len(rows) > 1 and len(set(rows)) < len(rows):
                 setattr(self, name, list(dict.fromkeys(rows)))
 
 

@@ -28,7 +28,7 @@ from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
-from charthouse.identity.api import link_by_notice, place
+from charthouse.identity.api import link_by_notice, persons_of, place
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
 from charthouse.intake.domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
@@ -42,14 +42,13 @@ from charthouse.record.api import (
     DetachedPart,
     Filed,
     Filing,
+    FilingBatch,
     Outcome,
     current,
     decompress,
-    file_resources,
     keep_account_segments,
     keep_attachments,
     known_aliases,
-    missing_patients,
     remember_aliases,
 )
 
@@ -103,13 +102,14 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     planned = [_Planned(each) for each in messages]
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
     _plan_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
-    _require_patients(cursor, planned)
+    batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
+    _keep_out(batch, planned)
     for each in planned:
         if each.problems and each.waiting.atomic:
             each.fail()
     filed_at = wall()
     filings = [filing for each in planned for filing in each.filings]
-    filed = file_resources(cursor, filings, filed_at)
+    filed = batch.file(filings, filed_at)
     _keep_attachments(cursor, filings, filed)
     remember_aliases(cursor, {key: name for each in planned for key, name in each.aliases.items()})
     _note_practitioners(filings, filed)
@@ -178,27 +178,38 @@ def _seen(filing: Filing) -> bool:
     return filing.only_if_absent and _present(filing.public_id)[0]
 
 
-def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
-    missing = missing_patients(cursor, [filing for each in planned for filing in each.filings])
-    if not missing:
+def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
+    """Keep out what names nobody we know, and what would hand one patient's item to another."""
+    wrong: dict[int, tuple[str, str]] = {}
+    for filing in batch.without_patient():
+        wrong[id(filing)] = (
+            "unknown-patient",
+            f"The {filing.type} names a patient who is not in the record. Send the patient, then try this again.",
+        )
+    moved = batch.moved()
+    persons = persons_of({row for each in moved for row in (each.from_row, each.to_row) if row}) if moved else {}
+    for each in moved:
+        if each.to_row is None or persons.get(each.from_row) != persons.get(each.to_row):
+            wrong[id(each.filing)] = (
+                "other-patient",
+                f"This {each.filing.type} is in the record under the same number for another patient. "
+                "Ask the sender which of the two it belongs to.",
+            )
+    if not wrong:
         return
-    for each in planned:
+    for message in planned:
+        moves = message.hl7 is not None and any(
+            merge.action == "move" for plan in message.hl7.all() for merge in plan.merges
+        )
         kept = []
-        for filing in each.filings:
-            if filing.patient in missing:
-                seq = next((seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0)
-                each.problems.append(
-                    Problem(
-                        seq,
-                        "unknown-patient",
-                        f"The {filing.type} names a patient who is not in the record. "
-                        "Send the patient, then try this again.",
-                        filing.place or f"entry {seq}",
-                    )
-                )
-            else:
+        for filing in message.filings:
+            reason = wrong.get(id(filing))
+            if reason is None or (moves and reason[0] == "other-patient"):
                 kept.append(filing)
-        each.filings = kept
+                continue
+            seq = next((seq for seq, (row, _) in message.waiting.originals.items() if row == filing.original), 0)
+            message.problems.append(Problem(seq, *reason, filing.place or f"entry {seq}"))
+        message.filings = kept
 
 
 def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
