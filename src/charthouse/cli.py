@@ -7,36 +7,54 @@ An app's ``commands.py`` holds ``app = typer.Typer(...)``. Groups are imported w
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from charthouse.foundation import processes
+from charthouse.foundation.bootstrap import configure_django
+from charthouse.foundation.processes import Process
+
 #: command name -> (module, attribute, help line, needs Django)
 COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "intake": ("charthouse.intake.commands", "intake", "Take records in from files.", True),
-    "mllp": ("charthouse.intake.commands", "mllp", "Listen for HL7 v2 over MLLP.", True),
-    "filing": ("charthouse.intake.commands", "filing", "File what the connectors received.", True),
-    "folder": ("charthouse.intake.commands", "folder", "Watch the drop folder.", True),
+    "senders": ("charthouse.intake.commands", "senders", "Tokens of systems that send to /intake.", True),
+    "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
+    "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
+    "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
+    "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
     "files": ("charthouse.foundation.files.commands", "app", "Prove kept files; change their master key.", True),
     "outbox": ("charthouse.foundation.outbox.commands", "app", "Messages to other systems not yet sent.", True),
+    "ledger": ("charthouse.foundation.ledger.commands", "app", "Who did and saw what: verify, seal, show.", True),
+    "rules": (
+        "charthouse.foundation.rulepacks.commands",
+        "app",
+        "The rules decided by, with their sources.",
+        False,
+    ),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
+    "start": ("charthouse.web.commands.start", "start", "Start everything here; Ctrl-C stops it.", False),
+    "stop": ("charthouse.web.commands.start", "stop", "Stop what was started here.", False),
+    "status": ("charthouse.web.commands.start", "status", "What runs here.", False),
+    "doctor": ("charthouse.web.commands.doctor", "doctor", "What is missing or wrong here, in words.", False),
+    "web": ("charthouse.web.commands.serve", "serve", "The web application alone.", True),
+    "worker": ("charthouse.web.commands.worker", "work", "Events, outgoing messages, seals and jobs alone.", True),
+    "bench": ("charthouse.web.commands.bench", "app", "Measure speed beside a comparison.", True),
 }
 
-
-def configure_django() -> None:
-    """Set Django up once for a command that needs the database."""
-    import django
-    from django.apps import apps
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charthouse.settings")
-    if not apps.ready:
-        django.setup()
+#: What `charthouse start` runs, in this order: name, title, command.
+PROCESSES = (
+    Process("web", "the web application", ("web",)),
+    Process("mllp", "the MLLP listener", ("mllp",)),
+    Process("filing", "the filing of messages", ("filing",)),
+    Process("folder", "the watch on the drop folder", ("folder",)),
+    Process("worker", "the worker", ("worker",)),
+)
 
 
 class LazyGroup(TyperGroup):
@@ -51,13 +69,9 @@ class LazyGroup(TyperGroup):
             return super().get_command(ctx, cmd_name)
         module_name, attribute, _help, needs_django = known
         if needs_django:
-            configure_django()
+            configure_django(start_database="--help" not in sys.argv)
         target: Any = getattr(importlib.import_module(module_name), attribute)
-        if not isinstance(target, typer.Typer):
-            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command()(target)
-            target = alone
-        command = typer.main.get_command(target)
+        command = typer.main.get_command(target if isinstance(target, typer.Typer) else _alone(target))
         command.name = cmd_name
         return command
 
@@ -66,6 +80,13 @@ class LazyGroup(TyperGroup):
             return
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+def _alone(function: Any) -> typer.Typer:
+    """A command that is one function and no group."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command()(function)
+    return single
 
 
 # Tracebacks with local variables would print PHI.
@@ -84,11 +105,26 @@ def charthouse() -> None:
 
 
 def main() -> None:
-    """Run the command line; configuration errors are printed as one sentence and exit with 2."""
+    """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
+    with 1."""
     from charthouse.configuration import ConfigurationError
 
+    if processes.follow_supervisor():
+        from charthouse.foundation import logging
+
+        logging.configure()
+    processes.declare_commands(COMMANDS)
+    for process in PROCESSES:
+        processes.declare(process)
     try:
         app(prog_name="charthouse")
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        from charthouse.foundation.database.api import in_words
+
+        if (words := in_words(error)) is None:
+            raise
+        print(f"charthouse: {words}", file=sys.stderr)
+        raise SystemExit(1) from None

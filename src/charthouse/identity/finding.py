@@ -1,8 +1,8 @@
 """Find a patient from anywhere, while one types.
 
-Every term is a set of source patients reached by an index range; a patient must be in all of them, and be visible
-to the asker. What is found is ranked (whole words and numbers before beginnings, then what changed last) and
-gathered by person. The text is never logged; the caller writes the ledger, with a fingerprint.
+Every term is a range of an index; a source patient must be in the ranges of all of them, and visible to the asker.
+What is found is ranked (whole words and numbers before beginnings, then what changed last) and gathered by person.
+The text is never logged; the caller writes the ledger, with a fingerprint.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from .permissions import FIND_PATIENT
 
 #: The last code point: every string that begins with x lies from x up to x and this.
 _LAST = "\U0010ffff"
-#: How many source patients a single term may bring before they are ranked, and several together.
-_REACH = 2_000
-_REACH_TOGETHER = 20_000
+#: How many source patients are ranked, and how many are looked at where no term is rare.
+_RANKED = 1_000
+_REACH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,25 @@ def find(ctx: AccessContext, text: str, limit: int = 20) -> list[Hit]:
 
 
 def _ranked(ctx: AccessContext, search: Wanted, limit: int) -> list[tuple[UUID, int]]:
-    """Persons and the source patient that answers best, best first."""
-    alone = len(search.terms) == 1
-    conditions, parameters = [], []
-    for term in search.terms:
-        sql, values = _patients_of(term, _REACH if alone else _REACH_TOGETHER)
-        conditions.append(f"s.patient IN ({sql})")
-        parameters.extend(values)
+    """Persons and the source patient that answers best, best first.
+
+    The rarest term is walked along its index; each patient it brings is looked up and probed for the others
+    (OFFSET 0 keeps the planner from reading the whole table instead, misled by the labels).
+    """
+    first, *others = _rarest_first(search.terms)
+    walk, walked = _walk(first, _REACH if others else _RANKED)
+    probes, probed = [], []
+    for term in others:
+        sql, values = _probe(term)
+        probes.append(f" AND ({sql})")
+        probed.extend(values)
     words, numbers, dates = _whole(search)
     query = f"""
-        WITH hit AS MATERIALIZED (
-          SELECT s.patient, s.person, s.birth, s.updated_at FROM identity_source_patient s
-           WHERE s.labels & %s = 0 AND {" AND ".join(conditions)} LIMIT %s
+        WITH brought AS MATERIALIZED ({walk}), hit AS MATERIALIZED (
+          SELECT s.patient, s.person, s.birth, s.updated_at
+            FROM brought CROSS JOIN LATERAL (
+                 SELECT * FROM identity_source_patient WHERE patient = brought.patient OFFSET 0) AS s
+           WHERE s.labels & %s = 0{"".join(probes)} LIMIT %s
         ), ranked AS (
           SELECT patient, person, updated_at,
                  (SELECT count(*) FROM identity_name n WHERE n.patient = hit.patient AND n.folded = ANY(%s))
@@ -91,39 +98,68 @@ def _ranked(ctx: AccessContext, search: Wanted, limit: int) -> list[tuple[UUID, 
            ORDER BY person, whole DESC, updated_at DESC, patient
         )
         SELECT person, patient FROM best ORDER BY whole DESC, updated_at DESC, patient LIMIT %s
-    """  # noqa: S608 - the conditions are this module's own text, every value is a parameter
+    """  # noqa: S608 - the text is this module's own, every value is a parameter
     with connection.cursor() as cursor:
-        cursor.execute(
-            query, [_hidden(ctx), *parameters, _REACH if alone else _REACH_TOGETHER, words, numbers, dates, limit]
-        )
+        cursor.execute(query, [*walked, _hidden(ctx), *probed, _RANKED, words, numbers, dates, limit])
         return [(person, patient) for person, patient in cursor.fetchall()]
 
 
-def _patients_of(term: Term, reach: int) -> tuple[str, list[Any]]:
-    """The source patients a term reaches: a union of index ranges, each at most ``reach`` long. Whole words are the
-    first of their range, so that a cut never loses them."""
-    parts: list[str] = []
-    values: list[Any] = []
+def _rarest_first(terms: Sequence[Term]) -> list[Term]:
+    """The terms by how many patients they bring, as far as it matters to know."""
+    if len(terms) == 1:
+        return list(terms)
+    counts, parameters = [], []
+    for term in terms:
+        walk, values = _walk(term, _REACH)
+        counts.append(f"(SELECT count(*) FROM ({walk}) AS brought)")  # noqa: S608
+        parameters.extend(values)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(counts)}", parameters)
+        sizes = cursor.fetchone()
+    return [term for _, term in sorted(zip(sizes, terms, strict=True), key=lambda pair: pair[0])]
+
+
+def _ranges(term: Term) -> list[tuple[str, str, list[Any]]]:
+    """The index ranges a term may be found in: table, condition, its values. Any of them will do."""
+    found: list[tuple[str, str, list[Any]]] = []
     if term.word:
-        parts.append(
-            "(SELECT patient FROM identity_name WHERE folded >= %s AND folded < %s ORDER BY folded LIMIT %s)"
-        )
-        values.extend([term.word, term.word + _LAST, reach])
+        found.append(("identity_name", "folded >= %s AND folded < %s", [term.word, term.word + _LAST]))
     for number in term.numbers:
-        parts.append(
-            "(SELECT patient FROM identity_identifier WHERE folded >= %s AND folded < %s"
-            " AND (system <> %s OR folded = %s) ORDER BY folded LIMIT %s)"
-        )
-        values.extend([number, number + _LAST, SSN_SYSTEM, number, reach])
+        # A social security number is found only as a whole.
+        condition = "folded >= %s AND folded < %s AND (system <> %s OR folded = %s)"
+        found.append(("identity_identifier", condition, [number, number + _LAST, SSN_SYSTEM, number]))
     for typed in term.dates:
-        parts.append(
-            "(SELECT patient FROM identity_source_patient WHERE birth >= %s AND birth < %s ORDER BY birth LIMIT %s)"
-        )
-        values.extend([typed.value, typed.value + _LAST, reach])
-    return " UNION ALL ".join(parts), values
+        values = [typed.value, typed.value + _LAST]
+        found.append(("identity_source_patient", "birth >= %s AND birth < %s", values))
+    return found
+
+
+def _walk(term: Term, reach: int) -> tuple[str, list[Any]]:
+    """The source patients a term brings, at most ``reach`` from each range. Whole words and numbers are the first
+    of their range, so that a cut never loses them."""
+    parts, parameters = [], []
+    for table, condition, values in _ranges(term):
+        order = "birth" if table == "identity_source_patient" else "folded"
+        parts.append(f"(SELECT patient FROM {table} WHERE {condition} ORDER BY {order} LIMIT %s)")  # noqa: S608
+        parameters.extend([*values, reach])
+    return " UNION ALL ".join(parts), parameters
+
+
+def _probe(term: Term) -> tuple[str, list[Any]]:
+    """Whether the source patient ``s`` answers to a term. A scalar subquery is always probed by its index, where
+    EXISTS may be turned into a join over the whole range."""
+    parts, parameters = [], []
+    for table, condition, values in _ranges(term):
+        if table == "identity_source_patient":
+            parts.append(condition.replace("birth", "s.birth"))
+        else:
+            parts.append(f"(SELECT true FROM {table} WHERE patient = s.patient AND {condition} LIMIT 1)")  # noqa: S608
+        parameters.extend(values)
+    return " OR ".join(parts), parameters
 
 
 def _whole(search: Wanted) -> tuple[list[str], list[str], list[str]]:
+    """What counts as whole: words, numbers and dates just as they were typed."""
     words = [term.word for term in search.terms if term.word]
     numbers = [number for term in search.terms for number in term.numbers]
     dates = [typed.value for term in search.terms for typed in term.dates if len(typed.value) == 10]

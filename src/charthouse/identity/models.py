@@ -11,8 +11,6 @@ from django.db.models.functions import Now
 
 from charthouse.foundation.tables import TableClass, table
 
-_KEY = {"db_collation": "C"}
-
 
 @table(TableClass.DIRECTORY)
 class Person(models.Model):
@@ -41,14 +39,14 @@ class SourcePatient(models.Model):
     """
 
     patient = models.BigIntegerField(primary_key=True)
-    public_id = models.TextField(**_KEY)
+    public_id = models.TextField(db_collation="C")
     source = models.IntegerField()
     person = models.ForeignKey(Person, models.PROTECT, related_name="sources", db_column="person")
     digest = models.BigIntegerField()
     labels = models.IntegerField()
     sex = models.CharField(max_length=1, blank=True)
-    birth = models.CharField(max_length=10, blank=True, **_KEY)
-    deceased = models.CharField(max_length=10, blank=True, **_KEY)
+    birth = models.CharField(max_length=10, blank=True, db_collation="C")
+    deceased = models.CharField(max_length=10, blank=True, db_collation="C")
     family = models.TextField(blank=True)
     given = models.TextField(blank=True)
     mrn = models.TextField(blank=True)
@@ -91,7 +89,7 @@ class PatientName(models.Model):
 
     pk = models.CompositePrimaryKey("patient", "folded")
     patient = models.BigIntegerField()
-    folded = models.TextField(**_KEY)
+    folded = models.TextField(db_collation="C")
     use = models.TextField(blank=True)
 
     class Meta:
@@ -108,9 +106,9 @@ class PatientIdentifier(models.Model):
 
     pk = models.CompositePrimaryKey("patient", "system", "folded")
     patient = models.BigIntegerField()
-    system = models.TextField(**_KEY)
-    folded = models.TextField(**_KEY)
-    value = models.TextField(**_KEY)
+    system = models.TextField(db_collation="C")
+    folded = models.TextField(db_collation="C")
+    value = models.TextField(db_collation="C")
     kind = models.TextField(blank=True)
     valid_from = models.TextField(blank=True)
     valid_to = models.TextField(blank=True)

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection
 
 from charthouse.configuration import configuration
@@ -279,8 +280,6 @@ def _mapping(query: str, patients: list[int]) -> dict[int, Any]:
 
 
 def _line(row: Sequence[Any]) -> HistoryLine:
-    import orjson
-
     values = list(row)
     values[10] = orjson.loads(values[10])
     return HistoryLine(*values)

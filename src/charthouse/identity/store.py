@@ -77,6 +77,17 @@ class Writing:
     events: list[LinkEvent] = field(default_factory=list)
 
 
+def _array(values: Iterable[object]) -> str:
+    """PostgreSQL's text of an array of numbers, ids or instants; many times quicker than adapting each value."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    """PostgreSQL's text of an array of texts."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
 def known_patients(patients: Sequence[int]) -> dict[int, Known]:
     """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
     with connection.cursor() as cursor:
@@ -102,9 +113,10 @@ def lock_keys(keys: Iterable[int]) -> None:
         if len(slots) > _MOST_SLOTS:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _SLOTS])
             return
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [_LOCK_SPACE, _SLOTS])
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, slot) FROM unnest(%s::int[]) AS slot", [_LOCK_SPACE, slots]
+            "SELECT pg_advisory_xact_lock_shared(%s, %s)"
+            " UNION ALL SELECT pg_advisory_xact_lock(%s, slot) FROM unnest(%s::int[]) AS slot",
+            [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, _array(slots)],
         )
 
 
@@ -121,12 +133,13 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
          WHERE cardinality(hit.patients) < %s) AS found
   JOIN identity_source_patient s ON s.patient = found.patient
   JOIN identity_traits t ON t.patient = found.patient
+   FOR KEY SHARE OF s
 """
 
 
 def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) -> dict[int, list[Candidate]]:
     """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
-    patients are passed over."""
+    patients are passed over. What is found cannot be moved to another person until the transaction ends."""
     arrivals, keys = [], []
     for arrival, its_keys in asked:
         for key in its_keys:
@@ -136,7 +149,7 @@ def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) ->
     if not keys:
         return found
     with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES, [arrivals, keys, most_per_key + 1, most_per_key + 1])
+        cursor.execute(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
         for arrival, patient, person, traits in cursor.fetchall():
             found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
     return found
@@ -197,46 +210,43 @@ def _persons(cursor: Any, persons: Sequence[UUID]) -> dict[str, Any]:
     if persons:
         cursor.execute("SELECT nextval('identity_person_serial') FROM generate_series(1, %s)", [len(persons)])
         serials = [row[0] for row in cursor.fetchall()]
-    return {
-        "person_ids": list(persons),
-        "numbers": [enterprise_number(serial) for serial in serials],
-        "now": wall(),
-    }
+    numbers = _array(enterprise_number(serial) for serial in serials)
+    return {"person_ids": _array(persons), "numbers": numbers, "now": wall()}
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:
-    names = [(row.patient, word, use) for row in rows for word, use in row.prepared.words().items()]
+    names = [(row.patient, word, use) for row in rows for word, use in row.prepared.words.items()]
     numbers = [(row.patient, number) for row in rows for number in row.prepared.numbers()]
     stored = [(row.patient, sorted(row.keys.stored)) for row in rows]
     shown = [row.prepared.display for row in rows]
     return {
         "version": TRAITS_VERSION,
-        "patient": [row.patient for row in rows],
-        "public_id": [row.public_id for row in rows],
-        "source": [row.source for row in rows],
-        "person": [row.person for row in rows],
-        "digest": [row.prepared.digest for row in rows],
-        "labels": [row.prepared.labels for row in rows],
-        "sex": [display.sex for display in shown],
-        "birth": [display.birth for display in shown],
-        "deceased": [display.deceased for display in shown],
-        "family": [display.family for display in shown],
-        "given": [display.given for display in shown],
-        "mrn": [display.mrn for display in shown],
-        "traits": [row.prepared.traits_json for row in rows],
-        "key_lists": [",".join(map(str, keys)) for _, keys in stored],
-        "key": [key for _, keys in stored for key in keys],
-        "key_patient": [patient for patient, keys in stored for _ in keys],
-        "name_patient": [patient for patient, _, _ in names],
-        "word": [word for _, word, _ in names],
-        "use": [use for _, _, use in names],
-        "number_patient": [patient for patient, _ in numbers],
-        "system": [number.system for _, number in numbers],
-        "folded": [number.folded for _, number in numbers],
-        "value": [number.value for _, number in numbers],
-        "kind": [number.kind for _, number in numbers],
-        "valid_from": [number.valid_from for _, number in numbers],
-        "valid_to": [number.valid_to for _, number in numbers],
+        "patient": _array(row.patient for row in rows),
+        "public_id": _texts(row.public_id for row in rows),
+        "source": _array(row.source for row in rows),
+        "person": _array(row.person for row in rows),
+        "digest": _array(row.prepared.digest for row in rows),
+        "labels": _array(row.prepared.labels for row in rows),
+        "sex": _texts(display.sex for display in shown),
+        "birth": _texts(display.birth for display in shown),
+        "deceased": _texts(display.deceased for display in shown),
+        "family": _texts(display.family for display in shown),
+        "given": _texts(display.given for display in shown),
+        "mrn": _texts(display.mrn for display in shown),
+        "traits": _texts(row.prepared.traits_json for row in rows),
+        "key_lists": _texts(",".join(map(str, keys)) for _, keys in stored),
+        "key": _array(key for _, keys in stored for key in keys),
+        "key_patient": _array(patient for patient, keys in stored for _ in keys),
+        "name_patient": _array(patient for patient, _, _ in names),
+        "word": _texts(word for _, word, _ in names),
+        "use": _texts(use for _, _, use in names),
+        "number_patient": _array(patient for patient, _ in numbers),
+        "system": _texts(number.system for _, number in numbers),
+        "folded": _texts(number.folded for _, number in numbers),
+        "value": _texts(number.value for _, number in numbers),
+        "kind": _texts(number.kind for _, number in numbers),
+        "valid_from": _texts(number.valid_from for _, number in numbers),
+        "valid_to": _texts(number.valid_to for _, number in numbers),
     }
 
 
@@ -262,17 +272,17 @@ def write_events(events: Sequence[LinkEvent]) -> None:
             _WRITE_EVENTS,
             [
                 wall(),
-                [event.patient for event in events],
-                [event.person_from for event in events],
-                [event.person_to for event in events],
-                [event.other for event in events],
-                [event.kind for event in events],
-                [event.actor for event in events],
-                [event.model for event in events],
-                [event.weight for event in events],
-                [orjson.dumps([step.as_json() for step in event.waterfall]).decode() for event in events],
-                [event.reason for event in events],
-                [event.message for event in events],
-                [event.occurred for event in events],
+                _array(event.patient for event in events),
+                _array(event.person_from for event in events),
+                _array(event.person_to for event in events),
+                _array(event.other for event in events),
+                _texts(event.kind for event in events),
+                _texts(event.actor for event in events),
+                _texts(event.model for event in events),
+                _array(event.weight for event in events),
+                _texts(orjson.dumps([step.as_json() for step in event.waterfall]).decode() for event in events),
+                _texts(event.reason for event in events),
+                _array(event.message for event in events),
+                _array(event.occurred for event in events),
             ],
         )

@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
+from charthouse.intake.actions.manage_senders import (
+    TokenRow,
+    add_sender_token,
+    revoke_sender_token,
+    sender_of_token,
+    sender_tokens,
+)
+from charthouse.intake.actions.mend_unfiled import correct_message, correct_sender, refuse_message, retry_message
+
 from . import queues as queues
 from .actions.retry_messages import retry_messages
-from .actions.take_in import IntakeError, Taken, take_in
+from .actions.take_in import Taken, take_in
 from .domain.arrival import Connector
+from .domain.errors import IntakeError
+from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
+from .provenance import Provenance
+from .screen_queries import connectors, message_state, provenance, unfiled, unfiled_count, unfiled_message
+from .unfiled import ConnectorHealth, UnfiledFilter, UnfiledMessage, UnfiledPage, UnfiledState
 
-__all__ = ["Connector", "IntakeError", "Taken", "retry_messages", "take_in"]
+__all__ = [
+    "MEND_UNFILED",
+    "READ_ORIGINAL",
+    "READ_UNFILED",
+    "SEND",
+    "Connector",
+    "ConnectorHealth",
+    "IntakeError",
+    "Provenance",
+    "Taken",
+    "TokenRow",
+    "UnfiledFilter",
+    "UnfiledMessage",
+    "UnfiledPage",
+    "UnfiledState",
+    "add_sender_token",
+    "connectors",
+    "correct_message",
+    "correct_sender",
+    "message_state",
+    "provenance",
+    "refuse_message",
+    "retry_message",
+    "retry_messages",
+    "revoke_sender_token",
+    "sender_of_token",
+    "sender_tokens",
+    "take_in",
+    "unfiled",
+    "unfiled_count",
+    "unfiled_message",
+]

@@ -16,14 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from charthouse.configuration import configuration
-
-from .parallel import FileReport, take_in_files
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.parallel import FileReport, take_in_files
 
 _SHOWN = 20
 
 
 def intake(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")
+    ],
     source: Annotated[
         str | None, typer.Option(help="The sender's name; HL7 messages are otherwise named by MSH-3 and MSH-4.")
     ] = None,
@@ -38,9 +40,10 @@ def intake(
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     reports: list[FileReport] = []
+    taking = take_in_files(files, sender=source, processes=processes)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("Taking in", total=len(files))
-        for each in take_in_files(files, sender=source, processes=processes):
+        for each in taking:
             reports.append(each)
             progress.update(task, advance=1)
     summarize(reports, Console(), everything=report)
@@ -154,3 +157,51 @@ def stopping() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
     return stop
+
+
+senders = typer.Typer(no_args_is_help=True, help="Systems that send to /intake: their tokens.")
+
+
+@senders.command("add")
+def add_sender(
+    name: Annotated[str, typer.Argument(help="What the token is called.")],
+    sender: Annotated[str, typer.Option(help="The sender it stands for; default the same name.")] = "",
+) -> None:
+    """Make a token and print its secret, this once."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import add_sender_token
+
+    try:
+        typer.echo(add_sender_token(system_context("command-line"), name, sender or name))
+    except IntakeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@senders.command("revoke")
+def revoke_sender(name: str) -> None:
+    """Take a token back; what it sent stays."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import revoke_sender_token
+
+    try:
+        revoke_sender_token(system_context("command-line"), name)
+    except IntakeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@senders.command("list")
+def list_senders() -> None:
+    """List tokens, never their secrets."""
+    from charthouse.foundation.access.api import system_context
+
+    from .actions.manage_senders import sender_tokens
+
+    table = Table("Token", "Sender", "Made", "Revoked", box=None, pad_edge=False)
+    for each in sender_tokens(system_context("command-line")):
+        revoked = f"{each.revoked_at:%Y-%m-%d}" if each.revoked_at else ""
+        table.add_row(each.name, each.sender, f"{each.created_at:%Y-%m-%d}", revoked)
+    Console().print(table)

@@ -41,7 +41,7 @@ def hl7_original(data: bytes, place: str = "") -> Original:
 def _decoded(data: bytes) -> tuple[str, str]:
     try:
         message = parse(data)
-        return message.charset, message.text
+        return message.encoding.codec, "\r".join(segment.text for segment in message.segments)
     except Hl7Error:
         return "ISO 8859-1", data.decode("latin-1")
 

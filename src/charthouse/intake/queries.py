@@ -27,6 +27,6 @@ def _zone(name: str) -> ZoneInfo:
 def senders(cursor: Any, numbers: Iterable[int]) -> dict[int, Sender]:
     """The senders with these numbers; one without a zone of its own takes the site's."""
     return {
-        number: Sender(number, name, _zone(zone or configuration().time_zone))
-        for number, name, zone in source_rows(cursor, numbers)
+        number: Sender(number, each.name, _zone(each.time_zone or configuration().time_zone), each.charset)
+        for number, each in source_rows(cursor, numbers).items()
     }

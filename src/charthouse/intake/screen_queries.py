@@ -41,17 +41,15 @@ _FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2}
 _PAGE = 50
 
 
-def provenance(
-    ctx: AccessContext, patients: Sequence[int], kind: str, public_id: str, version: int | None = None
-) -> Provenance | None:
-    """How an item of this chart came into the record; None where there is none or it may not be seen.
+def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | None = None) -> Provenance | None:
+    """How an item came into the record; None where there is none or it may not be seen.
 
     Raises PermissionRefused.
     """
     require(ctx, READ_ORIGINAL)
     with connection.cursor() as cursor:
         found = versions(cursor, ctx, kind, public_id)
-        if not found or found[0].patient not in patients:
+        if not found:
             return None
         chosen = next((each for each in found if each.version == version), found[0])
         cursor.execute(
@@ -61,7 +59,7 @@ def provenance(
         )
         messages = {record[0]: record for record in cursor.fetchall()}
         message = messages.get(chosen.message)
-        senders = {number: name for number, name, _ in source_rows(cursor, {m[1] for m in messages.values()})}
+        senders = _names(cursor, {m[1] for m in messages.values()})
         original = _original(cursor, chosen, message[3]) if message else None
     return Provenance(
         type=kind,
@@ -88,6 +86,10 @@ def provenance(
             for each in found
         ),
     )
+
+
+def _names(cursor: Any, numbers: set[int]) -> dict[int, str]:
+    return {number: each.name for number, each in source_rows(cursor, numbers).items()}
 
 
 def _occurred(stored: Stored) -> When:
@@ -130,7 +132,7 @@ _UNFILED = (
 )
 
 
-def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str = "") -> UnfiledPage:
+def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str | None = None) -> UnfiledPage:
     """A page of messages that could not be filed, oldest first. Raises PermissionRefused."""
     require(ctx, READ_UNFILED)
     where, values = _where(wanted)
@@ -140,13 +142,13 @@ def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str = "") -> Unfi
             values,
         )
         total = db.fetchone()[0]
-        after = int(cursor) if cursor.isdigit() else 0
+        after = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
         db.execute(
             f"{_UNFILED} {where} AND u.message > %s GROUP BY u.message ORDER BY u.message LIMIT %s",
             [*values, after, _PAGE + 1],
         )
         records = db.fetchall()
-        senders = {number: name for number, name, _ in source_rows(db, {record[3] for record in records})}
+        senders = _names(db, {record[3] for record in records})
         db.execute(
             "SELECT code, min(reason) FROM intake_unfiled WHERE state = 'open' GROUP BY code ORDER BY count(*) DESC"
         )
@@ -199,7 +201,9 @@ def _where(wanted: UnfiledFilter) -> tuple[str, list[Any]]:
 
 
 def _row(record: Sequence[Any], senders: dict[int, str]) -> UnfiledRow:
-    number, received, connector, source, form, kind, control_id, code, reason, place, state, attempts, count = record
+    number, received, connector, source, form, kind, control_id, code, reason, place, state, attempts, count = (
+        record
+    )
     return UnfiledRow(
         id=number,
         received=received,
@@ -224,8 +228,8 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         record = cursor.fetchone()
         if record is None:
             return None
-        senders = source_rows(cursor, [record[3]])
-        row = _row(record, {number: name for number, name, _ in senders})
+        sender = source_rows(cursor, [record[3]])[record[3]]
+        row = _row(record, {sender.id: sender.name})
         cursor.execute(
             "SELECT coalesce((SELECT original FROM intake_unfiled WHERE message = %s AND original IS NOT NULL "
             "AND state = 'open' ORDER BY id DESC LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
@@ -235,7 +239,8 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         cursor.execute("SELECT body FROM intake_original WHERE id = %s", [cursor.fetchone()[0]])
         data = decompress(cursor.fetchone()[0])
         cursor.execute(
-            "SELECT at, actor, outcome, reason, place FROM intake_attempt WHERE message = %s ORDER BY id DESC", [number]
+            "SELECT at, actor, outcome, reason, place FROM intake_attempt WHERE message = %s ORDER BY id DESC",
+            [number],
         )
         attempts = tuple(Attempt(*each) for each in cursor.fetchall())
         cursor.execute("SELECT corrects FROM intake_message WHERE id = %s", [number])
@@ -243,7 +248,8 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         cursor.execute("SELECT id FROM intake_message WHERE corrects = %s ORDER BY id", [number])
         corrections = tuple(each for (each,) in cursor.fetchall())
         cursor.execute(
-            "SELECT note FROM intake_unfiled WHERE message = %s AND state = 'dismissed' ORDER BY id DESC LIMIT 1", [number]
+            "SELECT note FROM intake_unfiled WHERE message = %s AND state = 'dismissed' ORDER BY id DESC LIMIT 1",
+            [number],
         )
         closed = cursor.fetchone()
     original = hl7_original(data, row.place) if row.format is Format.HL7V2 else fhir_original(data, row.place)
@@ -251,7 +257,7 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         row=row,
         original=original,
         attempts=attempts,
-        sender=SenderSettings(row.sender, senders[0][2] if senders else "", ""),
+        sender=SenderSettings(sender.name, sender.time_zone, sender.charset),
         editable=_editable(data, row.format),
         corrects=corrects,
         corrections=corrections,
@@ -274,7 +280,9 @@ def _editable(data: bytes, form: Format) -> str | None:
 
 _HINTS: dict[str, tuple[str, ...]] = {
     "unknown-patient": ("Send or register the patient first, then try again.",),
-    "unsupported": ("This kind of message is not filed. Refuse it with a reason, or ask the sender for another kind.",),
+    "unsupported": (
+        "This kind of message is not filed. Refuse it with a reason, or ask the sender for another kind.",
+    ),
     "not-hl7": ("Correct the marked place in a copy; the original stays as it came.",),
     "not-valid": ("Correct the marked element in a copy; the original stays as it came.",),
     "not-json": ("The text is cut short or damaged. Ask the sender to send it again.",),
@@ -283,7 +291,7 @@ _HINTS: dict[str, tuple[str, ...]] = {
 }
 
 
-def connector_health(ctx: AccessContext) -> list[ConnectorHealth]:
+def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
     """How each connector fares: its last message, today's count, and what waits. Raises PermissionRefused."""
     require(ctx, READ_UNFILED)
     zone = ZoneInfo(configuration().time_zone)
@@ -300,7 +308,7 @@ def connector_health(ctx: AccessContext) -> list[ConnectorHealth]:
             )
             last, count, waiting = cursor.fetchone()
             found.append(ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting))
-    return found
+    return tuple(found)
 
 
 def unfiled_count(ctx: AccessContext) -> int:
@@ -310,3 +318,22 @@ def unfiled_count(ctx: AccessContext) -> int:
         cursor.execute("SELECT count(DISTINCT message) FROM intake_unfiled WHERE state = 'open'")
         count: int = cursor.fetchone()[0]
         return count
+
+
+def message_state(sender: str, message: int) -> dict[str, object] | None:
+    """How far a sender's own message has come, for the sender: its state, counts, and why it is not filed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.id, m.kind, m.state, m.created, m.updated, m.unchanged, m.duplicate_of FROM intake_message m "
+            "JOIN record_source s ON s.id = m.source WHERE m.id = %s AND s.name = %s",
+            [message, sender],
+        )
+        found = cursor.fetchone()
+        if not found:
+            return None
+        cursor.execute(
+            "SELECT reason, place FROM intake_unfiled WHERE message = %s AND state = 'open' ORDER BY id", [message]
+        )
+        problems = [{"reason": reason, "place": place} for reason, place in cursor.fetchall()]
+    names = ("id", "kind", "state", "created", "updated", "unchanged", "duplicate_of")
+    return {**dict(zip(names, found, strict=True)), "problems": problems}

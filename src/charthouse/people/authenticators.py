@@ -77,7 +77,7 @@ def open_text(sealed: str) -> str:
 
 def new_secret() -> str:
     """A fresh TOTP secret, base32, 160 bits (RFC 4226, requirement R6)."""
-    return generate_totp_secret()
+    return str(generate_totp_secret())
 
 
 def qr_svg(url: str) -> str:
@@ -90,7 +90,7 @@ def qr_svg(url: str) -> str:
 
 
 def has_totp(user: User) -> bool:
-    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
 
 
 def factors_of(user: User) -> Factors:
@@ -103,7 +103,7 @@ def factors_of(user: User) -> Factors:
 
 
 def activate_totp(user: User, secret: str, code: str) -> bool:
-    """Put ``secret`` in force, in place of an older one, if ``code`` is right for it now. The code counts as used."""
+    """Put ``secret`` in force, in place of an older one, if ``code`` is right for it now; the code is then used."""
     step = _matching_step(secret, code)
     if step is None:
         return False
@@ -130,7 +130,7 @@ def remove_factors(user: User) -> int:
 
 
 def use_code(user: User, code: str) -> Factor | None:
-    """Which factor ``code`` is right for, or None. Each code is good once, in every process (RFC 6238, section 5.2)."""
+    """Which factor ``code`` is right for, or None. Each is good once, in every process (RFC 6238, section 5.2)."""
     code = "".join(code.split()).replace("-", "")
     with transaction.atomic():
         rows = {row.type: row for row in Authenticator.objects.select_for_update().filter(user=user)}

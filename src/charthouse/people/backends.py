@@ -17,7 +17,7 @@ __all__ = ["StaffBackend"]
 class StaffBackend(BaseBackend):
     """Checks one password with one hash, whether or not there is such an account, so that time tells nothing."""
 
-    def authenticate(  # type: ignore[override]
+    def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,

@@ -18,7 +18,15 @@ from charthouse.foundation.ids import hash64
 from .domain.usernames import normal_login
 from .policy import sign_in_policy
 
-__all__ = ["cool_off", "counted_name", "failure_limit", "is_locked_out", "login_hash", "note_failure", "one_at_a_time"]
+__all__ = [
+    "cool_off",
+    "counted_name",
+    "failure_limit",
+    "is_locked_out",
+    "login_hash",
+    "note_failure",
+    "one_at_a_time",
+]
 
 
 def failure_limit(request: HttpRequest, credentials: Mapping[str, Any] | None) -> int:
@@ -48,7 +56,7 @@ def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) ->
 
 @contextmanager
 def one_at_a_time(login: str) -> Iterator[None]:
-    """Let only one attempt for a login be under way, so that attempts sent at once are counted one after another."""
+    """Let one attempt for a login be under way at a time, so that those sent at once are counted one by one."""
     from .queries import user_by_login
 
     user = user_by_login(login)

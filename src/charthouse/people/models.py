@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pgtrigger
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models
@@ -38,12 +38,13 @@ class User(AbstractUser):
     session_version = models.PositiveIntegerField(default=0)
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["display_name"]
-    objects: ClassVar[UserManager[User]] = UserManager()
 
     class Meta:
         db_table = "people_user"
         constraints = [
-            models.CheckConstraint(condition=models.Q(username=Lower("username")), name="people_user_username_lower"),
+            models.CheckConstraint(
+                condition=models.Q(username=Lower("username")), name="people_user_username_lower"
+            ),
             models.CheckConstraint(
                 condition=models.Q(is_active=True, disabled_at=None)
                 | models.Q(is_active=False, disabled_at__isnull=False),
@@ -71,7 +72,10 @@ class User(AbstractUser):
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Sessions hold this hash; a new password or session version makes every older session void."""
         return salted_hmac(
-            "charthouse.people.session", f"{self.session_version}:{self.password}", secret=secret, algorithm="sha256"
+            "charthouse.people.session",
+            f"{self.session_version}:{self.password}",
+            secret=secret,
+            algorithm="sha256",
         ).hexdigest()
 
 
@@ -213,8 +217,8 @@ class MrnAssigner(models.Model):
 class Practitioner(models.Model):
     """One entry of the practitioner directory, as a sender named it.
 
-    ``merged_into`` is the entry this one was joined to; ``canonical`` the entry at the root of that tree, itself where
-    not merged. Reads follow ``canonical``; nothing else is rewritten by a merge, so that a merge can be undone.
+    ``merged_into`` is the entry this one was joined to; ``canonical`` the entry at the root of that tree, itself
+    where not merged. Reads follow ``canonical``; a merge rewrites nothing else, so that it can be undone.
     ``npi_corrected`` says that a person set or cleared the NPI, which records arriving then leave alone.
     """
 
@@ -225,7 +229,7 @@ class Practitioner(models.Model):
     suffix = models.CharField(max_length=60, blank=True)
     credentials = models.CharField(max_length=120, blank=True)
     search_key = models.CharField(max_length=700, blank=True, db_collation=_KEY)
-    npi = models.CharField(max_length=10, null=True, db_collation=_KEY)  # noqa: DJ001
+    npi = models.CharField(max_length=10, null=True, db_collation=_KEY)
     npi_corrected = models.BooleanField(default=False)
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="merged")
     canonical = models.ForeignKey("self", on_delete=models.PROTECT, related_name="joined")

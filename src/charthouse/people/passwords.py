@@ -16,7 +16,8 @@ class LongEnough:
         least = sign_in_policy().password_length
         if len(password) < least:
             raise ValidationError(
-                f"This password has {len(password)} characters; at least {least} are needed. A few words in a row do well.",
+                f"This password has {len(password)} characters; at least {least} are needed. "
+                "A few words in a row do well.",
                 code="password_too_short",
             )
 

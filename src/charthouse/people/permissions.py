@@ -6,7 +6,9 @@ from charthouse.foundation.access.api import Role, declare
 
 OWN_ACCOUNT = declare("people.own-account", "See and change one's own account", Role)
 SEE_ACCOUNTS = declare(
-    "people.see-accounts", "See who has an account and which roles", [Role.ADMINISTRATOR, Role.PRIVACY, Role.AUDITOR]
+    "people.see-accounts",
+    "See who has an account and which roles",
+    [Role.ADMINISTRATOR, Role.PRIVACY, Role.AUDITOR],
 )
 MANAGE_ACCOUNTS = declare("people.manage-accounts", "Add, disable and change accounts", [Role.ADMINISTRATOR])
 MANAGE_PLACES = declare("people.manage-places", "Set up facilities and MRN assigners", [Role.ADMINISTRATOR])

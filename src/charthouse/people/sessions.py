@@ -55,7 +55,7 @@ class SessionStore(SessionBase):
 
     def create(self) -> None:
         while True:
-            self._session_key = self._get_new_session_key()
+            self._session_key = self._get_new_session_key()  # type: ignore[attr-defined]
             try:
                 self.save(must_create=True)
             except CreateError:
@@ -67,7 +67,7 @@ class SessionStore(SessionBase):
         if self.session_key is None:
             self.create()
             return
-        data = self.encode(self._get_session(no_load=must_create))
+        data = self.encode(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         if must_create:
             row = Session(key_hash=key_hash(self.session_key), data=data, expires_at=clock.wall() + ANONYMOUS_LIFE)
             try:
@@ -81,8 +81,8 @@ class SessionStore(SessionBase):
 
     def cycle_key(self) -> None:
         """Give the session a new key in place; whoever knew the old one has nothing."""
-        data = self._session
-        old, self._session_key = self.session_key, self._get_new_session_key()
+        data = self._session  # type: ignore[attr-defined]
+        old, self._session_key = self.session_key, self._get_new_session_key()  # type: ignore[attr-defined]
         if old and Session.objects.filter(key_hash=key_hash(old), ended_at=None).update(
             key_hash=key_hash(self._session_key)
         ):

@@ -8,6 +8,7 @@ from django.test import Client, RequestFactory
 
 from .actions.sign_in import begin_session
 from .models import Session, User
+from .queries import OBLIGATIONS_KEY
 from .sessions import SessionStore
 
 __all__ = ["session_of", "sign_in"]
@@ -16,12 +17,13 @@ BACKEND = "charthouse.people.backends.StaffBackend"
 
 
 def sign_in(user: User, client: Client | None = None) -> Client:
-    """A test client with an open session of ``user``."""
+    """A test client with an open session of ``user``, who has nothing to do first."""
     browser = client or Client()
     request = RequestFactory().get("/", HTTP_USER_AGENT="Mozilla/5.0 (X11; Linux x86_64) Firefox/143.0")
     request.session = SessionStore()
     login(request, user, backend=BACKEND)
     begin_session(request, user)
+    request.session[OBLIGATIONS_KEY] = []
     request.session.save()
     browser.cookies[settings.SESSION_COOKIE_NAME] = str(request.session.session_key)
     return browser

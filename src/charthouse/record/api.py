@@ -6,10 +6,11 @@ behalf take an AccessContext.
 
 from __future__ import annotations
 
-from .actions.file_resources import file_resources
+from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
+
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
-from .actions.name_directory import remember_aliases, source_id
+from .actions.name_directory import remember_aliases, set_source, source_id
 from .chart import ChartSummary
 from .chart_queries import (
     allergies,
@@ -42,11 +43,11 @@ from .domain.filing import (
 )
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
+    SourceRow,
     Stored,
     current,
     filed_by,
     known_aliases,
-    missing_patients,
     of_patients,
     source_rows,
     versions,
@@ -62,8 +63,11 @@ __all__ = [
     "DetachedPart",
     "Filed",
     "Filing",
+    "FilingBatch",
     "FilingError",
+    "Moved",
     "Outcome",
+    "SourceRow",
     "State",
     "Stored",
     "allergies",
@@ -85,7 +89,6 @@ __all__ = [
     "keep_attachments",
     "known_aliases",
     "medications",
-    "missing_patients",
     "of_patients",
     "prepare",
     "problems",
@@ -93,6 +96,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "set_source",
     "source_id",
     "source_rows",
     "versions",

@@ -10,7 +10,6 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 
-
 import msgspec
 from django.db import connection
 
@@ -174,7 +173,11 @@ def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -
         specimens = current(db, ctx, _specimens(reports))
     panels = result_rows.panels(
         [_item(each) for each in reports],
-        [item for each in observations if not result_rows.is_vital(item := _item(each)) or each.public_id in members],
+        [
+            item
+            for each in observations
+            if not result_rows.is_vital(item := _item(each)) or each.public_id in members
+        ],
         {f"Specimen/{key[1]}": _item(each) for key, each in specimens.items()},
     )
     shown = panels[:_PANELS]
@@ -186,7 +189,9 @@ def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -
 
 def _specimens(reports: Sequence[Stored]) -> list[tuple[str, str]]:
     pointed = {target for each in reports for target in references(each.resource.get("specimen"))}
-    return [("Specimen", each.removeprefix("Specimen/")) for each in sorted(pointed) if each.startswith("Specimen/")]
+    return [
+        ("Specimen", each.removeprefix("Specimen/")) for each in sorted(pointed) if each.startswith("Specimen/")
+    ]
 
 
 def vitals(ctx: AccessContext, patients: Patients) -> tuple[chart.VitalSeries, ...]:
@@ -220,7 +225,9 @@ def allergies(ctx: AccessContext, patients: Patients, cursor: str | None = None)
     return chart.Page(tuple(clinical.allergies(found)), more)
 
 
-def immunizations(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Immunization]:
+def immunizations(
+    ctx: AccessContext, patients: Patients, cursor: str | None = None
+) -> chart.Page[chart.Immunization]:
     """Immunizations, newest first."""
     found, more = _page(ctx, patients, ["Immunization"], cursor)
     return chart.Page(tuple(clinical.immunizations(found)), more)
@@ -232,7 +239,9 @@ def procedures(ctx: AccessContext, patients: Patients, cursor: str | None = None
     return chart.Page(tuple(clinical.procedures(found)), more)
 
 
-def appointments(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Appointment]:
+def appointments(
+    ctx: AccessContext, patients: Patients, cursor: str | None = None
+) -> chart.Page[chart.Appointment]:
     """Appointments, newest first."""
     found, more = _page(ctx, patients, ["Appointment"], cursor)
     return chart.Page(tuple(clinical.appointments(found)), more)

@@ -11,11 +11,13 @@ from charthouse.foundation.tables import TableClass, table
 class Source(models.Model):
     """A system that sends records: an HL7 application and facility, a FHIR sender, our own front desk.
 
-    ``time_zone`` (IANA) is what its times without offset mean; empty means the site's own.
+    ``time_zone`` (IANA) is what its times without offset mean; empty means the site's own. ``charset`` is what
+    its HL7 messages are written in where MSH-18 does not say; empty leaves that to the bytes.
     """
 
     name = models.CharField(max_length=200, unique=True)
     time_zone = models.CharField(max_length=64, blank=True, default="")
+    charset = models.CharField(max_length=40, blank=True, default="")
     created_at = models.DateTimeField()
 
     class Meta:

@@ -16,7 +16,7 @@ import orjson
 
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import Filing, State, decompress
+from .domain.filing import State, decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -57,8 +57,23 @@ _SELECT = (
 
 
 def _stored(record: Sequence[Any]) -> Stored:
-    (row, kind, public_id, version, patient, encounter, labels, state, filed_at, message, original,
-     authored, place, main, content) = record
+    (
+        row,
+        kind,
+        public_id,
+        version,
+        patient,
+        encounter,
+        labels,
+        state,
+        filed_at,
+        message,
+        original,
+        authored,
+        place,
+        main,
+        content,
+    ) = record
     return Stored(
         row, TYPE_NAME[kind], public_id, version, patient, encounter, labels, _STATES[state], filed_at, message,
         original, authored, place or "", main, decompress(content),
@@ -86,7 +101,8 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
 def versions(cursor: Any, ctx: AccessContext, kind: str, public_id: str) -> list[Stored]:
     """Every version of one resource, newest first; empty where there is none or it may not be seen."""
     cursor.execute(
-        _SELECT + "WHERE r.type = %s AND r.public_id = %s AND r.labels & %s = 0 AND v.type = %s ORDER BY v.version DESC",
+        _SELECT
+        + "WHERE r.type = %s AND r.public_id = %s AND r.labels & %s = 0 AND v.type = %s ORDER BY v.version DESC",
         [TYPE_ID[kind], public_id, ~int(ctx.clearance), TYPE_ID[kind]],
     )
     return [_stored(record) for record in cursor.fetchall()]
@@ -164,20 +180,18 @@ def known_aliases(cursor: Any, keys: Sequence[str]) -> dict[str, str]:
     return dict(cursor.fetchall())
 
 
-def source_rows(cursor: Any, numbers: Iterable[int]) -> list[tuple[int, str, str]]:
-    """(number, name, zone) of senders."""
-    cursor.execute("SELECT id, name, time_zone FROM record_source WHERE id = ANY(%s)", [list(numbers)])
-    return list(cursor.fetchall())
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A sender as set up: the zone of its times without offset and the charset of its HL7 messages without MSH-18;
+    both empty where nothing was set."""
+
+    id: int
+    name: str
+    time_zone: str
+    charset: str
 
 
-def missing_patients(cursor: Any, filings: Sequence[Filing]) -> set[str]:
-    """The patients these filings name who are neither in the record nor among the filings."""
-    coming = {filing.public_id for filing in filings if filing.type == "Patient"}
-    named = {filing.patient for filing in filings if filing.patient} - coming
-    if not named:
-        return set()
-    cursor.execute(
-        "SELECT public_id FROM record_resource WHERE type = %s AND public_id = ANY(%s)",
-        [TYPE_ID["Patient"], sorted(named)],
-    )
-    return named - {public_id for (public_id,) in cursor.fetchall()}
+def source_rows(cursor: Any, numbers: Iterable[int]) -> dict[int, SourceRow]:
+    """The senders with these numbers."""
+    cursor.execute("SELECT id, name, time_zone, charset FROM record_source WHERE id = ANY(%s)", [list(numbers)])
+    return {record[0]: SourceRow(*record) for record in cursor.fetchall()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import chart, errors, files, find, home, ledger, provenance, rules, unfiled
+from .views import chart, errors, files, find, home, ledger, provenance, receive, rules, unfiled
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("charthouse.web.security.urls")),
@@ -28,6 +28,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("unfiled/<int:message>/sender", unfiled.sender, name="unfiled-sender"),
     path("unfiled/<int:message>/correct", unfiled.correct, name="unfiled-correct"),
     path("unfiled/<int:message>/refuse", unfiled.refuse, name="unfiled-refuse"),
+    path("intake", receive.receive, name="intake"),
+    path("intake/messages/<int:message>", receive.received, name="intake-message"),
     path("ledger/", ledger.entries, name="ledger"),
     path("ledger/seal", ledger.seal, name="ledger-seal"),
     path("ledger/verify", ledger.verify, name="ledger-verify"),
@@ -35,4 +37,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<str:code>", rules.rule, name="rules-rule"),
 ]
 
+handler400 = errors.bad_request
 handler404 = errors.missing
+handler500 = errors.failed

@@ -1,8 +1,35 @@
+"""The web application as WSGI, as Granian runs it."""
+
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+import structlog
 from django.core.wsgi import get_wsgi_application
 
+from charthouse.foundation import logging
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charthouse.settings")
-application = get_wsgi_application()
+logging.configure()
+log = structlog.get_logger("charthouse.web")
+_django = get_wsgi_application()
+# What was imported stays: the collector need not walk over it again.
+gc.freeze()
+
+
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a request; a failure outside Django's own handling is logged here, without its text."""
+    try:
+        return _django(environ, start_response)
+    except Exception:
+        log.exception("request failed before a view was found")
+        start_response("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])
+        return [
+            b"Charthouse cannot answer now. Its administrator finds the reason in the log of the web process.\n"
+        ]

@@ -10,17 +10,17 @@ from psycopg import errors
 from charthouse.foundation.database.api import connection_info
 
 REFUSED = [
-    "TRUNCATE django_session",
-    "ALTER TABLE django_session ADD COLUMN extra int",
-    "ALTER TABLE django_session DISABLE TRIGGER ALL",
-    "DROP TABLE django_session",
+    "TRUNCATE django_content_type",
+    "ALTER TABLE django_content_type ADD COLUMN extra int",
+    "ALTER TABLE django_content_type DISABLE TRIGGER ALL",
+    "DROP TABLE django_content_type",
     "CREATE TABLE public.mine (n int)",
     "CREATE SCHEMA mine",
     "DELETE FROM django_migrations",
     "SET ROLE charthouse_owner",
     "ALTER ROLE charthouse_app SUPERUSER",
-    "COPY django_session TO PROGRAM 'cat'",
-    "COPY django_session FROM '/etc/passwd'",
+    "COPY django_content_type TO PROGRAM 'cat'",
+    "COPY django_content_type FROM '/etc/passwd'",
     "CREATE DATABASE mine",
     "SET session_replication_role = replica",
 ]
@@ -38,9 +38,9 @@ def test_refused(statement: str) -> None:
 
 def test_allowed(committed_db: str) -> None:
     with psycopg.connect(committed_db) as application:
-        application.execute("INSERT INTO django_session VALUES ('k', 'd', now())")
-        application.execute("UPDATE django_session SET session_data = 'e'")
-        application.execute("DELETE FROM django_session")
+        application.execute("INSERT INTO django_content_type (app_label, model) VALUES ('k', 'd')")
+        application.execute("UPDATE django_content_type SET model = 'e' WHERE app_label = 'k'")
+        application.execute("DELETE FROM django_content_type WHERE app_label = 'k'")
         application.execute("CREATE TEMPORARY TABLE staging (n int)")
         application.execute("INSERT INTO django_content_type (app_label, model) VALUES ('a', 'b')")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,16 @@ def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[LedgerLines]:
     return kept
 
 
+@pytest.fixture(autouse=True)
+def little_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with argon2 all the same, but with little work."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    monkeypatch.setattr(Argon2PasswordHasher, "time_cost", 1)
+    monkeypatch.setattr(Argon2PasswordHasher, "memory_cost", 64)
+    monkeypatch.setattr(Argon2PasswordHasher, "parallelism", 1)
+
+
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     from charthouse.people.api import User, add_account
@@ -57,3 +68,11 @@ def make_user(db: None) -> Callable[..., Any]:
         return User.objects.get(pk=made.id)
 
     return make
+
+
+@pytest.fixture
+def code_for() -> Callable[..., str]:
+    """The code an authenticator shows for a secret now, or some steps from now."""
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+    return lambda secret, shift=0: str(format_hotp_value(hotp_value(secret, int(time.time()) // 30 + shift)))

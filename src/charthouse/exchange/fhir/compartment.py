@@ -13,10 +13,10 @@ from typing import Any
 from charthouse.exchange.fhir.dates import Moment, moment
 from charthouse.exchange.fhir.definitions import (
     Json,
+    parameters_by_code,
     patient_compartment,
     resource_types,
     schema_definitions,
-    search_parameters,
 )
 from charthouse.exchange.fhir.paths import Field, Leaf, Step, Where, leaves
 from charthouse.exchange.fhir.references import read_reference
@@ -119,6 +119,13 @@ def patient_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
     ``type_of`` is asked; without it such a reference counts where the element is the resource's one subject, and
     nowhere else.
     """
+    kind = resource["resourceType"]
+    if kind != "Patient" and (readers := _patient_readers(kind)):
+        key, further, _ = readers[0]
+        if further is None and (value := resource.get(key)) is not None:  # one subject, told plainly: nearly always
+            text: str = value.get("reference", "")
+            if text.startswith("Patient/"):
+                return text
     return next(_patients(resource, type_of), None)
 
 
@@ -190,6 +197,8 @@ def encounter_of(resource: Json, type_of: TypeOf | None = None) -> str | None:
             text: str | None = found.get("reference")
             if text is None or text[:1] == "#":
                 continue
+            if text.startswith("Encounter/"):
+                return text
             target = read_reference(text)[0]
             if target is None:
                 target = type_of(text) if type_of else found.get("type")
@@ -219,8 +228,8 @@ def encounter_paths(kind: str) -> frozenset[tuple[Step, ...]]:
 def _reference_leaves(kind: str, code: str) -> list[Leaf]:
     return [
         leaf
-        for parameter in search_parameters()
-        if parameter["code"] == code and kind in parameter["base"] and parameter["type"] == "reference"
+        for parameter in parameters_by_code()[code]
+        if kind in parameter["base"] and parameter["type"] == "reference"
         if {"Patient", "Encounter"} & set(parameter.get("target", ()))
         for leaf in leaves(parameter["expression"], kind)
         if leaf.datatype == "Reference"
@@ -264,10 +273,10 @@ def main_date(resource: Json) -> Moment | None:
         value: Any = resource
         for key in path:
             value = value.get(key)
+            if type(value) is list:
+                value = next((item for item in value if item is not None), None)
             if value is None:
                 break
-        if type(value) is list:
-            value = next((item for item in value if item is not None), None)
         if value is not None and (found := moment(value)) is not None:
             return found
     return None

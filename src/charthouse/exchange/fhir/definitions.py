@@ -37,6 +37,15 @@ def search_parameters() -> list[Json]:
     return cast("list[Json]", _load("search-parameters.json.zst"))
 
 
+@cache
+def parameters_by_code() -> dict[str, list[Json]]:
+    """R4's search parameters by their code."""
+    found: dict[str, list[Json]] = {}
+    for definition in search_parameters():
+        found.setdefault(definition["code"], []).append(definition)
+    return found
+
+
 def patient_compartment() -> dict[str, list[str]]:
     """Resource type to the codes of the search parameters that lead to the patient whose compartment it is in."""
     return cast("dict[str, list[str]]", _load("patient-compartment.json.zst"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from charthouse.exchange.fhir.definitions import Json, schema_definitions
 
@@ -143,7 +144,8 @@ def _rest(path: str) -> list[Step]:
     return steps
 
 
-def leaves(expression: str, kind: str) -> list[Leaf]:
+@cache
+def leaves(expression: str, kind: str) -> tuple[Leaf, ...]:
     """All ways that ``expression`` opens in a resource of type ``kind``; members for other types are passed over.
 
     An element that ``kind`` does not have gives none. Raises :class:`UnsupportedExpression`.
@@ -157,7 +159,7 @@ def leaves(expression: str, kind: str) -> list[Leaf]:
             found.update(dict.fromkeys(resolve(tuple(steps[1:]), kind)))
         elif root.name[0].islower():
             found.update(dict.fromkeys(resolve(tuple(steps), kind)))
-    return list(found)
+    return tuple(found)
 
 
 def resolve(steps: tuple[Step, ...], datatype: str, taken: tuple[Step, ...] = ()) -> Iterator[Leaf]:

@@ -7,7 +7,7 @@ primitives may hold null.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Any
 
@@ -22,10 +22,11 @@ Date = tuple[int, int, int]
 Quantity = tuple[int, float, float, str | None, str | None, str | None]
 Number = tuple[int, float, float]
 Uri = tuple[int, str]
-Composite = tuple[int, tuple[Any, ...], tuple[Any, ...]]
+Composite = tuple[Any, ...]
 
 Maker = Callable[[Any, "Rows"], None]
 
+_NOTHING: dict[str, Any] = {}
 CURRENCY = "urn:iso:std:iso:4217"
 
 
@@ -42,7 +43,7 @@ class Rows:
     quantities (id, low, high, system, code, unit), both ends within; infinite where open; exact where one value
     numbers    (id, low, high), as quantities
     uris       (id, URI)
-    composites (id, left, right): rows of the two parts, without ids
+    composites (id, part, part …): rows of the parts, without ids
     ========== ==================================================================================================
 
     Texts are at most :data:`~charthouse.exchange.fhir.text.LONGEST` characters long.
@@ -75,28 +76,24 @@ class Rows:
         self.patient = patient
         self.encounter = encounter
 
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """All rows, table by table."""
+        for name in TABLES:
+            yield from getattr(self, name)
+
     def __len__(self) -> int:
         """How many rows there are."""
-        return (
-            len(self.tokens)
-            + len(self.strings)
-            + len(self.references)
-            + len(self.dates)
-            + len(self.quantities)
-            + len(self.numbers)
-            + len(self.uris)
-            + len(self.composites)
-        )
+        return sum(len(getattr(self, name)) for name in TABLES)
 
     def distinct(self) -> None:
         """Drop rows that are there already; the order stays."""
-        for name in _TABLES:
+        for name in TABLES:
             rows = getattr(self, name)
-            if len(rows) > 1:
+            if len(rows) > 1 and len(set(rows)) < len(rows):
                 setattr(self, name, list(dict.fromkeys(rows)))
 
 
-_TABLES = ("tokens", "strings", "references", "dates", "quantities", "numbers", "uris", "composites")
+TABLES = ("tokens", "strings", "references", "dates", "quantities", "numbers", "uris", "composites")
 TABLE_OF_KIND = {
     "token": "tokens",
     "string": "strings",
@@ -152,8 +149,8 @@ def _token_coding(id: int) -> Maker:
 def _token_identifier(id: int) -> Maker:
     def make(value: Any, rows: Rows) -> None:
         if (code := value.get("value")) is not None:
-            kind = value.get("type")
-            rows.tokens.append((id, _cut(value.get("system")), _cut(code), kind and _cut(kind.get("text"))))
+            text = (value.get("type") or _NOTHING).get("text")
+            rows.tokens.append((id, _cut(value.get("system")), _cut(code), _cut(text)))
 
     return make
 
@@ -231,7 +228,7 @@ def _date_timing(id: int) -> Maker:
 
     def make(value: Any, rows: Rows) -> None:
         found = [span for event in value.get("event", ()) if event and (span := instant_range(event))]
-        bounds = (value.get("repeat") or {}).get("boundsPeriod")
+        bounds = (value.get("repeat") or _NOTHING).get("boundsPeriod")
         if bounds is not None and (span := _period(bounds)) is not None:
             found.append(span)
         if found:
@@ -273,7 +270,7 @@ def _quantity_money(id: int) -> Maker:
 
 def _ends(value: Any) -> tuple[float, float] | None:
     """The ends of a Range, infinite where missing; ``None`` where it has neither."""
-    low, high = (value.get("low") or {}).get("value"), (value.get("high") or {}).get("value")
+    low, high = (value.get("low") or _NOTHING).get("value"), (value.get("high") or _NOTHING).get("value")
     if low is None and high is None:
         return None
     return (-inf if low is None else float(low)), (inf if high is None else float(high))
@@ -293,7 +290,7 @@ def _quantity_sampled(id: int) -> Maker:
     def make(value: Any, rows: Rows) -> None:
         low, high = value.get("lowerLimit"), value.get("upperLimit")
         if low is not None and high is not None:
-            rows.quantities.append((id, float(low), float(high), *_unit(value.get("origin") or {})))
+            rows.quantities.append((id, float(low), float(high), *_unit(value.get("origin") or _NOTHING)))
 
     return make
 

@@ -51,6 +51,8 @@ _LATIN = re.compile(r"(?:ISO[- ]?)?8859[/-](1[0-6]|[1-9])")
 _WINDOWS = re.compile(r"(?:WINDOWS|CP|WIN|ANSI)[- ]?(125[0-8]|874|932|936|949|950)")
 _BLANKS = re.compile(r"\s+")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Blanks that FHIR's string does not allow: no-break space, ideographic space, line separator and their like.
+_BLANKS_BEYOND_ASCII = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
 def codec_for(declared: str) -> str | None:
@@ -88,11 +90,20 @@ def decode(data: bytes, declared: str) -> tuple[str, str, list[str]]:
     """
     warnings: list[str] = []
     text, codec = _read(data, declared, warnings)
-    if _CONTROLS.search(text):
+    clean = storable(text)
+    if len(clean) != len(text):
         # ISO 2022 escapes are consumed by the codec; what is left of 0x1B here stands for nothing.
-        text, count = _CONTROLS.subn("", text)
-        warnings.append(f"{count} control characters in the message were left out of the text.")
-    return text, codec, warnings
+        warnings.append(f"{len(text) - len(clean)} control characters in the message were left out of the text.")
+    return clean, codec, warnings
+
+
+def storable(text: str) -> str:
+    """``text`` without control characters, and with unusual blanks made plain: what a FHIR string can hold."""
+    if _CONTROLS.search(text):
+        text = _CONTROLS.sub("", text)
+    if not text.isascii() and _BLANKS_BEYOND_ASCII.search(text):
+        text = _BLANKS_BEYOND_ASCII.sub(" ", text)
+    return text
 
 
 def _read(data: bytes, declared: str, warnings: list[str]) -> tuple[str, str]:

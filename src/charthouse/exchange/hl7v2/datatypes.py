@@ -41,7 +41,10 @@ def coded(system: str | None, code: str, display: str = "") -> Json:
 def codings(value: Value) -> list[Json]:
     """The codings of a CE, CWE or CNE, in the sender's order."""
     found: list[Json] = []
+    count = value.components()
     for code_at, text_at, system_at, version_at, oid_at in _CODINGS:
+        if code_at > count:
+            break
         code = value.get(code_at)
         if not code:
             continue
@@ -135,8 +138,19 @@ def identifier(value: Value, zone: ZoneInfo, default_type: str | None = None) ->
     return result
 
 
+# Codes of the FHIR code system v2-0203 that HL7's concept map leaves out.
+_ORDER_NUMBERS = {
+    "PLAC": "Placer Identifier",
+    "FILL": "Filler Identifier",
+    "PGN": "Placer Group Number",
+    "FGN": "Filler Group Number",
+}
+
+
 def identifier_type(code: str) -> Json:
     """A code of table 0203 as CodeableConcept; a code it does not hold, as text."""
+    if code in _ORDER_NUMBERS:
+        return coded(IDENTIFIER_TYPE, code, _ORDER_NUMBERS[code])
     row = tables.target("identifier-type", code)
     return coded(row.system, row.code, row.display) if row else {"text": code}
 
@@ -432,15 +446,15 @@ def _base64(packed: str) -> bytes | None:
 
 
 def reference_pointer(value: Value) -> Json | None:
-    """An RP as Attachment: the document is elsewhere, at ``url``."""
+    """An RP as Attachment: the document is elsewhere, at ``url``. None where the pointer cannot be one."""
     pointer = value.get(1)
-    if not pointer:
-        return None
+    if not any(mark in pointer for mark in "/:.\\"):
+        return None  # a bare word points nowhere
     result: Json = {}
     media = content_type(value.get(3), value.get(4))
     if media:
         result["contentType"] = media
-    if " " in pointer or "\n" in pointer:
+    if any(character.isspace() for character in pointer):
         result["title"] = pointer
     else:
         result["url"] = pointer

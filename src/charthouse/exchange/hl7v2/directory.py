@@ -5,10 +5,13 @@ They are *partial* drafts: a message that gives a doctor's number only must not 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from . import tables
 from .datatypes import Json, coded, contact_point, display_name, human_name, identifier_type
+from .encoding import Encoding
 from .keys import NPI_OID, assigner_of, normal_name, valid_npi
 from .mapping import Mapping
 from .message import Segment, Value
@@ -26,6 +29,34 @@ _LEVELS = (
 )
 
 
+@lru_cache(maxsize=8192)
+def _person(raw: str, encoding: Encoding, zone: ZoneInfo) -> tuple[str, Json, str] | None:
+    """An XCN as key, elements and display. The same people stand in message after message; read them once.
+
+    The elements are shared by all drafts of the person and must not be changed.
+    """
+    value = Value(raw, encoding)
+    number = value.get(1)
+    name = human_name(value, zone, shift=1)
+    if not number and name is None:
+        return None
+    if number and is_npi(number, value.get(13), value.get(9, 1), value.get(9, 2)):
+        key = f"npi:{number}"
+    elif number:
+        key = f"{assigner_of(value, 9)}|{number}"
+    else:
+        key = "name:" + normal_name(value.get(2), value.get(3), value.get(4))
+    elements: Json = {}
+    if number:
+        elements["identifier"] = [_practitioner_identifier(value, number, key)]
+    if name:
+        elements["name"] = [name]
+    degree = value.get(7)
+    if degree:
+        elements["qualification"] = [{"code": {"text": degree}}]
+    return key, elements, display_name(name)
+
+
 def practitioner(mapping: Mapping, value: Value, segment: Segment) -> Json | None:
     """An XCN (or the older CN, CNN) as Reference to a Practitioner, filed along; None where it names nobody.
 
@@ -34,30 +65,12 @@ def practitioner(mapping: Mapping, value: Value, segment: Segment) -> Json | Non
     """
     if not value.raw:
         return None
-    number = value.get(1)
-    name = human_name(value, mapping.zone, shift=1)
-    if not number and name is None:
+    found = _person(value.raw, segment.encoding, mapping.zone)
+    if found is None:
         return None
-    assigner = assigner_of(value, 9)
-    if number and is_npi(number, value.get(13), value.get(9, 1), value.get(9, 2)):
-        key = f"npi:{number}"
-    elif number:
-        key = f"{assigner}|{number}"
-    else:
-        key = "name:" + normal_name(value.get(2), value.get(3), value.get(4))
-    text = display_name(name)
-    known = mapping.drafts.get(("Practitioner", key))
-    if known is None or (name and "name" not in known.resource):
-        elements: Json = {}
-        if number:
-            elements["identifier"] = [_practitioner_identifier(value, number, key)]
-        if name:
-            elements["name"] = [name]
-        degree = value.get(7)
-        if degree:
-            elements["qualification"] = [{"code": {"text": degree}}]
-        known = mapping.put("Practitioner", key, elements, segment, mode="partial", directory=True)
-    result: Json = {"reference": known.reference}
+    key, elements, text = found
+    draft = mapping.put("Practitioner", key, elements, segment, mode="partial", directory=True)
+    result: Json = {"reference": draft.reference}
     if text:
         result["display"] = text
     return result
@@ -193,45 +206,46 @@ def coded_organization(mapping: Mapping, value: Value, segment: Segment) -> Json
     return {"reference": draft.reference, "display": name or code}
 
 
-def location(mapping: Mapping, value: Value, segment: Segment) -> Json | None:
-    """A PL as Reference to its narrowest Location, with the wider ones filed as ``partOf``; None where empty."""
-    if not value.raw:
-        return None
+@lru_cache(maxsize=8192)
+def _path(raw: str, encoding: Encoding) -> tuple[tuple[str, Json, str], ...]:
+    """A PL as its places from the widest to the narrowest: key, elements (shared, not to be changed), display."""
+    value = Value(raw, encoding)
     path: list[str] = []
-    parent: Json | None = None
+    places: list[tuple[str, Json, str]] = []
     for component, code, title in _LEVELS:
         text = value.get(component)
         path.append(text)
         if not text:
             continue
         key = "/".join(path)
-        known = mapping.drafts.get(("Location", key))
         display = _place_name(value, component)
+        elements: Json = {
+            "status": "active",
+            "name": display,
+            "mode": "instance",
+            "physicalType": coded(_PHYSICAL_TYPE, code, title),
+            "identifier": [{"value": key.strip("/")}],
+        }
+        places.append((key, elements, display))
+    description = value.get(9)
+    if not places and description:
+        elements = {"status": "active", "name": description, "mode": "instance"}
+        places.append(("name:" + normal_name(description), elements, description))
+    return tuple(places)
+
+
+def location(mapping: Mapping, value: Value, segment: Segment) -> Json | None:
+    """A PL as Reference to its narrowest Location, with the wider ones filed as ``partOf``; None where empty."""
+    if not value.raw:
+        return None
+    parent: Json | None = None
+    for key, elements, display in _path(value.raw, segment.encoding):
+        known = mapping.drafts.get(("Location", key))
         if known is None:
-            elements: Json = {
-                "status": "active",
-                "name": display,
-                "mode": "instance",
-                "physicalType": coded(_PHYSICAL_TYPE, code, title),
-                "identifier": [{"value": key.strip("/")}],
-            }
             if parent:
-                elements["partOf"] = parent
+                elements = {**elements, "partOf": parent}
             known = mapping.put("Location", key, elements, segment, mode="partial", directory=True)
         parent = {"reference": known.reference, "display": display}
-    if parent is None:
-        text = value.get(9)
-        if not text:
-            return None
-        draft = mapping.put(
-            "Location",
-            "name:" + normal_name(text),
-            {"status": "active", "name": text, "mode": "instance"},
-            segment,
-            mode="partial",
-            directory=True,
-        )
-        return {"reference": draft.reference, "display": text}
     return parent
 
 

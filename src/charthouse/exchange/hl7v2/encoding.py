@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from .charsets import storable
 from .errors import Hl7Error
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HEX = re.compile(r"X((?:[0-9A-Fa-f]{2})+)")
 _COMMAND = re.compile(r"\.(br|sp|ce|sk|in|ti|fi|nf)\s*([+-]?\d{0,3})")
 _MAX_FILL = 100
@@ -68,7 +68,7 @@ class Encoding:
                 return ""
         digits = _HEX.fullmatch(body)
         if digits:
-            return _CONTROLS.sub("", bytes.fromhex(digits[1]).decode(self.codec, "replace").replace("\r", "\n"))
+            return storable(bytes.fromhex(digits[1]).decode(self.codec, "replace").replace("\r", "\n"))
         command = _COMMAND.fullmatch(body)
         if command:
             return _format(command[1], command[2])

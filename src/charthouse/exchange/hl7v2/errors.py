@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class Hl7Error(Exception):
     """A message that cannot be read or filed as it stands.
@@ -35,6 +37,19 @@ class Hl7Error(Exception):
 
 class Unsupported(Hl7Error):
     """A readable message of a kind that Charthouse does not file; the reason names type^trigger."""
+
+
+_TYPE = re.compile("[A-Z][A-Z0-9]{2}")
+_TRIGGER = re.compile("[A-Z0-9]{1,3}")
+
+
+def unsupported(kind: str, trigger: str, why: str = "") -> Unsupported:
+    """The refusal of a kind of message. Names it only where it looks like one: MSH-9 of a damaged message may
+    hold anything."""
+    if not _TYPE.fullmatch(kind):
+        return Unsupported("The message type is not one that HL7 knows.", "MSH", 1, 9)
+    name = f"{kind}^{trigger}" if _TRIGGER.fullmatch(trigger) else f"{kind} with an unreadable event"
+    return Unsupported(f"{name} {why or 'is not filed'}.", "MSH", 1, 9)
 
 
 class FramingError(Hl7Error):

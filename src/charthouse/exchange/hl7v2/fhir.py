@@ -8,10 +8,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from .envelope import Envelope, envelope_of
-from .errors import Hl7Error, Unsupported
+from .errors import Hl7Error, unsupported
 from .mapping import Mapping, Mint
 from .message import Message
-from .messages import adt, results
+from .messages import adt, financial, orders, referrals, results, scheduling
 from .messages.parts import Part, patient_parts
 from .plan import Plan
 from .times import date_time, moment
@@ -33,6 +33,8 @@ def to_fhir(message: Message, *, zone: ZoneInfo, mint: Mint) -> Plan:
     parts = patient_parts(message)
     if not parts:
         raise Hl7Error("The message names no patient: PID is missing.", "PID")
+    if envelope.type == "BAR":
+        parts = [visit for part in parts for visit in financial.visit_parts(part)]
     plans = [_plan(message, envelope, part, handle, zone, mint) for part in parts]
     first, *others = plans
     return replace(first, others=tuple(others)) if others else first
@@ -53,7 +55,22 @@ def _handler(envelope: Envelope) -> Handler:
         case "MDM":
             results.check(kind, trigger)
             return results.map_documents
-    raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        case "SIU":
+            scheduling.check(trigger)
+            return scheduling.map_schedule
+        case "DFT" | "BAR":
+            financial.check(kind, trigger)
+            return financial.map_financial
+        case "REF":
+            referrals.check(kind, trigger)
+            return referrals.map_refer
+        case "PPR":
+            referrals.check(kind, trigger)
+            return referrals.map_problems
+        case _ if kind in orders.KINDS:
+            orders.check(kind, trigger)
+            return orders.map_orders
+    raise unsupported(kind, trigger)
 
 
 def _plan(message: Message, envelope: Envelope, part: Part, handle: Handler, zone: ZoneInfo, mint: Mint) -> Plan:

@@ -10,13 +10,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from charthouse.configuration import ConfigurationError, configuration
 
 from .layout import PORT, Layout
 from .problems import DatabaseProblem
+
+if TYPE_CHECKING:
+    from .inspection import Cluster
 
 __all__ = [
     "APPLICATION_ROLE",
@@ -25,14 +28,22 @@ __all__ = [
     "DatabaseProblem",
     "Server",
     "application_role",
+    "available_memory",
+    "check_outside",
+    "cluster_on_disk",
     "connection_info",
     "connection_url",
     "django_database",
+    "embedded_version",
     "ensure_running",
+    "folder_problems",
+    "in_words",
     "is_running",
     "migrate",
+    "pending_migrations",
     "running",
     "stop_server",
+    "weaknesses",
 ]
 
 DATABASE_NAME = "charthouse"
@@ -126,8 +137,6 @@ def ensure_running(progress: Callable[[str], None] | None = None) -> Server:
     also when an outside server cannot be used.
     """
     if configuration().external_database:
-        from .outside import check_outside
-
         check_outside()
         return OutsideServer()
     if os.name != "posix":
@@ -149,6 +158,20 @@ def running(progress: Callable[[str], None] | None = None) -> Iterator[Server]:
         server.release()
 
 
+def check_outside() -> None:
+    """Raise DatabaseProblem, in words, unless the outside server of ``DATABASE_URL`` can be used."""
+    from .outside import check_outside as check
+
+    check()
+
+
+def weaknesses() -> list[str]:
+    """What an outside server lets the application do that it should not, each a sentence."""
+    from .outside import weaknesses as found
+
+    return found()
+
+
 def migrate(progress: Callable[[int, int, str], None] | None = None, *, database: str | None = None) -> list[str]:
     """Apply pending migrations as the owner in a process of its own, and answer their names.
 
@@ -159,13 +182,65 @@ def migrate(progress: Callable[[int, int, str], None] | None = None, *, database
     return run(progress, database=database)
 
 
-def is_running() -> bool:
-    """Whether the embedded server runs now; for an outside server always true."""
+def pending_migrations() -> list[str]:
+    """The names of migrations not yet applied. Needs Django. Raises DatabaseProblem when the database was migrated
+    by a newer Charthouse."""
+    from .migrations import pending
+
+    return pending()
+
+
+def available_memory() -> int:
+    """Bytes of memory this machine or container may use."""
+    from .cluster import available_memory as found
+
+    return found()
+
+
+def cluster_on_disk() -> Cluster | None:
+    """The embedded cluster looked at without starting it; None where there is none yet."""
+    from .inspection import cluster
+
+    return cluster()
+
+
+def embedded_version() -> str | None:
+    """The PostgreSQL version that Charthouse brings, e.g. "18.6"; None where its package is not installed."""
+    from .inspection import brought
+
+    return brought()
+
+
+def folder_problems() -> list[str]:
+    """What about the folders would keep the embedded server from starting, in words."""
+    from .inspection import folder_problems as found
+
+    return found()
+
+
+def is_running(*, ready: bool = True) -> bool:
+    """Whether the embedded server runs and answers; with ``ready=False`` also one that is still starting. For an
+    outside server always true."""
     if configuration().external_database:
         return True
     from .server import find_running
 
-    return find_running(Layout(configuration().data)) is not None
+    found = find_running(Layout(configuration().data))
+    return found is not None and (found.ready or not ready)
+
+
+def in_words(error: Exception) -> str | None:
+    """What a failure of the database means for who runs a command; None for a failure of another kind."""
+    code = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+    if code in {"42P01", "42703", "3F000"}:
+        return (
+            "The database's schema is not that of this version. Bring it up to date with `charthouse db migrate`."
+        )
+    if type(error).__name__ == "OperationalError" and (code is None or code[:2] in {"08", "57"}):
+        return (
+            "The database cannot be reached, or ended the connection. `charthouse doctor` says why; then try again."
+        )
+    return None
 
 
 def stop_server() -> bool:

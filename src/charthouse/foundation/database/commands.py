@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from charthouse.foundation.terminal import bytes_progress, migration_progress
 
 from . import dumping
 from .api import migrate as apply_migrations
 from .api import running
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The database: migrate, dump, restore, look inside.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The database: migrate, dump, restore, look inside.",
+)
 
 
 @app.command()
@@ -32,7 +36,7 @@ def dump(
     overwrite: Annotated[bool, typer.Option(help="Write over a file that is there.")] = False,
 ) -> None:
     """Write the database and the encrypted files to one file, never the keys. Charthouse may run meanwhile."""
-    with _bytes_progress("Dumping") as report:
+    with bytes_progress("Dumping") as report:
         written = dumping.dump(file, report, overwrite=overwrite)
     typer.echo(
         f"{file}: {written.size / 1e6:,.1f} MB, the database and {written.files:,} encrypted files. "
@@ -47,7 +51,7 @@ def restore(
     without_keys: Annotated[bool, typer.Option(help="Restore although its keys are not here.")] = False,
 ) -> None:
     """Bring back a dump, into a new data directory or, when told, in place of the present database."""
-    with _bytes_progress("Restoring") as report:
+    with bytes_progress("Restoring") as report:
         brought = dumping.restore(file, report, replace=replace, without_keys=without_keys)
     typer.echo(
         f"The database and {brought.files:,} files are back. `charthouse start` brings the schema up to date."
@@ -63,27 +67,3 @@ def psql(
         program, environment = dumping.psql_arguments(owner=owner)
         code = subprocess.run([program], env=environment, check=False).returncode
     raise typer.Exit(code)
-
-
-@contextmanager
-def migration_progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar of migrations; it appears with the first."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, transient=True) as bar:
-        task = bar.add_task("Bringing the schema up to date", total=None, visible=False)
-
-        def report(done: int, total: int, name: str) -> None:
-            bar.update(task, completed=done, total=total, visible=True, description=f"Migration {name}")
-
-        yield report
-
-
-@contextmanager
-def _bytes_progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    with Progress(SpinnerColumn(), TextColumn(what), BarColumn(), DownloadColumn(), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield report

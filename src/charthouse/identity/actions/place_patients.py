@@ -101,8 +101,14 @@ class _Batch:
             self.by_key[key].append(patient)
 
     def sharing(self, keys: Iterable[int]) -> dict[int, Candidate]:
-        """Patients of this batch that share a key, as they are now."""
-        return {patient: self.placed[patient] for key in keys for patient in self.by_key.get(key, ())}
+        """Patients of this batch that share a key, as they are now; a key too many share is passed over."""
+        shared = (self.by_key[key] for key in keys if key in self.by_key)
+        return {
+            patient: self.placed[patient]
+            for patients in shared
+            if len(patients) <= self.rules.most_per_key
+            for patient in patients
+        }
 
 
 def place(arrivals: Sequence[Arrival]) -> list[Placement]:

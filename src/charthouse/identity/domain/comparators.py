@@ -12,7 +12,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from .addresses import Address
 from .names import Name
 from .reference import are_nicknames, is_known_given
-from .text import sound
+from .text import digits, sound
 from .traits import Identifier, Traits
 
 _similarity = JaroWinkler.similarity
@@ -43,6 +43,8 @@ def _by_middle(one: Name, other: Name) -> str:
 
 
 def _alike_given(a: str, b: str) -> str:
+    if _numbered_apart(a, b):
+        return "different"
     shorter, longer = (a, b) if len(a) <= len(b) else (b, a)
     alike = (
         (len(shorter) >= 3 and longer.startswith(shorter))
@@ -58,6 +60,11 @@ def _alike_given(a: str, b: str) -> str:
     return "sound" if same_sound and len(shorter) >= 3 else "different"
 
 
+def _numbered_apart(a: str, b: str) -> bool:
+    """Whether names of made-up persons differ in their digits: Chi716 is not Chi717."""
+    return not (a.isalpha() and b.isalpha()) and digits(a) != digits(b)
+
+
 def family_level(one: Name, other: Name) -> str | None:
     """same, part, similar, sound or different."""
     a, b = one.family, other.family
@@ -69,6 +76,8 @@ def family_level(one: Name, other: Name) -> str | None:
         mine, theirs = one.families or (a,), other.families or (b,)
         if not set(mine).isdisjoint(theirs):
             return "part"
+    if _numbered_apart(a, b):
+        return "different"
     if (len(a) >= 4 and len(b) >= 4 and _edits(a, b, score_cutoff=1) <= 1) or (
         _similarity(a, b, score_cutoff=0.92) >= 0.92
     ):

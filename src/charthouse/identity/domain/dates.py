@@ -17,7 +17,7 @@ _MONTH_NAMES = (
 _MONTHS = {
     name[:length]: month for month, name in enumerate(_MONTH_NAMES, start=1) for length in range(3, len(name) + 1)
 }
-_NUMBERS = re.compile(r"^(\d{1,4})([-/.])(\d{1,2})(?:\2(\d{1,4}))?$", re.ASCII)
+_NUMBERS = re.compile(r"^(\d{1,4})([-/.])(\d{1,4})(?:\2(\d{1,4}))?$", re.ASCII)
 _DAY_MONTH_NAME = re.compile(r"^(\d{1,2})(?:st|nd|rd|th)?[ .-]*([a-z]{3,9})\.?[ ,.-]*(\d{4}|\d{2})$", re.ASCII)
 _MONTH_NAME_DAY = re.compile(r"^([a-z]{3,9})\.?[ -]*(\d{1,2})(?:st|nd|rd|th)?[ ,-]+(\d{4}|\d{2})$", re.ASCII)
 
@@ -81,12 +81,13 @@ def _from_digits(text: str, today: date) -> list[TypedDate]:
 
 def _from_numbers(match: re.Match[str], today: date) -> list[TypedDate]:
     first, separator, second, third = match.groups()
-    if len(first) == 4:
-        if third is None:
-            return _month_of(first, int(second), today)
-        return _checked([(first, int(second), int(third), "")], today) if len(third) <= 2 else []
     if third is None:
-        return _month_of(second, int(first), today) if len(second) == 4 else []
+        year, month = (first, second) if len(first) == 4 else (second, first)
+        return _month_of(year, int(month), today) if len(year) == 4 and len(month) <= 2 else []
+    if len(second) > 2:
+        return []
+    if len(first) == 4:
+        return _checked([(first, int(second), int(third), "")], today) if len(third) <= 2 else []
     if len(first) > 2 or len(third) not in {2, 4}:
         return []
     return _both_ways(int(first), int(second), third, today, day_first=separator == ".")

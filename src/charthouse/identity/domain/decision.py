@@ -85,7 +85,7 @@ def judge(arrival: Traits, candidate: Candidate, model: Model, thresholds: Thres
     agreeing, carries = evidence_of(weighing.levels)
     if agreeing < thresholds.evidence or not carries:
         return Verdict(candidate, weighing, Outcome.PERHAPS, "What agrees is too little to stand on.", guards)
-    return Verdict(candidate, weighing, Outcome.SAME, "Everything that matters agrees.")
+    return Verdict(candidate, weighing, Outcome.SAME, "Enough agrees, and nothing is in conflict.")
 
 
 def decide(verdicts: Iterable[Verdict], model: Model, thresholds: Thresholds) -> Decision:
@@ -98,12 +98,10 @@ def decide(verdicts: Iterable[Verdict], model: Model, thresholds: Thresholds) ->
     ranked = sorted((_of_person(group) for group in persons.values()), key=_rank)
     likely = [verdict for verdict in ranked if verdict.outcome is not Outcome.NEW]
     if not likely:
-        if not ranked:
+        if not ranked or ranked[0].weight < thresholds.perhaps:
             return Decision(Outcome.NEW, "Nobody like this is known.")
-        best = ranked[0]
-        return Decision(
-            Outcome.NEW, f"Nobody known agrees well enough. {best.words}", None, explain(best.weighing, model)
-        )
+        reason = f"Somebody much alike is known, but is somebody else. {ranked[0].words}"
+        return Decision(Outcome.NEW, reason, None, explain(ranked[0].weighing, model))
     best = likely[0]
     outcome, reason = best.outcome, best.words
     rivals = tuple(verdict.candidate for verdict in likely[1:])

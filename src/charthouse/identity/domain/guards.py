@@ -31,7 +31,7 @@ class Guard:
 
 
 _STRONG = {"same", "unissued"}
-_ALIKE = {"similar", "sound"}
+_ALIKE = {"nickname", "initial", "middle", "similar", "sound"}
 
 
 def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
@@ -82,23 +82,29 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
     """(how many independent respects agree, whether they can carry a "same").
 
     A "same" needs a birth date or a person's own number on one hand, and a given name or such a number on the
-    other: name and address alone, or a newborn without a name, do not do.
+    other: name and address alone, or a newborn without a name, do not do. Where family names differ, as after a
+    marriage, such a number must agree, or the birth date and two other ties.
     """
     numbered = levels.ssn in _STRONG or levels.identifier == "same"
+    ties = (
+        levels.address in {"same", "similar"},
+        levels.phone in {"same", "local"},
+        levels.email == "same",
+        levels.mother in {"same", "part"},
+    )
     agree = (
         levels.given not in {None, "different"},
         levels.family not in {None, "different"},
         levels.birth not in {None, "different", "year"},
         levels.ssn in _STRONG,
         levels.identifier == "same",
-        levels.address in {"same", "similar"},
-        levels.phone in {"same", "local"},
-        levels.email == "same",
-        levels.mother in {"same", "part"},
+        *ties,
     )
-    born = levels.birth in {"same", "first of january", "exchanged", "one part", "month"}
+    exact = levels.birth in {"same", "first of january", "exchanged"}
+    related = levels.family != "different" or numbered or (exact and sum(ties) >= 2)
+    born = exact or levels.birth in {"one part", "month"}
     named = levels.given not in {None, "different", "initial"}
-    return sum(agree), (born or numbered) and (named or numbered)
+    return sum(agree), (born or numbered) and (named or numbered) and related
 
 
 def _at_most(numbered: bool) -> Outcome:

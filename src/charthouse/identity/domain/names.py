@@ -103,6 +103,12 @@ def display_name(human_name: Mapping[str, Any]) -> tuple[str, str]:
     return (f"{family} {suffix}".strip(), given)
 
 
+def name_words(human_name: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The folded words of the family name and of the given names, generations left out."""
+    family, givens = _parts(human_name)
+    return _without_generation(family.split())[0], _without_generation(" ".join(givens).split())[0]
+
+
 def _parts(human_name: Mapping[str, Any]) -> tuple[str, list[str]]:
     family = fold(plain(human_name.get("family")))
     givens = [fold(part) for part in _texts(human_name.get("given"))]

@@ -40,14 +40,12 @@ class Prepared:
     traits: Traits
     traits_json: str
     display: Display
+    words: Mapping[str, str]
     labels: int
     digest: int
 
     def keys(self) -> Keys:
         return keys_of(self.traits)
-
-    def words(self) -> dict[str, str]:
-        return search_words(self.traits)
 
     def numbers(self) -> list[Number]:
         return _numbers(self.traits)
@@ -58,9 +56,10 @@ def prepare(patient: Mapping[str, Any], *, source: int, labels: int) -> Prepared
     traits = traits_of(patient, source=source)
     display = display_of(patient)
     text = traits.to_json()
+    words = search_words(patient)
     shown = "\x1f".join((display.family, display.given, display.birth, display.sex, display.mrn, display.deceased))
-    digest = hash64(f"{TRAITS_VERSION}\x1f{labels}\x1f{source}\x1f{shown}\x1f{text}")
-    return Prepared(traits, text, display, labels, digest)
+    digest = hash64(f"{TRAITS_VERSION}\x1f{labels}\x1f{source}\x1f{shown}\x1f{text}\x1f{words}")
+    return Prepared(traits, text, display, words, labels, digest)
 
 
 def _numbers(traits: Traits) -> list[Number]:

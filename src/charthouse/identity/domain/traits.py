@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from .addresses import Address, read_address
 from .dates import read_birth
-from .names import Name, display_name, read_name
+from .names import Name, display_name, name_words, read_name
 from .numbers import read_email, read_phone, read_ssn
 from .text import fold, plain
 
@@ -152,14 +152,17 @@ def display_of(patient: Mapping[str, Any]) -> Display:
     )
 
 
-def search_words(traits: Traits) -> dict[str, str]:
-    """Every word a patient's names are found by, folded, with the use of the name it stands in."""
+def search_words(patient: Mapping[str, Any]) -> dict[str, str]:
+    """Every word the names of a FHIR Patient are found by, folded, with the use of the name it stands in.
+
+    The words of a family name count singly and together; placeholders too: a newborn is looked for as "Baby Boy".
+    """
     words: dict[str, str] = {}
-    for name in traits.names:
-        use = "old" if name.ended and name.use in {"", "official", "usual"} else name.use
-        for word in (name.family, *name.families, name.given, *name.middle):
+    for human_name in _dicts(patient.get("name")):
+        family, givens = name_words(human_name)
+        for word in ("".join(family), *family, *givens):
             if word:
-                words.setdefault(word, use)
+                words.setdefault(word, plain(human_name.get("use"), 20))
     return words
 
 

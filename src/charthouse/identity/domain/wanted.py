@@ -82,7 +82,7 @@ def _terms(word: str, today: date) -> list[Term]:
     number = identifier_folded(word)
     has_digit = any(character.isdigit() for character in number)
     parts = fold(word).split()
-    if has_digit and len(number) >= 3:
+    if has_digit:
         # "Chi716" is a name and "MRN-12345" a number; both readings are tried with the word as a whole.
         return [Term(word="".join(parts), numbers=(number,))]
     return [Term(word=part) for part in parts]
@@ -100,5 +100,5 @@ def _says_enough(term: Term, *, alone: bool) -> bool:
     if term.dates:
         return True
     if term.numbers:
-        return len(term.numbers[0]) >= 3
+        return len(term.numbers[0]) >= 3 or not term.numbers[0].isdecimal()
     return len(term.word) >= (2 if alone else 1)

@@ -3,6 +3,8 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
+from charthouse.foundation.append_only import append_only
+
 
 class Migration(migrations.Migration):
 
@@ -139,4 +141,6 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(models.F('public_id'), name='identity_source_patient_public_id')],
             },
         ),
+        append_only("identity_link"),
+        append_only("identity_not_same"),
     ]

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
-from charthouse.foundation.events.api import append_many as append_events
 from charthouse.foundation.events.api import NewEvent
+from charthouse.foundation.events.api import append_many as append_events
 from charthouse.foundation.files.api import put as put_file
 from charthouse.foundation.ledger.api import Entry as LedgerEntry
 from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
@@ -27,30 +28,29 @@ from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
-from charthouse.identity.api import link_by_notice, place
+from charthouse.identity.api import link_by_notice, persons_of, place
+from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
+from charthouse.intake.domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
+from charthouse.intake.domain.naming import identifiers_of
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.models import MessageState
+from charthouse.intake.queues import UNFILED
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
     AccountSegmentRow,
+    DetachedPart,
     Filed,
     Filing,
+    FilingBatch,
     Outcome,
     current,
     decompress,
-    file_resources,
     keep_account_segments,
     keep_attachments,
     known_aliases,
-    missing_patients,
     remember_aliases,
 )
-
-from ..domain.arrival import Format
-from ..domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
-from ..domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
-from ..domain.naming import identifiers_of
-from ..domain.sender import Sender
-from ..models import MessageState
-from ..queues import UNFILED
 
 CONTEXT = system_context("intake")
 
@@ -102,13 +102,14 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     planned = [_Planned(each) for each in messages]
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
     _plan_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
-    _require_patients(cursor, planned)
+    batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
+    _keep_out(batch, planned)
     for each in planned:
         if each.problems and each.waiting.atomic:
             each.fail()
     filed_at = wall()
     filings = [filing for each in planned for filing in each.filings]
-    filed = file_resources(cursor, filings, filed_at)
+    filed = batch.file(filings, filed_at)
     _keep_attachments(cursor, filings, filed)
     remember_aliases(cursor, {key: name for each in planned for key, name in each.aliases.items()})
     _note_practitioners(filings, filed)
@@ -141,7 +142,7 @@ def _plan_hl7(cursor: Any, planned: Sequence[_Planned]) -> None:
     reads: list[tuple[_Planned, Hl7Read]] = []
     for each in planned:
         waiting = each.waiting
-        mapped = read(waiting.originals[1][1], source=waiting.sender.name, zone=waiting.sender.zone)
+        mapped = read(waiting.originals[1][1], waiting.sender)
         each.hl7 = mapped.plan
         if mapped.problem:
             each.problems.append(mapped.problem)
@@ -177,38 +178,45 @@ def _seen(filing: Filing) -> bool:
     return filing.only_if_absent and _present(filing.public_id)[0]
 
 
-def _require_patients(cursor: Any, planned: Sequence[_Planned]) -> None:
-    missing = missing_patients(cursor, [filing for each in planned for filing in each.filings])
-    if not missing:
+def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
+    """Keep out what names nobody we know, and what would hand one patient's item to another."""
+    wrong: dict[int, tuple[str, str]] = {}
+    for filing in batch.without_patient():
+        wrong[id(filing)] = (
+            "unknown-patient",
+            f"The {filing.type} names a patient who is not in the record. Send the patient, then try this again.",
+        )
+    moved = batch.moved()
+    persons = persons_of({row for each in moved for row in (each.from_row, each.to_row) if row}) if moved else {}
+    for each in moved:
+        if each.to_row is None or persons.get(each.from_row) != persons.get(each.to_row):
+            wrong[id(each.filing)] = (
+                "other-patient",
+                f"This {each.filing.type} is in the record under the same number for another patient. "
+                "Ask the sender which of the two it belongs to.",
+            )
+    if not wrong:
         return
-    for each in planned:
+    for message in planned:
+        moves = message.hl7 is not None and any(
+            merge.action == "move" for plan in message.hl7.all() for merge in plan.merges
+        )
         kept = []
-        for filing in each.filings:
-            if filing.patient in missing:
-                seq = next(
-                    (seq for seq, (row, _) in each.waiting.originals.items() if row == filing.original), 0
-                )
-                each.problems.append(
-                    Problem(
-                        seq,
-                        "unknown-patient",
-                        f"The {filing.type} names a patient who is not in the record. "
-                        "Send the patient, then try this again.",
-                        filing.place or f"entry {seq}",
-                    )
-                )
-            else:
+        for filing in message.filings:
+            reason = wrong.get(id(filing))
+            if reason is None or (moves and reason[0] == "other-patient"):
                 kept.append(filing)
-        each.filings = kept
+                continue
+            seq = next((seq for seq, (row, _) in message.waiting.originals.items() if row == filing.original), 0)
+            message.problems.append(Problem(seq, *reason, filing.place or f"entry {seq}"))
+        message.filings = kept
 
 
 def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
-    kept = []
+    kept: list[tuple[Filed, DetachedPart, UUID]] = []
     for filing, done in zip(filings, filed, strict=True):
         if filing.attachments and done.outcome is not Outcome.UNCHANGED:
-            kept.extend(
-                (done, part, put_file(part.data, part.media_type).id) for part in filing.attachments
-            )
+            kept.extend((done, part, put_file(part.data, part.media_type).id) for part in filing.attachments)
     keep_attachments(cursor, kept)
 
 
@@ -239,9 +247,7 @@ def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     )
 
 
-def _place_patients(
-    planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]
-) -> None:
+def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
@@ -260,11 +266,9 @@ def _place_patients(
         place(list(latest.values()))
 
 
-def _keep_accounts(
-    cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> None:
+def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
     rows = {(done.type, done.public_id): done for done in filed}
-    kept = []
+    kept: list[AccountSegmentRow] = []
     for each in planned:
         if each.hl7 is None or not each.filings:
             continue
@@ -313,10 +317,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
 
 
-def _settle(
-    cursor: Any,
-    planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime
-) -> list[Result]:
+def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
     results = []
     position = 0
     ledger: list[LedgerEntry] = []

@@ -12,9 +12,11 @@ from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from ..domain.arrival import Format
-from ..domain.fhir_plan import Problem
-from ..queries import ATOMIC_BUNDLES, senders
+from charthouse.foundation.memory import without_collection
+from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.queries import ATOMIC_BUNDLES, senders
+
 from .file_messages import Result, Waiting, file_messages, originals_of, set_aside
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
     taken: list[int] = []
     for attempt in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 claimed = _claim(cursor, limit)
                 taken = [number for number, _ in claimed]
                 if not claimed:
@@ -54,7 +56,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
             if not taken:
                 raise
             log.exception("batch of %s messages refused; filing one by one", len(taken))
-            return [result for number in taken for result in _file_alone(number)]
+            return [result for number in taken for result in file_one(number)]
     return []
 
 
@@ -70,9 +72,7 @@ def _claim(cursor: Any, limit: int) -> list[tuple[int, str]]:
             break
         window = candidates[start : start + limit]
         unknown = sorted({key for _, keys, _ in window for key in keys} - ours - others)
-        cursor.execute(
-            "SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [unknown]
-        )
+        cursor.execute("SELECT key, pg_try_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [unknown])
         for key, locked in cursor.fetchall():
             (ours if locked else others).add(key)
         for number, keys, actor in window:
@@ -117,8 +117,8 @@ def _load(cursor: Any, claimed: Sequence[tuple[int, str]]) -> list[Waiting]:
     return loaded
 
 
-def _file_alone(number: int) -> list[Result]:
-    """File one message of a refused batch; set it aside when it is the one at fault."""
+def file_one(number: int) -> list[Result]:
+    """File one waiting message; set it aside when it is at fault. Empty when another worker has it."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             claimed = _claim_one(cursor, number)

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 from charthouse.foundation.copying import blob, copy_in, int4, int8, row
-
-from ..domain.arrival import Arrival, Receipt
+from charthouse.intake.domain.arrival import Arrival, Receipt
 
 _ARRIVED = """unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[],
     %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[]) WITH ORDINALITY AS
@@ -99,5 +98,3 @@ def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
         [each.corrects for each in arrivals],
         ["{" + ",".join(map(str, sorted(set(each.keys)))) + "}" for each in arrivals],
     ]
-
-

@@ -9,8 +9,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.ledger.api import Subject, append
-
-from ..permissions import MEND_UNFILED
+from charthouse.intake.permissions import MEND_UNFILED
 
 
 def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:

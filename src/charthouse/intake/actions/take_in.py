@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -20,13 +20,15 @@ from django.db import OperationalError, connection, transaction
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
+from charthouse.foundation.memory import without_collection
+from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
+from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
+from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.domain.sender import Sender
+from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 from charthouse.record.api import source_id
 
-from ..domain.arrival import Arrival, Connector, Receipt
-from ..domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
-from ..domain.fhir_plan import Problem
-from ..domain.sender import Sender
-from ..queries import ATOMIC_BUNDLES, senders
 from .file_messages import Result, Waiting, file_messages, set_aside
 from .receive_messages import receive_messages
 from .retry_messages import requeue
@@ -50,16 +52,18 @@ class Taken:
     result: Result | None
 
 
-class IntakeError(Exception):
-    """The input as a whole cannot be read; nothing of it was kept. The message says why and where."""
-
-
 def take_in(
-    stream: Any, *, connector: Connector, sender: str | None = None, batch: str = "", file: bool = True
+    stream: Any,
+    *,
+    connector: Connector,
+    sender: str | None = None,
+    batch: str = "",
+    file: bool = True,
+    corrects: int | None = None,
 ) -> Iterator[Taken]:
     """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd).
 
-    ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. Messages before a
+    ``corrects`` is the message this is a corrected copy of. ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. Messages before a
     fault in the stream stay filed. Raises IntakeError where the input is neither HL7 v2 nor FHIR.
     """
     try:
@@ -70,6 +74,9 @@ def take_in(
         else:
             coming = _read_fhir(opened, connector, sender or "files", batch)
         for chunk in coming:
+            if corrects is not None:
+                for each in chunk:
+                    each.arrival = replace(each.arrival, corrects=corrects)
             yield from _take(chunk, file=file)
     except FhirError as error:
         raise IntakeError(str(error)) from None
@@ -117,9 +124,7 @@ def hl7_coming(data: bytes, connector: Connector, sender: str | None, batch: str
     return Coming(arrival, who, data=data)
 
 
-def _read_fhir(
-    stream: io.BufferedReader, connector: Connector, sender: str, batch: str
-) -> Iterator[list[Coming]]:
+def _read_fhir(stream: io.BufferedReader, connector: Connector, sender: str, batch: str) -> Iterator[list[Coming]]:
     parts = split(stream)
     who = known_sender(sender)
     if parts.form is not Form.NDJSON:
@@ -143,7 +148,7 @@ def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
     """Keep and file in one transaction; what the database refuses is kept unfiled, message by message."""
     for attempt in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 return _file(cursor, coming) if file else keep(cursor, coming)
         except OperationalError:
             if attempt == _TRIES:

@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 from charthouse.foundation.clock import wall
-
-from ..actions.take_in import IntakeError, take_in
-from ..domain.arrival import Connector
+from charthouse.intake.actions.take_in import take_in
+from charthouse.intake.domain.arrival import Connector
+from charthouse.intake.domain.errors import IntakeError
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,6 @@ def _whole(folder: Path, quiet: float) -> list[Path]:
         if now - changed >= quiet:
             found.append((changed, entry.name))
     return [folder / name for _, name in sorted(found)]
-
 
     return wall().timestamp()
 

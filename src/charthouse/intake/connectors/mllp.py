@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from charthouse.exchange.hl7v2.api import Deframer, FramingError, Hl7Error, ack, frame, peek
-
-from ..actions.take_in import hl7_coming, keep
-from ..domain.arrival import Connector
+from charthouse.intake.actions.take_in import hl7_coming, keep
+from charthouse.intake.domain.arrival import Connector
 
 log = logging.getLogger(__name__)
 

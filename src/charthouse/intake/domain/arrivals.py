@@ -10,7 +10,7 @@ from datetime import datetime
 from charthouse.exchange.fhir.api import Entry, Envelope, Form
 from charthouse.exchange.hl7v2.api import Envelope as Hl7Envelope
 from charthouse.foundation.ids import hash64
-from charthouse.record.api import compress
+from charthouse.record.preparing import compress
 
 from .arrival import Arrival, Connector, Format, OriginalPart
 

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
-from charthouse.record.api import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
 
 from .naming import (
     Identifier,
@@ -88,7 +88,9 @@ def wanted_aliases(source: str, entries: Iterable[Entry]) -> list[str]:
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if is_shared(head.resourceType):
-            keys.update(keys_of(source, head.resourceType, head.id, identifiers_of({"identifier": head.identifier})))
+            keys.update(
+                keys_of(source, head.resourceType, head.id, identifiers_of({"identifier": head.identifier}))
+            )
     return sorted(keys)
 
 
@@ -139,7 +141,9 @@ class Planner:
             return None
         if not entry.resource:
             what = f"is a {entry.method} request" if entry.method else "is empty"
-            self._problem(entry, "no-resource", f"The entry {what} without a resource; only records sent are filed.")
+            self._problem(
+                entry, "no-resource", f"The entry {what} without a resource; only records sent are filed."
+            )
             return None
         try:
             head = _head.decode(entry.resource)
@@ -151,7 +155,9 @@ class Planner:
             self._problem(
                 entry,
                 "unknown-type",
-                f"{kind[:40]!r} is not a kind of record that is filed." if kind else "The resource has no resourceType.",
+                f"{kind[:40]!r} is not a kind of record that is filed."
+                if kind
+                else "The resource has no resourceType.",
                 ".resourceType",
             )
             return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -24,12 +23,14 @@ from charthouse.exchange.hl7v2.api import (
     merge_partial,
     merge_patient,
     parse,
+    peek,
     to_fhir,
 )
-from charthouse.record.api import LARGE_ATTACHMENT, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import LARGE_ATTACHMENT, DetachedPart, Filing, detach, prepare
 
 from .fhir_plan import Problem
 from .naming import NPI, is_shared, resource_id, shared_id
+from .sender import Sender
 from .visits import apply_visit
 
 Key = tuple[str, str]
@@ -75,14 +76,22 @@ class Hl7Filings:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(data: bytes, *, source: str, zone: ZoneInfo) -> Hl7Read:
+def read(data: bytes, sender: Sender) -> Hl7Read:
     """Parse and map one message; what cannot be is a problem with its place, never an exception."""
     try:
-        return Hl7Read(plan=to_fhir(parse(data), zone=zone, mint=minter(source)))
+        data = in_charset(data, sender.charset)
+        return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name)))
     except Unsupported as error:
         return Hl7Read(problem=Problem(1, "unsupported", error.reason, error.place or "MSH-9"))
     except Hl7Error as error:
         return Hl7Read(problem=Problem(1, "not-hl7", error.reason, error.place))
+
+
+def in_charset(data: bytes, charset: str) -> bytes:
+    """A message without MSH-18 from a sender whose charset is known, in UTF-8; others as they are."""
+    if not charset or peek(data).charset:
+        return data
+    return data.decode(charset, "replace").encode()
 
 
 def wanted(plan: Plan) -> Iterable[Key]:

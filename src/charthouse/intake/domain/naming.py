@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charthouse.foundation.ids import named_id
-from charthouse.record.api import DIRECTORY_TYPES
+from charthouse.record.preparing import DIRECTORY_TYPES
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 

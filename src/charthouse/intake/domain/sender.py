@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A sending system: its number, its name, and the zone its times without offset are in."""
+    """A sending system: its number, its name, the zone its times without offset are in, and the charset of its
+    HL7 messages without MSH-18 (empty: told by the bytes)."""
 
     id: int
     name: str
     zone: ZoneInfo
+    charset: str = ""

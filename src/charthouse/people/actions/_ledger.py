@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from charthouse.foundation.ledger.api import Outcome, Subject, append, append_read
+from charthouse.foundation.ledger.api import JSON, Outcome, Subject, append, append_read
+from charthouse.people.models import User
 
-from ..models import User
-
-__all__ = ["Outcome", "Subject", "append", "append_read", "user_subject"]
+__all__ = ["JSON", "Outcome", "Subject", "append", "append_read", "user_subject"]
 
 
 def user_subject(user: User) -> Subject:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
-from ..domain.sessions import Obligation
-from ..queries import OBLIGATIONS_KEY
+from charthouse.people.domain.sessions import Obligation
+from charthouse.people.queries import OBLIGATIONS_KEY
 
 
 def meet(request: HttpRequest, obligation: Obligation) -> None:

@@ -12,14 +12,21 @@ from django.http import HttpRequest
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, require, system_context
+from charthouse.people.models import Session, User
+from charthouse.people.permissions import OWN_ACCOUNT
+from charthouse.people.queries import asker
 
-from ..models import Session, User
-from ..permissions import OWN_ACCOUNT
-from ..queries import asker
 from . import _ledger
 from ._ledger import user_subject
 
-__all__ = ["end_other_sessions", "end_own_session", "end_sessions_of", "expire_session", "sign_out", "sweep_sessions"]
+__all__ = [
+    "end_other_sessions",
+    "end_own_session",
+    "end_sessions_of",
+    "expire_session",
+    "sign_out",
+    "sweep_sessions",
+]
 
 #: How long the row of an ended session is kept for the account page. The ledger keeps its entries for ever.
 KEEP_ENDED = timedelta(days=180)
@@ -31,7 +38,7 @@ def sign_out(request: HttpRequest) -> None:
     with transaction.atomic():
         if isinstance(user, User):
             ctx = asker(request, user)
-            _end(Session.objects.filter(pk=ctx.session or None), "signed out")
+            _end(Session.objects.filter(pk=ctx.session) if ctx.session else Session.objects.none(), "signed out")
             _ledger.append(ctx, "people.sign-out", subjects=[user_subject(user)])
         logout(request)
 

@@ -6,12 +6,12 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.people.authenticators import activate_totp, has_totp, new_recovery_codes, new_secret
+from charthouse.people.domain.sessions import Obligation
+from charthouse.people.lockout import is_locked_out, note_failure, one_at_a_time
+from charthouse.people.models import User
+from charthouse.people.permissions import OWN_ACCOUNT
 
-from ..authenticators import activate_totp, has_totp, new_recovery_codes, new_secret
-from ..domain.sessions import Obligation
-from ..lockout import is_locked_out, note_failure, one_at_a_time
-from ..models import User
-from ..permissions import OWN_ACCOUNT
 from . import _ledger
 from ._ledger import Outcome, user_subject
 from ._obligations import meet

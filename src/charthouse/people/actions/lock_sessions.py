@@ -11,15 +11,23 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from charthouse.foundation import clock
+from charthouse.people.authenticators import Factor, use_code
+from charthouse.people.lockout import is_locked_out, note_failure, one_at_a_time
+from charthouse.people.models import Session, User
+from charthouse.people.queries import asker
 
-from ..authenticators import Factor, use_code
-from ..lockout import is_locked_out, note_failure, one_at_a_time
-from ..models import Session, User
-from ..queries import asker
 from . import _ledger
 from ._ledger import Outcome, user_subject
 
-__all__ = ["Parked", "holds_sent_form", "keep_form", "lock_session", "note_activity", "take_kept_form", "unlock_session"]
+__all__ = [
+    "Parked",
+    "holds_sent_form",
+    "keep_form",
+    "lock_session",
+    "note_activity",
+    "take_kept_form",
+    "unlock_session",
+]
 
 #: How far apart activity is noted; the idle time is exact to this.
 NOTE_EVERY = timedelta(seconds=20)
@@ -48,10 +56,11 @@ def note_activity(request: HttpRequest) -> None:
     now = clock.wall()
     if row is not None and now - row.last_seen_at >= NOTE_EVERY:
         Session.objects.filter(pk=row.pk, ended_at=None, locked_at=None).update(last_seen_at=now)
+        row.last_seen_at = now
 
 
 def lock_session(request: HttpRequest, because: str) -> None:
-    """Lock the request's session; ``because`` is ``idle`` or ``asked``. Locking a locked session changes nothing."""
+    """Lock the request's session; ``because`` is ``idle`` or ``asked``. A locked one stays as it is."""
     row: Session | None = getattr(request.session, "row", None)
     if row is None or not isinstance(request.user, User):
         return
@@ -103,7 +112,9 @@ def _proof(user: User, secret: str) -> str | None:
     return "password" if user.check_password(secret) else None
 
 
-def keep_form(request: HttpRequest, *, page: str, target: str, sent: bool, fields: Iterable[tuple[str, str]]) -> bool:
+def keep_form(
+    request: HttpRequest, *, page: str, target: str, sent: bool, fields: Iterable[tuple[str, str]]
+) -> bool:
     """Keep an unfinished form in the session until it is unlocked; False where it is too large to keep."""
     kept = [(name, value) for name, value in fields if name not in _NEVER_KEPT]
     if sum(len(name) + len(value) for name, value in kept) > LARGEST_KEPT:
@@ -126,4 +137,6 @@ def take_kept_form(request: HttpRequest) -> Parked | None:
     kept = request.session.pop(_KEPT_KEY, None)
     if kept is None:
         return None
-    return Parked(kept["page"], kept["target"], kept["sent"], tuple((name, value) for name, value in kept["fields"]))
+    return Parked(
+        kept["page"], kept["target"], kept["sent"], tuple((name, value) for name, value in kept["fields"])
+    )

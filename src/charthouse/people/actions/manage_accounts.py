@@ -15,12 +15,12 @@ from django.db.models import Q
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Role, require
+from charthouse.people.authenticators import remove_factors
+from charthouse.people.domain.usernames import normal_login, username_fault
+from charthouse.people.models import Facility, RoleGrant, User
+from charthouse.people.permissions import MANAGE_ACCOUNTS
+from charthouse.people.policy import sign_in_policy
 
-from ..authenticators import remove_factors
-from ..domain.usernames import normal_login, username_fault
-from ..models import Facility, RoleGrant, User
-from ..permissions import MANAGE_ACCOUNTS
-from ..policy import sign_in_policy
 from . import _ledger
 from ._ledger import user_subject
 from .end_sessions import end_sessions_of
@@ -75,8 +75,8 @@ def add_account(
 ) -> NewAccount:
     """Add an account. Without ``password`` one is made; a ``temporary`` one has to be changed at the first sign-in.
 
-    ``require_totp`` defaults to the site's policy. Raises AccountError for a name or address that is wrong or taken,
-    or a password against the rules.
+    ``require_totp`` defaults to the site's policy. Raises AccountError for a name or address that is wrong or
+    taken, or a password against the rules.
     """
     require(ctx, MANAGE_ACCOUNTS)
     username, email = normal_login(username), email.strip()
@@ -95,15 +95,24 @@ def add_account(
         raise AccountError(f"{username}: {' '.join(error.messages)}") from None
     with transaction.atomic():
         if User.objects.filter(Q(username=username) | (Q(email__iexact=email) & ~Q(email=""))).exists():
-            raise AccountError(f"There is an account with the name {username} or that address already; choose another.")
+            raise AccountError(
+                f"There is an account with the name {username} or that address already; choose another."
+            )
         user.set_password(given)
         user.save(force_insert=True)
         _ledger.append(
-            ctx, "people.add-account", subjects=[user_subject(user)], detail={"must_enrol_totp": user.must_enrol_totp}
+            ctx,
+            "people.add-account",
+            subjects=[user_subject(user)],
+            detail={"must_enrol_totp": user.must_enrol_totp},
         )
         for role in roles:
             grant_role(ctx, user.pk, role, facility=facility)
     return NewAccount(user.pk, username, given)
+
+
+def _at(facility: int | None) -> Q:
+    return Q(facility=None) if facility is None else Q(facility=facility)
 
 
 def _account(user_id: int) -> User:
@@ -151,7 +160,7 @@ def grant_role(
     valid_from: datetime | None = None,
     valid_until: datetime | None = None,
 ) -> None:
-    """Give a role, at one facility or everywhere, from now or then, for good or until then. Given already: nothing."""
+    """Give a role, at one facility or everywhere, from now or then, for good or a time. Held already: nothing."""
     require(ctx, MANAGE_ACCOUNTS)
     start = valid_from or clock.wall()
     if valid_until is not None and valid_until <= start:
@@ -160,7 +169,7 @@ def grant_role(
         user = _account(user_id)
         if facility is not None and not Facility.objects.filter(pk=facility).exists():
             raise AccountError(f"There is no facility {facility}.")
-        held = RoleGrant.objects.filter(user=user, role=role, facility_id=facility)
+        held = RoleGrant.objects.filter(_at(facility), user=user, role=role)
         if held.filter(Q(valid_until=None) | Q(valid_until__gt=start), valid_from__lte=start).exists():
             return
         RoleGrant.objects.create(
@@ -193,7 +202,7 @@ def end_role(ctx: AccessContext, user_id: int, role: Role, *, facility: int | No
         if role is Role.ADMINISTRATOR:
             _keep_an_administrator(user)
         ended = (
-            RoleGrant.objects.filter(user=user, role=role, facility_id=facility)
+            RoleGrant.objects.filter(_at(facility), user=user, role=role)
             .filter(Q(valid_until=None) | Q(valid_until__gt=now))
             .update(valid_until=now, ended_by=ctx.actor)
         )

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.people.domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
+from charthouse.people.models import Facility, FacilityKind, MrnAssigner
+from charthouse.people.permissions import MANAGE_PLACES, NUMBER_CHARTS
 
-from ..domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
-from ..models import Facility, FacilityKind, MrnAssigner
-from ..permissions import MANAGE_PLACES, NUMBER_CHARTS
 from . import _ledger
 from ._ledger import Subject
 
@@ -122,7 +122,9 @@ def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: i
             next=draft.first,
         )
         _ledger.append(
-            ctx, "people.add-mrn-assigner", subjects=[Subject("facility", str(facility or ""))],
+            ctx,
+            "people.add-mrn-assigner",
+            subjects=[Subject("facility", str(facility))] if facility is not None else [],
             detail={"system": row.system},
         )
     return row.pk
@@ -149,7 +151,9 @@ def assign_mrns(ctx: AccessContext, assigner_id: int, count: int = 1) -> list[Mr
         first, system, prefix, width, method = row
         if first + count - 1 >= 10**width:
             raise PlaceError(f"The MRN assigner for {system} has no numbers of {width} digits left; widen it.")
-    return [Mrn(system, _written(number, prefix, width, CheckDigit(method))) for number in range(first, first + count)]
+    return [
+        Mrn(system, _written(number, prefix, width, CheckDigit(method))) for number in range(first, first + count)
+    ]
 
 
 def _written(number: int, prefix: str, width: int, method: CheckDigit) -> str:

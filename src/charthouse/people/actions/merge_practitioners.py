@@ -7,14 +7,21 @@ from typing import Any
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.people.domain.check_digits import is_npi
+from charthouse.people.models import Practitioner, PractitionerMerge
+from charthouse.people.permissions import CORRECT_DIRECTORY
 
-from ..domain.check_digits import is_npi
-from ..models import Practitioner, PractitionerMerge
-from ..permissions import CORRECT_DIRECTORY
 from . import _ledger
 from ._ledger import Subject
 
-__all__ = ["DirectoryError", "correct_npi", "join_entries", "lock_directory", "merge_practitioners", "unmerge_practitioners"]
+__all__ = [
+    "DirectoryError",
+    "correct_npi",
+    "join_entries",
+    "lock_directory",
+    "merge_practitioners",
+    "unmerge_practitioners",
+]
 
 
 class DirectoryError(Exception):
@@ -35,7 +42,9 @@ def merge_practitioners(ctx: AccessContext, survivor: int, other: int, reason: s
         if roots[survivor] == roots[other]:
             raise DirectoryError("These two entries are one already.")
         numbers = set(
-            Practitioner.objects.filter(canonical_id__in=roots.values(), npi__isnull=False).values_list("npi", flat=True)
+            Practitioner.objects.filter(canonical_id__in=roots.values(), npi__isnull=False).values_list(
+                "npi", flat=True
+            )
         )
         if len(numbers) > 1:
             raise DirectoryError(
@@ -72,7 +81,7 @@ def unmerge_practitioners(ctx: AccessContext, merge_id: int, reason: str) -> Non
         shared = staying.filter(npi__in=numbers).values_list("npi", flat=True).first()
         if shared is not None:
             raise DirectoryError(
-                f"Both entries carry the NPI {shared}; correct it on the one that has it wrongly, then undo the merge."
+                f"Both entries carry the NPI {shared}. Correct it where it is wrong, then undo the merge."
             )
         Practitioner.objects.filter(pk=merge.other_id).update(merged_into=None)
         Practitioner.objects.filter(pk__in=leaving).update(canonical=merge.other_id)
@@ -101,9 +110,13 @@ def correct_npi(ctx: AccessContext, entry: int, npi: str | None, reason: str) ->
         raise DirectoryError(f"{npi} is not an NPI: ten digits, the first 1 or 2, the last the check digit.")
     with transaction.atomic(), connection.cursor() as cursor:
         root = _locked_roots(cursor, entry)[entry]
-        others = Practitioner.objects.filter(npi=npi).exclude(canonical=root) if npi else Practitioner.objects.none()
+        others = (
+            Practitioner.objects.filter(npi=npi).exclude(canonical=root) if npi else Practitioner.objects.none()
+        )
         if others.exists():
-            raise DirectoryError(f"Another entry carries the NPI {npi}; merge the two if they are one practitioner.")
+            raise DirectoryError(
+                f"Another entry carries the NPI {npi}; merge the two if they are one practitioner."
+            )
         before = Practitioner.objects.values_list("npi", flat=True).get(pk=entry)
         Practitioner.objects.filter(pk=entry).update(npi=npi, npi_corrected=True)
         _ledger.append(

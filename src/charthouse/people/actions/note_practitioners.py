@@ -10,9 +10,9 @@ from django.db import connection
 
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.ids import hash64
+from charthouse.people.domain.check_digits import is_npi
+from charthouse.people.domain.names import search_key
 
-from ..domain.check_digits import is_npi
-from ..domain.names import search_key
 from . import _ledger
 from ._ledger import Subject
 from .merge_practitioners import join_entries, lock_directory
@@ -24,9 +24,8 @@ __all__ = ["PractitionerFact", "note_practitioners"]
 class PractitionerFact:
     """What one record says of one practitioner.
 
-    ``public_id`` is the FHIR Practitioner's id, ``identifiers`` are (system, value) pairs, ``source`` the sender. An
-    NPI with a wrong check digit is kept as an identifier and joins nothing. Empty name parts say nothing and erase
-    nothing.
+    ``public_id`` is the FHIR Practitioner's id, ``identifiers`` are (system, value) pairs, ``source`` the sender.
+    An NPI with a wrong check digit is kept as an identifier and joins nothing. Empty name parts erase nothing.
     """
 
     public_id: str
@@ -58,10 +57,10 @@ class _Known:
 def note_practitioners(facts: Sequence[PractitionerFact]) -> dict[str, int]:
     """The directory's (canonical) id for every fact's ``public_id``; new entries are made, known ones filled in.
 
-    One query where all is known already, up to six otherwise, however many the facts. Entries with one valid NPI are
-    joined into the oldest of them, which :func:`unmerge_practitioners` can undo. Call it once in a transaction, with
-    all its facts: it takes locks in a fixed order, and two calls in one transaction could meet another's in reverse
-    (PostgreSQL then fails one of them, to be retried).
+    One query where all is known already, a fixed number otherwise, however many the facts. Entries with one valid
+    NPI are joined into the first of them, which :func:`unmerge_practitioners` can undo. Call it once in a
+    transaction, with all its facts: it takes locks in a fixed order, and two calls in one transaction could meet
+    another's in reverse (PostgreSQL then fails one of them, to be retried).
     """
     wanted = _combined(facts)
     if not wanted:
@@ -143,14 +142,12 @@ def _known(wanted: Iterable[str]) -> dict[str, _Known]:
 def _says_more(fact: PractitionerFact, known: _Known | None) -> bool:
     if known is None:
         return True
-    named = any(
-        said and said != held for said, held in zip(_parts(fact), known.parts, strict=True)
-    )
+    named = any(said and said != held for said, held in zip(_parts(fact), known.parts, strict=True))
     return named or _brings_npi(fact, known) or not known.identifiers.issuperset(fact.identifiers)
 
 
 def _brings_npi(fact: PractitionerFact, known: _Known) -> bool:
-    """Whether the fact gives the entry its NPI. An entry keeps its first; another is an identifier and joins nothing."""
+    """Whether the fact gives the entry its NPI. It keeps its first; another is an identifier and joins nothing."""
     return fact.npi is not None and known.npi is None and not known.npi_corrected
 
 
@@ -169,7 +166,8 @@ def _write_entries(news: Sequence[PractitionerFact]) -> None:
             SELECT said.id, said.id, said.public_id, said.family, said.given, said.prefix, said.suffix,
                    said.credentials, said.source, '', false
               FROM (SELECT nextval(pg_get_serial_sequence('people_practitioner', 'id')) AS id, fact.*
-                      FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+                      FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[],
+                                  %s::text[], %s::text[], %s::text[])
                         AS fact(public_id, family, given, prefix, suffix, credentials, source)) AS said
             ON CONFLICT (public_id) DO UPDATE SET
                    family = coalesce(nullif(excluded.family, ''), held.family),
@@ -246,8 +244,11 @@ def _join_by_npi(news: Sequence[PractitionerFact], known: Mapping[str, _Known]) 
 
 
 def _joins(cursor: Any, fresh: Mapping[int, str]) -> list[tuple[int, int]]:
-    """Which roots (survivor, other) become one because entries bring these NPIs. An entry whose tree carries another
-    NPI already is left alone: two numbers are two practitioners until a person says otherwise."""
+    """Which roots (survivor, other) become one because entries bring these NPIs.
+
+    An entry whose tree carries another NPI already is left alone: two numbers are two practitioners until a person
+    says otherwise.
+    """
     cursor.execute(
         "SELECT npi, min(canonical_id) FROM people_practitioner WHERE npi = ANY(%s) GROUP BY npi",
         [list(set(fresh.values()))],
@@ -256,7 +257,8 @@ def _joins(cursor: Any, fresh: Mapping[int, str]) -> list[tuple[int, int]]:
     cursor.execute(
         """
         SELECT e.id, e.canonical_id,
-               EXISTS (SELECT FROM people_practitioner o WHERE o.canonical_id = e.canonical_id AND o.npi IS NOT NULL)
+               EXISTS (SELECT FROM people_practitioner o
+                        WHERE o.canonical_id = e.canonical_id AND o.npi IS NOT NULL)
           FROM people_practitioner e WHERE e.id = ANY(%s)
         """,
         [list(fresh)],

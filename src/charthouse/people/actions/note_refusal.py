@@ -12,6 +12,4 @@ __all__ = ["note_refusal"]
 
 def note_refusal(ctx: AccessContext, *, route: str, because: str) -> None:
     """A request that was not let through: ``route`` is the address's pattern, never the address."""
-    _ledger.append_read(
-        ctx, "access.refused", outcome=Outcome.REFUSED, detail={"route": route, "because": because}
-    )
+    _ledger.append_read(ctx, "access.refused", outcome=Outcome.REFUSED, detail={"route": route, "because": because})

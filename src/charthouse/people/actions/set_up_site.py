@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.ids import hash64
+from charthouse.people.models import Organization, User
 
-from ..models import Organization, User
 from . import _ledger
 from .manage_accounts import NewAccount, add_account, new_password
 from .manage_places import FacilityDraft, MrnAssignerDraft, add_facility, add_mrn_assigner, valid_zone
@@ -119,7 +119,7 @@ def create_demo_accounts(password: str | None = None) -> list[DemoAccount]:
     if kind == "real":
         raise SetUpError(
             "Demo accounts are not made on a real site: their password is printed for everybody. "
-            "Add a person with `charthouse people add`, or start a demonstration in a site of its own (CHARTHOUSE_SITE)."
+            "Add a person with `charthouse people add`, or start a demonstration as another site (CHARTHOUSE_SITE)."
         )
     password = password or new_password()
     with transaction.atomic():

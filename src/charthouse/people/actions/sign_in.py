@@ -9,16 +9,16 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from charthouse.foundation import clock
+from charthouse.people.authenticators import Factor, has_totp, use_code
+from charthouse.people.domain.devices import device_name
+from charthouse.people.domain.sessions import Obligation
+from charthouse.people.lockout import is_locked_out, login_hash, note_failure, one_at_a_time
+from charthouse.people.models import Session, User
+from charthouse.people.policy import sign_in_policy
+from charthouse.people.queries import OBLIGATIONS_KEY, asker, user_by_login
 
-from ..authenticators import Factor, has_totp, use_code
-from ..domain.devices import device_name
-from ..domain.sessions import Obligation
-from ..lockout import is_locked_out, login_hash, note_failure, one_at_a_time
-from ..models import Session, User
-from ..policy import sign_in_policy
-from ..queries import OBLIGATIONS_KEY, asker, user_by_login
 from . import _ledger
-from ._ledger import Outcome, user_subject
+from ._ledger import JSON, Outcome, user_subject
 
 __all__ = ["begin_session", "check_code", "check_password"]
 
@@ -53,7 +53,9 @@ def check_code(request: HttpRequest, user: User, code: str) -> Factor | None:
 def _failed(request: HttpRequest, user: User | None, login: str, what: str, *, was_locked: bool) -> None:
     subjects = [user_subject(user)] if user else []
     locked = bool(getattr(request, "axes_locked_out", False))
-    detail = {"what": what, "locked": was_locked} | ({} if user else {"login": login_hash(login)})
+    detail: dict[str, JSON] = {"what": what, "locked": was_locked}
+    if user is None:
+        detail["login"] = login_hash(login)
     ctx = asker(request, user)
     _ledger.append(ctx, "people.sign-in", outcome=Outcome.FAILED, subjects=subjects, detail=detail)
     if locked and not was_locked:
@@ -61,7 +63,7 @@ def _failed(request: HttpRequest, user: User | None, login: str, what: str, *, w
 
 
 def begin_session(request: HttpRequest, user: User) -> Session:
-    """Make the request's session the user's: its absolute end, address and device, and what has to be done first."""
+    """Make the session the user's: with its absolute end, address and device, and what has to be done first."""
     now, policy = clock.wall(), sign_in_policy()
     factor = request.session.pop(_FACTOR_KEY, "")
     request.session[OBLIGATIONS_KEY] = [obligation.value for obligation in _obligations(user)]

@@ -65,7 +65,7 @@ def _modulus_11(digits: str) -> int:
 
 
 def is_npi(number: str) -> bool:
-    """Whether ``number`` is a well-formed National Provider Identifier: ten digits, the first 1 or 2, Luhn right."""
+    """Whether ``number`` is a National Provider Identifier: ten digits, the first 1 or 2, the Luhn digit right."""
     return (
         len(number) == NPI_LENGTH
         and number.isascii()

@@ -21,7 +21,9 @@ def search_words(text: str) -> list[str]:
     """The folded words of ``text``."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(
-        character if character.isalnum() else " " for character in decomposed if not unicodedata.combining(character)
+        character if character.isalnum() else " "
+        for character in decomposed
+        if not unicodedata.combining(character)
     )
     return kept.split()
 

@@ -20,6 +20,6 @@ def username_fault(username: str) -> str | None:
     if re.fullmatch(USERNAME_PATTERN, username):
         return None
     return (
-        f"{username!r} cannot be a user name: take 2 to 64 lower-case letters, digits, dots, hyphens or underscores, "
-        "beginning with a letter or digit."
+        f"{username!r} cannot be a user name: take 2 to 64 lower-case letters, digits, dots, hyphens or "
+        "underscores, beginning with a letter or digit."
     )

@@ -9,16 +9,16 @@ that belong to no patient.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros, row
 from charthouse.foundation.ids import hash64
-
-from .. import schema
-from ..domain.filing import Filed, Filing, FilingError, Outcome
-from ..domain.index_rows import COLUMNS, render
-from ..domain.types import DIRECTORY_TYPES, TYPE_ID
+from charthouse.record import schema
+from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
+from charthouse.record.domain.index_rows import COLUMNS, render
+from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID
 
 _PATIENT = TYPE_ID["Patient"]
 _ENCOUNTER = TYPE_ID["Encounter"]
@@ -29,8 +29,7 @@ _RESOURCE_COLUMNS = (
     "state", "public_id", "digest",
 )  # fmt: skip
 _VERSION_COLUMNS = (
-    "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place",
-    "content",
+    "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place", "content",
 )  # fmt: skip
 
 Key = tuple[int, str]
@@ -51,33 +50,98 @@ class _Known:
         self.filing: Filing | None = None
 
 
-def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
-    """File ``filings`` in order and return what became of each, in the same order.
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A filing that would give a resource to another patient: the rows of the two, ``to_row`` None for a patient
+    who is not in the record yet."""
 
-    A resource that stands already with the same bytes is left alone; with other bytes it gets a new version.
-    Raises FilingError, before anything is written, for a resource whose patient is not in the record.
-    """
-    _lock_directory(cursor, filings)
-    known = _look_up(cursor, _keys_of(filings))
-    _require_patients(filings, known)
-    fresh = [key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in known]
-    for key, number in zip(fresh, _numbers(cursor, len(fresh)), strict=True):
-        known[key] = _Known(number, 0, b"", None, 0)
+    filing: Filing
+    from_row: int
+    to_row: int | None
 
-    now = micros(filed_at)
-    versions: list[bytes] = []
-    results: list[Filed] = []
-    for filing in filings:
-        entry = known[(filing.type_id, filing.public_id)]
-        patient = known[(_PATIENT, filing.patient)].id if filing.patient else None
-        if filing.type_id == _PATIENT:
-            patient = entry.id
+
+class FilingBatch:
+    """Resources about to be filed, with what the record has of them. Locks and looks up when made."""
+
+    def __init__(self, cursor: Any, filings: Sequence[Filing]) -> None:
+        self._cursor = cursor
+        _lock_directory(cursor, filings)
+        self._known = _look_up(cursor, _keys_of(filings))
+        self._coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
+        self._filings = filings
+
+    def without_patient(self) -> list[Filing]:
+        """The filings whose patient is neither in the record nor among them."""
+        return [
+            filing
+            for filing in self._filings
+            if filing.patient
+            and filing.patient not in self._coming
+            and (_PATIENT, filing.patient) not in self._known
+        ]
+
+    def moved(self) -> list[Moved]:
+        """The filings that would give a resource to another patient than it belongs to."""
+        found = []
+        for filing in self._filings:
+            entry = self._known.get((filing.type_id, filing.public_id))
+            if entry is None or entry.patient is None or filing.patient is None or filing.type_id == _PATIENT:
+                continue
+            patient = self._known.get((_PATIENT, filing.patient))
+            if patient is None or patient.id != entry.patient:
+                found.append(Moved(filing, entry.patient, patient.id if patient else None))
+        return found
+
+    def file(self, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
+        """File ``filings``, all or some of the batch's, in order; what became of each, in the same order.
+
+        A resource that stands already with the same bytes is left alone; with other bytes it gets a new version.
+        Raises FilingError, before anything is written, for a resource whose patient is not in the record.
+        """
+        known = self._known
+        coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
+        for filing in filings:
+            if filing.patient and filing.patient not in coming and (_PATIENT, filing.patient) not in known:
+                raise FilingError(f"The {filing.type} names a patient who is not in the record.", filing)
+        self._number(filings)
+        now = micros(filed_at)
+        versions: list[bytes] = []
+        results = [self._version(filing, now, versions) for filing in filings]
+        index: dict[str, list[bytes]] = {table: [] for table in COLUMNS}
+        created: list[bytes] = []
+        changed: list[_Known] = []
+        for entry in known.values():
+            if (current := entry.filing) is None:
+                continue
+            if entry.stored_version:
+                changed.append(entry)
+            else:
+                created.append(self._resource_row(entry, now))
+            render(
+                current.rows, index,
+                resource=entry.id, at=current.main_low, version=entry.version, labels=current.labels,
+                type_id=current.type_id,
+            )  # fmt: skip
+        copy_in(self._cursor, schema.RESOURCE, _RESOURCE_COLUMNS, created)
+        self._update(changed, now)
+        copy_in(self._cursor, schema.VERSION, _VERSION_COLUMNS, versions)
+        for table, rows in index.items():
+            copy_in(self._cursor, table, COLUMNS[table], rows)
+        return results
+
+    def _number(self, filings: Sequence[Filing]) -> None:
+        fresh = [key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in self._known]
+        if fresh:
+            self._cursor.execute("SELECT nextval('record_resource_id') FROM generate_series(1, %s)", [len(fresh)])
+            for key, (number,) in zip(fresh, self._cursor.fetchall(), strict=True):
+                self._known[key] = _Known(number, 0, b"", None, 0)
+
+    def _version(self, filing: Filing, now: int, versions: list[bytes]) -> Filed:
+        entry = self._known[(filing.type_id, filing.public_id)]
+        patient = self._known[(_PATIENT, filing.patient)].id if filing.patient else None
         same = entry.digest == filing.digest and entry.state == filing.state
         if entry.version and (same or filing.only_if_absent):
-            results.append(
-                Filed(filing.type, filing.public_id, entry.id, entry.version, patient, Outcome.UNCHANGED)
-            )
-            continue
+            return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, Outcome.UNCHANGED)
         outcome = Outcome.UPDATED if entry.version else Outcome.CREATED
         entry.version += 1
         entry.digest, entry.state, entry.patient, entry.filing = filing.digest, filing.state, patient, filing
@@ -88,31 +152,40 @@ def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -
                 blob(filing.place.encode() or None), blob(filing.compressed),
             )
         )  # fmt: skip
-        results.append(Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome))
+        return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
 
-    index: dict[str, list[bytes]] = {table: [] for table in COLUMNS}
-    created: list[bytes] = []
-    changed: list[tuple[_Known, int | None]] = []
-    for entry in known.values():
-        if (current := entry.filing) is None:
-            continue
-        encounter = known.get((_ENCOUNTER, current.encounter)) if current.encounter else None
-        encounter_id = encounter.id if encounter else None
-        if entry.stored_version:
-            changed.append((entry, encounter_id))
-        else:
-            created.append(_resource_row(entry, encounter_id, now))
-        at = current.main_low
-        render(
-            current.rows, index,
-            resource=entry.id, at=at, version=entry.version, labels=current.labels, type_id=current.type_id,
+    def _resource_row(self, entry: _Known, now: int) -> bytes:
+        filing = entry.filing
+        assert filing is not None
+        encounter = self._known.get((_ENCOUNTER, filing.encounter)) if filing.encounter else None
+        return row(
+            int8(entry.id), int8(entry.patient), int8(encounter.id if encounter else None),
+            int8(filing.main_low), int8(filing.main_high), int8(now), int4(filing.source), int4(entry.version),
+            int4(filing.labels), int2(filing.type_id), int2(filing.state), blob(filing.public_id.encode()),
+            blob(filing.digest),
         )  # fmt: skip
-    copy_in(cursor, schema.RESOURCE, _RESOURCE_COLUMNS, created)
-    _update(cursor, changed, now)
-    copy_in(cursor, schema.VERSION, _VERSION_COLUMNS, versions)
-    for table, rows in index.items():
-        copy_in(cursor, table, COLUMNS[table], rows)
-    return results
+
+    def _update(self, changed: Sequence[_Known], now: int) -> None:
+        """Bring the rows of resources that got a new version up to date, in the order of their ids."""
+        if not changed:
+            return
+        rows = [self._resource_row(entry, now) for entry in sorted(changed, key=lambda each: each.id)]
+        self._cursor.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS filing_changed (LIKE record_resource) ON COMMIT DELETE ROWS"
+        )
+        self._cursor.execute("DELETE FROM filing_changed")
+        copy_in(self._cursor, "filing_changed", _RESOURCE_COLUMNS, rows)
+        self._cursor.execute(
+            "UPDATE record_resource AS r SET patient = c.patient, encounter = c.encounter, main_low = c.main_low, "
+            "main_high = c.main_high, filed_at = c.filed_at, source = c.source, version = c.version, "
+            "labels = c.labels, state = c.state, digest = c.digest "
+            "FROM filing_changed c WHERE r.type = c.type AND r.id = c.id"
+        )
+
+
+def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
+    """File ``filings`` without further questions; see :meth:`FilingBatch.file`."""
+    return FilingBatch(cursor, filings).file(filings, filed_at)
 
 
 def _keys_of(filings: Iterable[Filing]) -> list[Key]:
@@ -127,19 +200,21 @@ def _keys_of(filings: Iterable[Filing]) -> list[Key]:
 
 
 def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
-    found: dict[Key, _Known] = {}
+    """What the record has under ``keys``: one query, a branch a type, so that each looks into one partition."""
     by_type: dict[int, list[str]] = {}
     for type_id, public_id in keys:
         by_type.setdefault(type_id, []).append(public_id)
-    for type_id, public_ids in by_type.items():
-        cursor.execute(
-            "SELECT public_id, id, version, digest, patient, state FROM record_resource "
-            "WHERE type = %s AND public_id = ANY(%s)",
-            [type_id, public_ids],
-        )
-        for public_id, number, version, digest, patient, state in cursor.fetchall():
-            found[(type_id, public_id)] = _Known(number, version, bytes(digest), patient, state)
-    return found
+    if not by_type:
+        return {}
+    branch = (
+        "SELECT type, public_id, id, version, digest, patient, state FROM record_resource "
+        "WHERE type = {} AND public_id = ANY(%s)"
+    )
+    cursor.execute(" UNION ALL ".join(branch.format(int(number)) for number in by_type), list(by_type.values()))
+    return {
+        (type_id, public_id): _Known(number, version, bytes(digest), patient, state)
+        for type_id, public_id, number, version, digest, patient, state in cursor.fetchall()
+    }
 
 
 def _lock_directory(cursor: Any, filings: Sequence[Filing]) -> None:
@@ -149,50 +224,3 @@ def _lock_directory(cursor: Any, filings: Sequence[Filing]) -> None:
     )
     if locks:
         cursor.execute("SELECT pg_advisory_xact_lock(lock) FROM unnest(%s::bigint[]) AS lock", [locks])
-
-
-def _require_patients(filings: Sequence[Filing], known: dict[Key, _Known]) -> None:
-    """Every patient named is in the record or comes earlier in this batch."""
-    coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
-    for filing in filings:
-        if filing.patient and filing.patient not in coming and (_PATIENT, filing.patient) not in known:
-            raise FilingError(
-                f"The {filing.type} names a patient who is not in the record. "
-                "Send the patient, then try this again.",
-                filing,
-            )
-
-
-def _numbers(cursor: Any, count: int) -> list[int]:
-    if not count:
-        return []
-    cursor.execute("SELECT nextval('record_resource_id') FROM generate_series(1, %s)", [count])
-    return [number for (number,) in cursor.fetchall()]
-
-
-def _resource_row(entry: _Known, encounter: int | None, now: int) -> bytes:
-    filing = entry.filing
-    assert filing is not None
-    return row(
-        int8(entry.id), int8(entry.patient), int8(encounter), int8(filing.main_low), int8(filing.main_high),
-        int8(now), int4(filing.source), int4(entry.version), int4(filing.labels), int2(filing.type_id),
-        int2(filing.state), blob(filing.public_id.encode()), blob(filing.digest),
-    )  # fmt: skip
-
-
-def _update(cursor: Any, changed: Sequence[tuple[_Known, int | None]], now: int) -> None:
-    """Bring the rows of resources that got a new version up to date, in the order of their ids."""
-    if not changed:
-        return
-    rows = [
-        _resource_row(entry, encounter, now) for entry, encounter in sorted(changed, key=lambda each: each[0].id)
-    ]
-    cursor.execute("CREATE TEMP TABLE IF NOT EXISTS filing_changed (LIKE record_resource) ON COMMIT DELETE ROWS")
-    cursor.execute("DELETE FROM filing_changed")
-    copy_in(cursor, "filing_changed", _RESOURCE_COLUMNS, rows)
-    cursor.execute(
-        "UPDATE record_resource AS r SET patient = c.patient, encounter = c.encounter, main_low = c.main_low, "
-        "main_high = c.main_high, filed_at = c.filed_at, source = c.source, version = c.version, "
-        "labels = c.labels, state = c.state, digest = c.digest "
-        "FROM filing_changed c WHERE r.type = c.type AND r.id = c.id"
-    )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from ..domain.attachments import DetachedPart
-from ..domain.filing import Filed
-from ..domain.types import TYPE_ID
+from charthouse.record.domain.attachments import DetachedPart
+from charthouse.record.domain.filing import Filed
+from charthouse.record.domain.types import TYPE_ID
 
 
 def keep_attachments(cursor: Any, kept: Sequence[tuple[Filed, DetachedPart, UUID]]) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from charthouse.foundation.clock import wall
-
-from ..domain.types import TYPE_ID
+from charthouse.record.domain.types import TYPE_ID
 
 
 def remember_aliases(cursor: Any, aliases: Mapping[str, tuple[str, str]]) -> None:
@@ -28,10 +27,17 @@ def source_id(cursor: Any, name: str) -> int:
     found = cursor.fetchone()
     if not found:
         cursor.execute(
-            "INSERT INTO record_source (name, time_zone, created_at) VALUES (%s, '', %s) "
+            "INSERT INTO record_source (name, time_zone, charset, created_at) VALUES (%s, '', '', %s) "
             "ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
             [name, wall()],
         )
         found = cursor.fetchone()
     number: int = found[0]
     return number
+
+
+def set_source(cursor: Any, number: int, *, time_zone: str, charset: str) -> None:
+    """Say how a sender's messages are read where they do not say themselves."""
+    cursor.execute(
+        "UPDATE record_source SET time_zone = %s, charset = %s WHERE id = %s", [time_zone, charset, number]
+    )

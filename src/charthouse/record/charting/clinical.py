@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..chart import (
+from charthouse.record.chart import (
     UNKNOWN,
     Allergy,
     Appointment,
@@ -17,6 +17,7 @@ from ..chart import (
     Procedure,
     When,
 )
+
 from .elements import (
     Json,
     amount,
@@ -45,7 +46,12 @@ def allergies(found: Iterable[Item]) -> list[Allergy]:
         r = item.resource
         reactions = [
             " ".join(
-                part for part in (concepts(each.get("manifestation")), f"({each['severity']})" if each.get("severity") else "") if part
+                part
+                for part in (
+                    concepts(each.get("manifestation")),
+                    f"({each['severity']})" if each.get("severity") else "",
+                )
+                if part
             )
             for each in items(r.get("reaction"))
             if isinstance(each, dict)
@@ -189,7 +195,9 @@ def immunizations(found: Iterable[Item]) -> list[Immunization]:
                 dose=amount(r.get("doseQuantity")),
                 site=" ".join(part for part in (concept(r.get("site")), concept(r.get("route"))) if part),
                 lot=str(r.get("lotNumber") or ""),
-                performer=reference([each.get("actor") for each in items(r.get("performer")) if isinstance(each, dict)]),
+                performer=reference(
+                    [each.get("actor") for each in items(r.get("performer")) if isinstance(each, dict)]
+                ),
                 reason_not_done=concept(r.get("statusReason")),
                 detail=detail(
                     given_at=reference(r.get("location")),
@@ -215,7 +223,9 @@ def procedures(found: Iterable[Item]) -> list[Procedure]:
                 when=first_when(r, "performedDateTime", "performedPeriod"),
                 code=code(r.get("code")),
                 end=_end(r.get("performedPeriod")),
-                performer=reference([each.get("actor") for each in items(r.get("performer")) if isinstance(each, dict)]),
+                performer=reference(
+                    [each.get("actor") for each in items(r.get("performer")) if isinstance(each, dict)]
+                ),
                 body_site=concepts(r.get("bodySite")),
                 location=reference(r.get("location")),
                 reason=concepts(r.get("reasonCode")) or reference(r.get("reasonReference")),
@@ -240,7 +250,9 @@ def appointments(found: Iterable[Item]) -> list[Appointment]:
         rows.append(
             Appointment(
                 **item.row(),
-                title=concept(r.get("appointmentType")) or concept(r.get("serviceType")) or str(r.get("description") or "Appointment"),
+                title=concept(r.get("appointmentType"))
+                or concept(r.get("serviceType"))
+                or str(r.get("description") or "Appointment"),
                 status=str(r.get("status") or ""),
                 when=first_when(r, "start", "requestedPeriod"),
                 end=when(r.get("end")),

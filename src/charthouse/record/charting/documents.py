@@ -10,8 +10,9 @@ from typing import Any
 
 import nh3
 
-from ..chart import Document, DocumentEntry, Part, PartKind, When
-from ..domain.attachments import attachments_of
+from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
+from charthouse.record.domain.attachments import attachments_of
+
 from .clinical import detail
 from .elements import code, concept, concepts, first, first_when, items, reference, references, when
 from .item import Item
@@ -68,7 +69,8 @@ def _common(item: Item) -> dict[str, Any]:
     encounter = context.get("encounter") if isinstance(context, dict) else None
     return {
         **item.row(),
-        "title": concept(kind) or str(r.get("title") or r.get("description") or attachment.get("title") or "Document"),
+        "title": concept(kind)
+        or str(r.get("title") or r.get("description") or attachment.get("title") or "Document"),
         "status": str(r.get("docStatus") or r.get("status") or ""),
         "when": first_when(context if isinstance(context, dict) else {}, "period")
         or first_when(r, "effectiveDateTime", "effectivePeriod", "date", "issued", "createdDateTime"),
@@ -95,12 +97,18 @@ def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
         parts.append(_part(place, attachment, sizes))
     for section in _sections(r.get("section")):
         if html := (section.get("text") or {}).get("div"):
-            parts.append(Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html)))
+            parts.append(
+                Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
+            )
     narrative = (r.get("text") or {}).get("div")
     if not parts and narrative:
         parts.append(Part(PartKind.HTML, "text/html", text=sanitized(narrative)))
     authenticator = reference(r.get("authenticator")) or reference(
-        [each.get("party") for each in items(r.get("attester")) if isinstance(each, dict) and each.get("mode") == "legal"]
+        [
+            each.get("party")
+            for each in items(r.get("attester"))
+            if isinstance(each, dict) and each.get("mode") == "legal"
+        ]
     )
     return Document(
         **_common(item),
@@ -148,7 +156,9 @@ def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, in
     except (binascii.Error, ValueError):
         return Part(PartKind.TEXT, "text/plain", title=title, text="The attachment's data cannot be decoded.")
     if plain in {"text/html", "application/xhtml+xml"}:
-        return Part(PartKind.HTML, media_type, title=title, text=sanitized(readable(content, media_type)), language=language)
+        return Part(
+            PartKind.HTML, media_type, title=title, text=sanitized(readable(content, media_type)), language=language
+        )
     if plain.startswith("text/") or plain in {"application/json", "application/xml"}:
         return Part(PartKind.TEXT, media_type, title=title, text=readable(content, media_type), language=language)
     return Part(_kind(plain), media_type, title=title, file=place, size=len(content), language=language)

@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 
 from charthouse.foundation.access.api import Label
-
-from ..chart import UNKNOWN, Code, Mark, When
+from charthouse.record.chart import UNKNOWN, Code, Mark, When
 
 Json = Mapping[str, Any]
 
@@ -206,7 +205,9 @@ def extension(resource: Json, url: str) -> dict[str, Any]:
 def age(born: str, on: date) -> int | None:
     """Completed years from a FHIR birth date to a day; None where the date does not say enough."""
     try:
-        birth = date.fromisoformat(born if len(born) == 10 else f"{born}-01-01"[:10] if len(born) == 4 else f"{born}-01")
+        birth = date.fromisoformat(
+            born if len(born) == 10 else f"{born}-01-01"[:10] if len(born) == 4 else f"{born}-01"
+        )
     except ValueError:
         return None
     years = on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day))
@@ -218,7 +219,12 @@ def mark_of(resource: Json) -> Mark:
     kind = resource.get("resourceType")
     status = str(resource.get("status") or "")
     verification = codes(resource.get("verificationStatus"))
-    if status == "entered-in-error" or "entered-in-error" in verification or status == "cancelled" and kind in _REPORTS:
+    if (
+        status == "entered-in-error"
+        or "entered-in-error" in verification
+        or status == "cancelled"
+        and kind in _REPORTS
+    ):
         return Mark.RETRACTED
     document = str(resource.get("docStatus") or "")
     if document == "entered-in-error":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..chart import Encounter, Span, SpanKind
+from charthouse.record.chart import Encounter, Span, SpanKind
+
 from .clinical import detail
 from .elements import codes, concept, concepts, first, first_when, items, reference, when
 from .item import Item
@@ -49,7 +50,8 @@ def _encounter(item: Item) -> Encounter:
         end=when(period.get("end")),
         reason=concepts(r.get("reasonCode")) or reference(r.get("reasonReference")),
         disposition=concept(stay.get("dischargeDisposition")),
-        facility=reference(r.get("serviceProvider")) or reference([each.get("location") for each in items(r.get("location"))[:1]]),
+        facility=reference(r.get("serviceProvider"))
+        or reference([each.get("location") for each in items(r.get("location"))[:1]]),
         spans=tuple(_spans(r, kind)),
         detail=detail(
             service=concept(r.get("serviceType")),
@@ -100,4 +102,6 @@ def _spans(r: dict[str, Any], current_class: str) -> Iterable[Span]:
 
 def _span(kind: SpanKind, title: str, period: Any) -> Span:
     period = period if isinstance(period, dict) else {}
-    return Span(kind, title or "not stated", first_when({"start": period.get("start")}, "start"), when(period.get("end")))
+    return Span(
+        kind, title or "not stated", first_when({"start": period.get("start")}, "start"), when(period.get("end"))
+    )

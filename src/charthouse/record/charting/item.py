@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..chart import Mark
+from charthouse.record.chart import Mark
+
 from .elements import exact, labels, mark_of
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from ..chart import Interpretation, MatrixRow, Result, ResultMatrix, ResultPanel, VitalSeries, When
+from charthouse.record.chart import Interpretation, MatrixRow, Result, ResultMatrix, ResultPanel, VitalSeries, When
+
 from .clinical import detail
 from .elements import (
     Json,
@@ -99,7 +100,9 @@ def _value(part: Json) -> tuple[str, str, Decimal | None]:
 
 def _range(part: Json) -> str:
     found = [
-        str(each.get("text") or span_words(each)) for each in items(part.get("referenceRange")) if isinstance(each, dict)
+        str(each.get("text") or span_words(each))
+        for each in items(part.get("referenceRange"))
+        if isinstance(each, dict)
     ]
     return "; ".join(each for each in found if each)
 
@@ -113,7 +116,9 @@ def _interpretation(part: Json) -> Interpretation:
     return Interpretation.NONE
 
 
-def panels(reports: Iterable[Item], observations: Sequence[Item], specimens: Mapping[str, Item]) -> list[ResultPanel]:
+def panels(
+    reports: Iterable[Item], observations: Sequence[Item], specimens: Mapping[str, Item]
+) -> list[ResultPanel]:
     """Reports with their results, then results that stand in no report; newest first."""
     by_reference = {f"Observation/{each.id}": each for each in observations}
     used: set[str] = set()
@@ -170,7 +175,9 @@ def matrix(rows: Iterable[Result]) -> ResultMatrix:
     for each in by_title.values():
         for row in each:
             moments.setdefault(row.when.text, row.when)
-    columns = sorted(moments.values(), key=lambda each: (each.instant is not None, each.instant), reverse=True)[:_COLUMNS]
+    columns = sorted(moments.values(), key=lambda each: (each.instant is not None, each.instant), reverse=True)[
+        :_COLUMNS
+    ]
     place = {column.text: number for number, column in enumerate(columns)}
     lines = []
     for title in sorted(by_title, key=str.casefold):

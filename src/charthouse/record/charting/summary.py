@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from charthouse.foundation.access.api import Label
+from charthouse.record.chart import UNKNOWN, Allergy, ChartSummary, Contact, Flag, When
+from charthouse.record.domain.labels import bits_of
 
-from ..chart import UNKNOWN, Allergy, ChartSummary, Contact, Flag, When
-from ..domain.labels import bits_of
 from .clinical import allergies, flags
 from .elements import (
     Json,
@@ -151,5 +151,3 @@ def _patient_contacts(patients: Sequence[Item]) -> Iterable[dict[str, Any]]:
         for contact in items(each.resource.get("contact")):
             if isinstance(contact, dict):
                 yield {**contact, "name": [first(contact.get("name"))] if contact.get("name") else []}
-
-

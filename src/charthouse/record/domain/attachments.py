@@ -69,8 +69,6 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         if resource.get("resourceType") != "Binary":
             attachment["url"] = f"Binary/{public_id}"
             attachment["size"] = len(data)
-            attachment["hash"] = base64.b64encode(
-                hashlib.sha1(data, usedforsecurity=False).digest()
-            ).decode()
+            attachment["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
         parts.append(DetachedPart(place, public_id, media_type, data))
     return parts

@@ -33,9 +33,9 @@ class State(StrEnum):
     DELETED = "deleted"
     ENTERED_IN_ERROR = "entered-in-error"
 
-    @property
-    def number(self) -> int:
-        return list(State).index(self)
+
+#: The stored numbers of states.
+STATE_NUMBER = {state: number for number, state in enumerate(State)}
 
 
 class Outcome(StrEnum):
@@ -144,7 +144,7 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         main_high=high,
         authored=_authored(resource),
         labels=bits_of(security_codes(resource)),
-        state=state.number,
+        state=STATE_NUMBER[state],
         rows=extract(resource, patient, encounter),
         resource=resource if kind in _KEPT else None,
     )

@@ -7,8 +7,7 @@ from functools import lru_cache
 from charthouse.exchange.fhir.api import Rows
 from charthouse.foundation.copying import UNIX_EPOCH, blob, int2, int4, int8, row, row_struct
 from charthouse.foundation.ids import hash64
-
-from .. import schema
+from charthouse.record import schema
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     schema.TOKEN: ("resource", "at", "code", "system", "version", "labels", "type", "param"),

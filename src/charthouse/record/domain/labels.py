@@ -32,9 +32,9 @@ _BITS: dict[tuple[str, str], Label] = {
 }
 
 
-def bits_of(codes: Iterable[tuple[str, str]]) -> int:
+def bits_of(codes: Iterable[tuple[str | None, str]]) -> int:
     """The label bits of ``(system, code)`` pairs; unknown codes carry none."""
     bits = 0
     for pair in codes:
-        bits |= _BITS.get(pair, 0)
+        bits |= _BITS.get((pair[0] or "", pair[1]), 0)
     return bits

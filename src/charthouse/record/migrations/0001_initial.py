@@ -155,6 +155,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=200, unique=True)),
                 ('time_zone', models.CharField(blank=True, default='', max_length=64)),
+                ('charset', models.CharField(blank=True, default='', max_length=40)),
                 ('created_at', models.DateTimeField()),
             ],
             options={

@@ -60,7 +60,10 @@ class UnlockForm(forms.Form):
     """The password or a code."""
 
     secret = _field(
-        "Password, or code of your authenticator", forms.PasswordInput, autocomplete="current-password", autofocus=True
+        "Password, or code of your authenticator",
+        forms.PasswordInput,
+        autocomplete="current-password",
+        autofocus=True,
     )
 
 

@@ -17,7 +17,7 @@ from charthouse.web import printing
 
 register = template.Library()
 
-NOT_RECORDED = format_html('<span class="faint">not recorded</span>')
+NOT_RECORDED = SafeString('<span class="faint">not recorded</span>')
 
 
 def _text(value: When | str | None) -> str:

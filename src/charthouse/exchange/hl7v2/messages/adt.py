@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from charthouse.exchange.hl7v2.datatypes import Json, coded, concept, identifier
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.keys import identifier_key
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
@@ -13,6 +13,7 @@ from charthouse.exchange.hl7v2.plan import Effect, Merge
 from charthouse.exchange.hl7v2.segments.account import map_coverages, map_guarantor
 from charthouse.exchange.hl7v2.segments.findings import map_allergy, map_diagnosis, map_procedure
 from charthouse.exchange.hl7v2.segments.order import map_loose_observations
+from charthouse.exchange.hl7v2.segments.referral import map_referral
 
 from .parts import Part, begin, loose_observations
 
@@ -76,7 +77,7 @@ _FOREIGN = frozenset({"SCH", "RGS", "AIS", "AIG", "AIL", "AIP", "TXA", "ORC", "O
 def check(trigger: str) -> None:
     """Raise Unsupported for an ADT event that is not filed."""
     if trigger not in _KNOWN:
-        raise Unsupported(f"ADT^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported("ADT", trigger)
 
 
 def map_part(mapping: Mapping, part: Part) -> None:
@@ -131,6 +132,8 @@ def _body(mapping: Mapping, part: Part) -> None:
                 map_guarantor(mapping, segment)
             case "IN1" | "IN2":
                 financial.append(segment)
+            case "RF1":
+                map_referral(mapping, segment, [])
             case "PDA":
                 _death(mapping, segment)
     if financial:

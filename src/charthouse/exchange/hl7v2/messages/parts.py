@@ -190,6 +190,9 @@ def order_groups(segments: Iterable[Segment], *, orc_follows: bool = False) -> l
             group.diagnoses.append(segment)
         elif name == "TXA":
             group.txa = segment
+            if last is not None and group.observations and group.observations[-1] is last:
+                group.document.append(group.observations.pop())  # the OBX before TXA is the document's content
+            last = None
     return groups
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charthouse.exchange.hl7v2.errors import Hl7Error, Unsupported
+from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
 from charthouse.exchange.hl7v2.plan import Draft, Effect
@@ -20,7 +20,7 @@ def check(kind: str, trigger: str) -> None:
     """Raise Unsupported for a result or document event that is not filed."""
     known = _MDM if kind == "MDM" else _RESULTS
     if trigger not in known:
-        raise Unsupported(f"{kind}^{trigger} is not filed.", "MSH", 1, 9)
+        raise unsupported(kind, trigger)
 
 
 def map_results(mapping: Mapping, part: Part) -> None:
@@ -47,7 +47,7 @@ def map_result_group(mapping: Mapping, group: Group) -> None:
     for dg1 in group.diagnoses:
         map_diagnosis(mapping, dg1)
     report = map_report(mapping, group, order=order)
-    if group.txa is not None and group.txa.get(12):
+    if group.txa is not None:
         _result_document(mapping, group, [report] if report else [])
 
 
@@ -59,9 +59,9 @@ def _is_ordered(group: Group) -> bool:
 
 
 def _result_document(mapping: Mapping, group: Group, related: list[Draft]) -> None:
-    """A TXA within a result names a document that came apart from it: announced, without content."""
+    """A TXA within a result describes the OBX before it; without content there it announces a document."""
     assert group.txa is not None
-    map_document(mapping, group.txa, [], "T01", related)
+    map_document(mapping, group.txa, group.document, "T02", related)
 
 
 def map_documents(mapping: Mapping, part: Part) -> None:

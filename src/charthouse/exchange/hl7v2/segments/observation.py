@@ -78,6 +78,9 @@ _IMAGING = frozenset(
     }
 )
 _PROCEDURAL = frozenset({"EC", "EN", "CTH", "PF", "RC", "CARD", "EEG", "EMG"})
+# What an Observation without a value may still say: by its status, or by one of these elements.
+_WITHOUT_VALUE = frozenset({"registered", "preliminary", "cancelled", "entered-in-error"})
+_SAYS = ("component", "dataAbsentReason", "interpretation", "note")
 _TEXT_TYPES = frozenset({"TX", "FT"})
 _DOCUMENT_TYPES = frozenset({"ED", "RP"})
 
@@ -114,7 +117,17 @@ def observation_status(code: str, default: str) -> str:
 class Context:
     """What a group of OBX shares: the order they belong to, its specimen, time, category and status."""
 
-    __slots__ = ("category", "default_status", "effective", "key", "order", "performer", "seen", "specimen")
+    __slots__ = (
+        "category",
+        "default_status",
+        "effective",
+        "key",
+        "order",
+        "part_of",
+        "performer",
+        "seen",
+        "specimen",
+    )
 
     def __init__(
         self,
@@ -126,8 +139,10 @@ class Context:
         category: str = "",
         default_status: str = "unknown",
         performer: list[Json] | None = None,
+        part_of: str | None = None,
     ) -> None:
         self.key = key
+        self.part_of = part_of
         self.order = order
         self.specimen = specimen
         self.effective = effective or {}
@@ -161,8 +176,7 @@ def map_observations(mapping: Mapping, lines: list[tuple[Segment, list[Segment]]
         obx, notes = lines[position]
         position += 1
         kind = obx.get(2).upper()
-        if kind in _DOCUMENT_TYPES:
-            _attach(mapping, obx, kind, outcome)
+        if kind in _DOCUMENT_TYPES and _attach(mapping, obx, kind, outcome):
             continue
         texts: list[str] | None = None
         if kind in _TEXT_TYPES:
@@ -188,7 +202,9 @@ def _continues(first: Segment, last: Segment, obx: Segment) -> bool:
     return before == now or (before.isdigit() and now.isdigit() and int(now[:6]) == int(before[:6]) + 1)
 
 
-def _attach(mapping: Mapping, obx: Segment, kind: str, outcome: Outcome) -> None:
+def _attach(mapping: Mapping, obx: Segment, kind: str, outcome: Outcome) -> bool:
+    """Take OBX-5 as documents; False for an RP that points nowhere, which is read as text."""
+    found: list[Json] = []
     for value in obx.values(5):
         if kind == "ED":
             attachment, fault = encapsulated(value)
@@ -200,8 +216,13 @@ def _attach(mapping: Mapping, obx: Segment, kind: str, outcome: Outcome) -> None
             title = obx.get(3, 2) or obx.get(3, 1)
             if title:
                 attachment.setdefault("title", title)
-            outcome.attachments.append((obx, attachment))
-    outcome.statuses.append(observation_status(obx.get(11), "unknown"))
+            found.append(attachment)
+    if kind == "RP" and not found and obx.has(5):
+        return False
+    outcome.attachments += [(obx, attachment) for attachment in found]
+    if found:
+        outcome.statuses.append(observation_status(obx.get(11), "unknown"))
+    return True
 
 
 def _observe(
@@ -239,6 +260,9 @@ def _observe(
     else:
         _value(mapping, obx, elements)
     _details(mapping, obx, notes, context, elements, flag)
+    if status not in _WITHOUT_VALUE and not any(name in elements for name in _SAYS) and not _has_value(elements):
+        mapping.warn("The result has no value; it is not filed.", obx, 5)
+        return
     key = _key(context, obx, observed)
     mode: Mode = "snapshot"
     if status == "entered-in-error":
@@ -252,6 +276,10 @@ def _observe(
     if shown:
         reference["display"] = shown
     outcome.results.append(reference)
+
+
+def _has_value(elements: Json) -> bool:
+    return any(name.startswith("value") for name in elements)
 
 
 def _loinc(code: Json) -> str:
@@ -282,7 +310,7 @@ def _details(
         elements["dataAbsentReason"] = _absent("error", "Error")
     elif obx.is_null(5):
         elements["dataAbsentReason"] = _absent("unknown", "Unknown")
-    if any(name.startswith("value") for name in elements):
+    if _has_value(elements):
         elements.pop("dataAbsentReason", None)
     flags = concepts(obx.values(8), "interpretation")
     if flags:
@@ -315,6 +343,8 @@ def _details(
         elements["identifier"] = [number]
     if context.order:
         elements["basedOn"] = [{"reference": context.order}]
+    if context.part_of:
+        elements["partOf"] = [{"reference": context.part_of}]
     if context.specimen:
         elements["specimen"] = {"reference": context.specimen}
     remarks = [found for note in notes if (found := annotation(note, mapping.zone))]

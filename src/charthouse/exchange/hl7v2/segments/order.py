@@ -48,6 +48,7 @@ class Group:
     specimens: list[Segment] = field(default_factory=list)
     diagnoses: list[Segment] = field(default_factory=list)
     txa: Segment | None = None
+    document: list[tuple[Segment, list[Segment]]] = field(default_factory=list)
 
     @property
     def head(self) -> Segment:
@@ -86,7 +87,9 @@ def order_key(mapping: Mapping, group: Group, *, report: bool = False) -> str | 
         return f"filler:{filler}/{service}"
     if group.obr is None or not service:
         return None
-    return f"{mapping.patient_key}/OBR/{service}/{group.obr.get(7) or group.obr.get(6) or group.obr.get(22)}"
+    when = group.obr.get(7) or group.obr.get(6) or group.obr.get(22)
+    batch = group.orc.raw(4) if group.orc is not None else ""
+    return f"{mapping.patient_key}/OBR/{service}/{when}/{batch}"
 
 
 def order_identifiers(group: Group) -> list[Json]:

@@ -426,9 +426,12 @@ def _person_key(name: Value) -> str:
 
 
 def map_publicity(mapping: Mapping, segment: Segment, field: int) -> None:
-    """PD1-11 or PV2-21, who may be told that the patient is here, as a Flag for the banner."""
+    """PD1-11 or PV2-21, who may be told that the patient is here, as a Flag for the banner.
+
+    Codes of table 0215 only: in PD1-11 immunization registries write how they may remind, which is no such wish.
+    """
     what = concept(segment.first(field), "publicity")
-    if what is None:
+    if what is None or segment.get(field).upper() not in ("F", "N", "O"):
         return
     elements: Json = {
         "status": "active",

@@ -123,6 +123,7 @@ def map_visit(
     for segment in group:
         if segment.name == "PV2":
             _additional(mapping, segment, elements, extensions, participants, roles)
+            cleared |= {name for at, name in ((3, "reasonCode"), (25, "priority")) if segment.is_null(at)}
             labels += security.protection(segment, 22)
         elif segment.name == "ARV":
             labels += security.access_restriction(mapping, segment)
@@ -241,6 +242,8 @@ def _hospitalization(mapping: Mapping, pv1: Segment, elements: Json, cleared: se
     disposition = discharge_disposition(pv1.first(36))
     if disposition:
         stay["dischargeDisposition"] = disposition
+    if pv1.is_null(4):
+        cleared.add("type")
     if pv1.is_null(36):
         cleared.add("hospitalization.dischargeDisposition")
     if pv1.is_null(37):

@@ -30,9 +30,8 @@ from charthouse.people.api import (
     renew_recovery_codes,
     sign_in_policy,
 )
-
-from ..forms import ConfirmForm, EnrolForm, PasswordForm
-from ..screens import screen
+from charthouse.web.security.forms import ConfirmForm, EnrolForm, PasswordForm
+from charthouse.web.security.screens import screen
 
 __all__ = ["account", "end_others", "end_session", "password", "recovery_codes", "totp"]
 

@@ -21,10 +21,9 @@ from charthouse.people.api import (
     time_left,
     unlock_session,
 )
-
-from ..forms import UnlockForm
-from ..middleware import page_of
-from ..screens import public, screen
+from charthouse.web.security.forms import UnlockForm
+from charthouse.web.security.middleware import page_of
+from charthouse.web.security.screens import public, screen
 
 __all__ = ["kept", "lock", "locked", "seen", "status"]
 
@@ -57,9 +56,7 @@ def lock(request: HttpRequest) -> HttpResponse:
     page = _safe(request.POST.get("page") or page_of(request))
     names, values = request.POST.getlist("field-name"), request.POST.getlist("field-value")
     onward = page
-    if names and keep_form(
-        request, page=page, target="", sent=False, fields=zip(names, values, strict=False)
-    ):
+    if names and keep_form(request, page=page, target="", sent=False, fields=zip(names, values, strict=False)):
         onward = f"{page}{KEPT_MARK}"
     lock_session(request, "idle" if request.POST.get("because") == "idle" else "asked")
     address = f"{reverse('session_locked')}?{urlencode({'next': onward})}"

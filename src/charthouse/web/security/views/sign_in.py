@@ -12,9 +12,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from charthouse.people.api import SessionState, sign_in_policy, sign_out, state_of
-
-from ..forms import CodeForm, SignInForm
-from ..screens import public
+from charthouse.web.security.forms import CodeForm, SignInForm
+from charthouse.web.security.screens import public
 
 __all__ = ["enter_code", "leave", "locked_out", "sign_in"]
 

@@ -1,0 +1,1 @@
+"""Measurements of intake: ``charthouse bench intake`` and ``charthouse bench mllp``."""

@@ -1,0 +1,66 @@
+"""The organization, its facilities and MRN assigners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from charthouse.people.models import Facility, MrnAssigner, Organization
+
+
+def organization_name() -> str:
+    """The organization's name; "Charthouse" before the first set-up."""
+    found = Organization.objects.values_list("name", flat=True).first()
+    return found or "Charthouse"
+
+
+@dataclass(frozen=True, slots=True)
+class FacilityLine:
+    """A facility as other apps see it."""
+
+    id: int
+    code: str
+    name: str
+    kind: str
+    time_zone: str
+    address: str
+    phone: str
+    npi: str
+    ccn: str
+    closed_at: datetime | None
+
+
+def _facility_line(row: Facility) -> FacilityLine:
+    return FacilityLine(
+        row.pk, row.code, row.name, row.kind, row.time_zone, row.address, row.phone, row.npi, row.ccn, row.closed_at
+    )
+
+
+def facilities() -> list[FacilityLine]:
+    """Every facility, by code. Not sensitive: intake and every clock need their time zones."""
+    return [_facility_line(row) for row in Facility.objects.order_by("code")]
+
+
+def facility_by_code(code: str) -> FacilityLine | None:
+    row = Facility.objects.filter(code=code).first()
+    return _facility_line(row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class MrnAssignerLine:
+    """An MRN assigner as other apps see it."""
+
+    id: int
+    system: str
+    facility: int | None
+    prefix: str
+    width: int
+    check_digit: str
+
+
+def mrn_assigners() -> list[MrnAssignerLine]:
+    """Every MRN assigner, by identifier system."""
+    return [
+        MrnAssignerLine(row.pk, row.system, row.facility_id, row.prefix, row.width, row.check_digit)
+        for row in MrnAssigner.objects.order_by("system")
+    ]

@@ -1,0 +1,27 @@
+"""The part of the record's interface that needs no database: resources made ready to file.
+
+For the domain code of upper layers, which must not know Django; :mod:`charthouse.record.api` has all of it, too.
+"""
+
+from __future__ import annotations
+
+from charthouse.record.domain.attachments import LARGE as LARGE_ATTACHMENT
+from charthouse.record.domain.attachments import DetachedPart, detach
+from charthouse.record.domain.filing import Filed, Filing, Outcome, State, compress, decompress, prepare
+from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+
+__all__ = [
+    "DIRECTORY_TYPES",
+    "LARGE_ATTACHMENT",
+    "TYPE_ID",
+    "TYPE_NAME",
+    "DetachedPart",
+    "Filed",
+    "Filing",
+    "Outcome",
+    "State",
+    "compress",
+    "decompress",
+    "detach",
+    "prepare",
+]

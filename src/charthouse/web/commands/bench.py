@@ -1,0 +1,12 @@
+"""``charthouse bench``: one group for every measurement; each ends with one JSON line of its figures."""
+
+from __future__ import annotations
+
+import typer
+
+from charthouse.intake.bench.files import bench_intake
+from charthouse.intake.bench.mllp import bench_mllp
+
+app = typer.Typer(no_args_is_help=True, help="Measure, beside what it is compared with.")
+app.command("intake")(bench_intake)
+app.command("mllp")(bench_mllp)
