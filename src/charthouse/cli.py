@@ -105,10 +105,14 @@ def charthouse() -> None:
 
 
 def main() -> None:
-    """Run the command line; configuration errors are printed as one sentence and exit with 2."""
+    """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
+    with 1."""
     from charthouse.configuration import ConfigurationError
 
-    processes.follow_supervisor()
+    if processes.follow_supervisor():
+        from charthouse.foundation import logging
+
+        logging.configure()
     processes.declare_commands(COMMANDS)
     for process in PROCESSES:
         processes.declare(process)
@@ -117,3 +121,10 @@ def main() -> None:
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        from charthouse.foundation.database.api import in_words
+
+        if (words := in_words(error)) is None:
+            raise
+        print(f"charthouse: {words}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -134,8 +134,8 @@ def _code_of(secret: str) -> str:
 
 @pytest.fixture(scope="module")
 def site(served: str, browser: Any, fakes: Any) -> Iterator[Site]:
-    """The application with its stand-ins, and a technician who also manages and oversees, signed in by the forms of a
-    real site, authenticator included."""
+    """The application with its stand-ins, and a technician who also manages and oversees, signed in by the forms of
+    a real site, authenticator included."""
     from charthouse.foundation.access.api import Role, system_context
     from charthouse.people.api import add_account
 
@@ -174,24 +174,29 @@ def site(served: str, browser: Any, fakes: Any) -> Iterator[Site]:
 
 @pytest.fixture
 def open_page(site: Site, browser: Any) -> Iterator[Any]:
-    """``open_page("/path", size=(w, h), dark=False)``: a page of somebody signed in. Fails where the console shows
-    an error or a breach of the content policy."""
+    """``open_page("/path", (width, height), status=200)``: a page of somebody signed in. Fails where the console
+    shows an error or a breach of the content policy."""
     contexts = []
     complaints: list[str] = []
 
-    def open_(path: str, size: tuple[int, int] = (1440, 900), *, dark: bool = False) -> Any:
+    def complain(message: Any, status: int) -> None:
+        if message.type == "error" and f"status of {status}" not in message.text:
+            complaints.append(message.text)
+
+    def open_(path: str, size: tuple[int, int] = (1440, 900), *, status: int = 200) -> Any:
         context = browser.new_context(
             storage_state=site.cookies,
             viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
+            color_scheme="light",
             reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("console", lambda message: complain(message, status))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(site.url + path, wait_until="networkidle")
+        answer = page.goto(site.url + path)
+        assert answer.status == status
         return page
 
     yield open_

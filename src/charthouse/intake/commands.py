@@ -40,9 +40,10 @@ def intake(
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     reports: list[FileReport] = []
+    taking = take_in_files(files, sender=source, processes=processes)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("Taking in", total=len(files))
-        for each in take_in_files(files, sender=source, processes=processes):
+        for each in taking:
             reports.append(each)
             progress.update(task, advance=1)
     summarize(reports, Console(), everything=report)

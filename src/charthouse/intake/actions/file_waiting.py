@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import Problem
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
@@ -40,7 +41,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
     taken: list[int] = []
     for attempt in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 claimed = _claim(cursor, limit)
                 taken = [number for number, _ in claimed]
                 if not claimed:

@@ -27,6 +27,7 @@ def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> Ht
     if item is None or found is None:
         raise Http404("The chart has no such item or version, or it is not open to you.")
     note_chart(request.access, person, "original", resource=(type, id))
-    context = opened.context(request.access, "overview") | {"item": item, "provenance": found}
-    template = "body" if "HX-Request" in request.headers else "page"
+    inside = "HX-Request" in request.headers
+    template, level = ("body", 3) if inside else ("page", 2)
+    context = opened.context(request.access, "overview") | {"item": item, "provenance": found, "level": level}
     return render(request, f"web/provenance/{template}.html", context)
