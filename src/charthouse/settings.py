@@ -86,6 +86,9 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
+# Served from the package itself: there is no step that collects them.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 600
 
 # Signing in. The numbers are rules and configuration, read when they are needed (people/policy.py).
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "charthouse.people.backends.StaffBackend"]
