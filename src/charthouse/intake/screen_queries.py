@@ -124,10 +124,12 @@ def _original(cursor: Any, stored: Stored, form: str) -> Original | None:
 
 _STATES = {UnfiledState.WAITING: "open", UnfiledState.FILED: "filed", UnfiledState.REFUSED: "dismissed"}
 _FROM_STATE = {value: key for key, value in _STATES.items()}
+# "open" sorts after "filed" and "dismissed": a message with anything open is open.
 _UNFILED = (
     "SELECT u.message, min(m.received_at), min(m.connector), min(m.source), min(m.format), min(m.kind), "
     "min(m.control_id), (array_agg(u.code ORDER BY u.id DESC))[1], (array_agg(u.reason ORDER BY u.id DESC))[1], "
-    "(array_agg(u.place ORDER BY u.id DESC))[1], min(u.state), max(u.attempts), count(*) "
+    "(array_agg(u.place ORDER BY u.id DESC))[1], max(u.state), max(u.attempts), "
+    "greatest(1, count(*) FILTER (WHERE u.state = 'open')) "
     "FROM intake_unfiled u JOIN intake_message m ON m.id = u.message "
 )
 

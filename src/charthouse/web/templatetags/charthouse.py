@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
-from charthouse.foundation.access.api import Label
+from charthouse.foundation.access.api import Label, Role
 from charthouse.record.chart import Interpretation, When
 from charthouse.web import printing
 
@@ -94,8 +95,22 @@ register.filter("size", printing.size)
 
 @register.filter
 def said(value: object) -> object:
-    """A value of an entry's detail: lists with commas, the rest as it is."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    """Several values with commas between, a single one as it is."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(map(str, value if isinstance(value, list | tuple) else sorted(value)))
+    return value
+
+
+_ROLES = {role.value: role.title for role in Role}
+
+
+@register.filter
+def roles(codes: Sequence[str]) -> SafeString | str:
+    """The first of an asker's roles in words, and how many more; all of them in its title."""
+    titles = [_ROLES.get(code, code) for code in codes]
+    if len(titles) < 2:
+        return titles[0] if titles else ""
+    return format_html('<span title="{}">{} and {} more</span>', ", ".join(titles), titles[0], len(titles) - 1)
 
 
 @register.filter

@@ -29,5 +29,10 @@ def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> Ht
     note_chart(request.access, person, "original", resource=(type, id))
     inside = "HX-Request" in request.headers
     template, level = ("body", 3) if inside else ("page", 2)
-    context = opened.context(request.access, "overview") | {"item": item, "provenance": found, "level": level}
+    context = opened.context(request.access, "overview") | {
+        "item": item,
+        "provenance": found,
+        "any_marked": found.original is not None and any(line.marked for line in found.original.lines),
+        "level": level,
+    }
     return render(request, f"web/provenance/{template}.html", context)
