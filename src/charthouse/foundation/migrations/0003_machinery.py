@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
 
     initial = True
 
-    dependencies = [("foundation", "0001_disclosure")]
+    dependencies = [("foundation", "0002_disclosure")]
 
     operations = [
         migrations.CreateModel(

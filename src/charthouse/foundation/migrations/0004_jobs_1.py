@@ -40,5 +40,5 @@ STEPS = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("foundation", "0001_machinery")]
+    dependencies = [("foundation", "0003_machinery")]
     operations = [RunProcrastinateSQL(name=name) for name in STEPS]

@@ -18,5 +18,5 @@ STEPS = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("foundation", "0002_jobs_1")]
+    dependencies = [("foundation", "0004_jobs_1")]
     operations = [RunProcrastinateSQL(name=name) for name in STEPS]

@@ -9,5 +9,5 @@ STEPS = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("foundation", "0003_jobs_2")]
+    dependencies = [("foundation", "0005_jobs_2")]
     operations = [RunProcrastinateSQL(name=name) for name in STEPS]
