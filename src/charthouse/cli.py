@@ -109,10 +109,11 @@ def main() -> None:
     with 1."""
     from charthouse.configuration import ConfigurationError
 
-    if processes.follow_supervisor():
-        from charthouse.foundation import logging
+    from charthouse.foundation import logging
 
-        logging.configure()
+    processes.follow_supervisor()
+    # For every command: structlog unconfigured prints local variables, which hold PHI.
+    logging.configure()
     processes.declare_commands(COMMANDS)
     for process in PROCESSES:
         processes.declare(process)
