@@ -23,7 +23,7 @@ def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> Ht
     opened = open_chart(request.access, person)
     item = record.resource(request.access, opened.patients, type, id)
     version = request.GET.get("version", "")
-    found = item and intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
+    found = intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
     if item is None or found is None:
         raise Http404("The chart has no such item or version, or it is not open to you.")
     note_chart(request.access, person, "original", resource=(type, id))
