@@ -6,7 +6,6 @@ stand alone and go to whichever process is free, those that describe practitione
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 from collections import Counter
@@ -85,9 +84,10 @@ def _head(path: Path) -> bytes:
 
 def _start() -> None:
     from charthouse.foundation.bootstrap import configure_django
+    from charthouse.foundation.logging import configure as configure_logging
 
     configure_django()
-    logging.getLogger().setLevel(logging.ERROR)
+    configure_logging(level="ERROR")
 
 
 def _work_listed(task: _Task) -> list[FileReport]:
@@ -95,6 +95,10 @@ def _work_listed(task: _Task) -> list[FileReport]:
 
 
 def _work(task: _Task) -> Iterator[FileReport]:
+    from django.db import DatabaseError
+
+    from charthouse.foundation.logging import where
+
     from .actions.take_in import take_in
     from .domain.errors import IntakeError
 
@@ -107,7 +111,9 @@ def _work(task: _Task) -> Iterator[FileReport]:
         except IntakeError as error:
             report.fault = str(error)
         except OSError as error:
-            report.fault = f"The file cannot be read: {error.strerror}."
+            report.fault = f"The file cannot be read: {error.strerror or type(error).__name__}."
+        except DatabaseError as error:
+            report.fault = f"The database is away ({where(error)}). Send the file again; nothing is filed twice."
         report.peak_bytes = _peak()
         yield report
 
