@@ -20,8 +20,8 @@ from .item import Item
 #: What may stand in a narrative on screen: text, tables and lists; nothing that runs, loads or styles.
 _TAGS = {
     "a", "abbr", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "div",
-    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "q", "s", "small",
-    "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
+    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "q", "s",
+    "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
 }  # fmt: skip
 _ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "col": {"span"}}
 _RELATIONS = {
@@ -92,14 +92,12 @@ def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
     """One document with its parts. ``sizes`` gives (media type, bytes) of attachments kept as files, by their
     ``Binary`` id."""
     r = item.resource
-    parts: list[Part] = []
-    for place, attachment in enumerate(attachments_of(r)):
-        parts.append(_part(place, attachment, sizes))
-    for section in _sections(r.get("section")):
-        if html := (section.get("text") or {}).get("div"):
-            parts.append(
-                Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
-            )
+    parts = [_part(place, attachment, sizes) for place, attachment in enumerate(attachments_of(r))]
+    parts.extend(
+        Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
+        for section in _sections(r.get("section"))
+        if (html := (section.get("text") or {}).get("div"))
+    )
     narrative = (r.get("text") or {}).get("div")
     if not parts and narrative:
         parts.append(Part(PartKind.HTML, "text/html", text=sanitized(narrative)))

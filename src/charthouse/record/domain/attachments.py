@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from charthouse.foundation.ids import named_id
+
+from .exact import editable
 
 #: Decoded bytes above which an attachment is kept in the file store.
 LARGE = 48 * 1024
@@ -46,6 +50,21 @@ def attachments_of(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
             if isinstance(each, dict):
                 inner = each.get("attachment") or each.get("contentAttachment")
                 yield inner if isinstance(inner, dict) else each
+
+
+def binary_id(attachment: dict[str, Any]) -> str:
+    """The id under which a detached attachment's bytes are kept; empty where it points elsewhere or nowhere."""
+    url = attachment.get("url")
+    return url.removeprefix("Binary/") if isinstance(url, str) and url.startswith("Binary/") else ""
+
+
+def without_large(content: bytes) -> tuple[bytes, list[DetachedPart]]:
+    """A resource's bytes without its attachments above :data:`LARGE`, and those; all else stays as written."""
+    if len(content) <= LARGE:
+        return content, []
+    resource = editable(content)
+    parts = detach(resource)
+    return (orjson.dumps(resource) if parts else content), parts
 
 
 def detach(resource: dict[str, Any]) -> list[DetachedPart]:
