@@ -109,7 +109,6 @@ def main() -> None:
     """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
     with 1."""
     from charthouse.configuration import ConfigurationError
-
     from charthouse.foundation import logging
 
     processes.follow_supervisor()
