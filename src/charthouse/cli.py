@@ -105,10 +105,15 @@ def charthouse() -> None:
 
 
 def main() -> None:
-    """Run the command line; configuration errors are printed as one sentence and exit with 2."""
+    """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
+    with 1."""
     from charthouse.configuration import ConfigurationError
 
+    from charthouse.foundation import logging
+
     processes.follow_supervisor()
+    # For every command: structlog unconfigured prints local variables, which hold PHI.
+    logging.configure()
     processes.declare_commands(COMMANDS)
     for process in PROCESSES:
         processes.declare(process)
@@ -117,3 +122,10 @@ def main() -> None:
     except ConfigurationError as error:
         print(f"charthouse: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except Exception as error:
+        from charthouse.foundation.database.api import in_words
+
+        if (words := in_words(error)) is None:
+            raise
+        print(f"charthouse: {words}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -86,6 +86,9 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
+# Served from the package itself: there is no step that collects them.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 600
 
 # Signing in. The numbers are rules and configuration, read when they are needed (people/policy.py).
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "charthouse.people.backends.StaffBackend"]
@@ -123,7 +126,18 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 100
-AXES_SENSITIVE_PARAMETERS = ["login", "username", "ip_address", "password", "code", "secret", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = [
+    "login",
+    "username",
+    "ip_address",
+    "password",
+    "current",
+    "new",
+    "code",
+    "secret",
+    "next",
+    "csrfmiddlewaretoken",
+]
 AXES_VERBOSE = False
 
 # Pages hold PHI, so cookies and headers are strict everywhere. The name's __Host- prefix makes a browser refuse the

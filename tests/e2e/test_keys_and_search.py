@@ -122,7 +122,9 @@ def test_enter_lists_everybody_without_the_words_in_the_address(open_page: Any) 
     assert page.locator("tbody tr").count() == 27
 
 
-def test_a_stale_answer_never_replaces_a_newer_one(open_page: Any, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_answer_never_replaces_a_newer_one(
+    open_page: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from charthouse.identity import api as identity
 
     def slow(ctx: Any, text: str, limit: int) -> Any:

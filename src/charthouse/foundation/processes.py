@@ -229,11 +229,13 @@ class Supervisor:
         fresh.replace(self.state)
 
 
-def follow_supervisor() -> None:
-    """Called by every command: when it was started by a supervisor and that one is gone, stop in order."""
+def follow_supervisor() -> bool:
+    """Called by every command: when it was started by a supervisor and that one is gone, stop in order.
+
+    Answers whether it was."""
     given = os.environ.pop(LIFELINE, None)
     if given is None:
-        return
+        return False
     descriptor = int(given)
     os.set_inheritable(descriptor, False)
 
@@ -245,6 +247,7 @@ def follow_supervisor() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait_for_the_end, daemon=True, name="lifeline").start()
+    return True
 
 
 def stop_on_signals(signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> threading.Event:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
-from .domain.arrival import Connector
+from charthouse.foundation.bootstrap import configure_django
+from charthouse.intake.domain.arrival import Connector
 
 _HEAD = 65_536
 
@@ -45,15 +49,28 @@ class _Task:
 def take_in_files(
     paths: Sequence[Path], *, sender: str | None = None, processes: int | None = None
 ) -> Iterator[FileReport]:
-    """Take ``paths`` in and yield a report a file, as each is done."""
+    """Take ``paths`` in; a report a file, as each is done. The processes are started before this returns."""
     tasks = _tasks(paths, sender)
     count = min(processes or os.cpu_count() or 1, len(tasks))
     if count <= 1:
-        for task in tasks:
-            yield from _work(task)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(count, initializer=_start) as pool:
+        return (report for task in tasks for report in _work(task))
+    return _gather(_pool(count), tasks)
+
+
+def _pool(count: int) -> Pool:
+    """Processes with all they need imported: on Linux copies of this one, elsewhere new ones."""
+    import charthouse.intake.actions.take_in  # noqa: F401  # so that the copies have it
+
+    if sys.platform == "linux" and threading.active_count() == 1:
+        from django.db import connections
+
+        connections.close_all()
+        return multiprocessing.get_context("fork").Pool(count)
+    return multiprocessing.get_context("spawn").Pool(count, initializer=configure_django)
+
+
+def _gather(pool: Pool, tasks: Sequence[_Task]) -> Iterator[FileReport]:
+    with pool:
         for reports in pool.imap_unordered(_work_listed, tasks):
             yield from reports
 
@@ -80,14 +97,6 @@ def _head(path: Path) -> bytes:
             return stream.read(_HEAD)
     except (OSError, FhirError):
         return b""
-
-
-def _start() -> None:
-    from charthouse.foundation.bootstrap import configure_django
-    from charthouse.foundation.logging import configure as configure_logging
-
-    configure_django()
-    configure_logging(level="ERROR")
 
 
 def _work_listed(task: _Task) -> list[FileReport]:

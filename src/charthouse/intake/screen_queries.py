@@ -97,8 +97,8 @@ def _occurred(stored: Stored) -> When:
     from charthouse.record.charting.elements import first_when
 
     return first_when(
-        stored.resource, "effectiveDateTime", "effectivePeriod", "period", "occurrenceDateTime", "performedDateTime",
-        "performedPeriod", "onsetDateTime", "start", "billablePeriod",
+        stored.resource, "effectiveDateTime", "effectivePeriod", "period", "occurrenceDateTime",
+        "performedDateTime", "performedPeriod", "onsetDateTime", "start", "billablePeriod",
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     entries: Callable[[], Any] = partial(navigation.rail, ctx, current)
     return {
         "access": ctx,
-        "role_title": ", ".join(sorted(role.title for role in ctx.roles)),
+        "role_titles": sorted(role.title for role in ctx.roles),
         "rail": entries,
         "locks_in": time_left(request),
         "may_find": may(ctx, FIND_PATIENT),

@@ -144,6 +144,7 @@ def test_its_encounter(resource: dict[str, Any], encounter: str | None) -> None:
         ({"resourceType": "Immunization", "occurrenceDateTime": "2012"}, "2012"),
         ({"resourceType": "MedicationRequest", "authoredOn": "2012"}, "2012"),
         ({"resourceType": "Claim", "billablePeriod": {"end": "2013"}, "created": "2012"}, "2012"),
+        ({"resourceType": "Appointment", "requestedPeriod": [{"start": "2012"}, {"start": "2013"}]}, "2012"),
         ({"resourceType": "Organization"}, None),
         ({"resourceType": "Patient", "birthDate": "2012"}, None),
     ],
@@ -151,6 +152,11 @@ def test_its_encounter(resource: dict[str, Any], encounter: str | None) -> None:
 def test_its_main_date(resource: dict[str, Any], text: str | None) -> None:
     found = main_date(resource)
     assert (found and found.text) == text
+
+
+@pytest.mark.parametrize("kind", sorted(MAIN_DATES))
+def test_every_main_date_is_found(kind: str, random_resource: Callable[[str, int], dict[str, Any]]) -> None:
+    assert any(main_date(random_resource(kind, seed)) for seed in range(100))
 
 
 def test_main_dates_are_elements_of_r4() -> None:

@@ -28,7 +28,7 @@ from charthouse.foundation.ledger.rows import LANES
 from charthouse.foundation.ledger.writing import _row
 
 
-def test_an_entry_says_who_what_whom_when_and_how_it_ended(committed_db: str, ctx: AccessContext) -> None:
+def test_an_entry_says_who_what_whom_when_and_how_it_ended(db: None, ctx: AccessContext) -> None:
     append(
         ctx,
         "document.printed",
@@ -50,7 +50,7 @@ def test_an_entry_says_who_what_whom_when_and_how_it_ended(committed_db: str, ct
     assert line.seq == 1
 
 
-def test_an_entry_shares_the_fate_of_its_transaction(committed_db: str, ctx: AccessContext) -> None:
+def test_an_entry_shares_the_fate_of_its_transaction(db: None, ctx: AccessContext) -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         append(ctx, "chart.changed")
         raise RuntimeError
@@ -65,7 +65,7 @@ def test_an_entry_shares_the_fate_of_its_transaction(committed_db: str, ctx: Acc
 
 
 def test_a_batch_is_one_round_trip_and_keeps_its_order(
-    committed_db: str, ctx: AccessContext, django_assert_num_queries: Any
+    db: None, ctx: AccessContext, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
         count = append_many(Entry(ctx, "message.filed", detail={"n": n}) for n in range(300))
@@ -86,7 +86,7 @@ def test_a_read_is_committed_when_it_returns_without_waiting_for_the_disk(
         assert cursor.fetchone() == ("on",)
 
 
-def test_a_read_inside_an_action_leaves_the_actions_commit_durable(committed_db: str, ctx: AccessContext) -> None:
+def test_a_read_inside_an_action_leaves_the_actions_commit_durable(db: None, ctx: AccessContext) -> None:
     with transaction.atomic():
         append_read(ctx, "chart.opened")
         with connection.cursor() as cursor:
@@ -174,7 +174,7 @@ def test_a_subject_is_a_kind_and_an_id() -> None:
     text=st.text(max_size=30),
     identifier=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20),
 )
-def test_any_text_comes_back(committed_db: str, ctx: AccessContext, text: str, identifier: str) -> None:
+def test_any_text_comes_back(db: None, ctx: AccessContext, text: str, identifier: str) -> None:
     clean = text.encode("utf-8", "ignore").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     text = text.encode("utf-8", "ignore").decode()
     append(ctx, "text.kept", subjects=[Subject("resource", identifier)], detail={"text": text, text: [text]})
@@ -243,26 +243,3 @@ def test_not_even_the_owner_changes_a_row_by_mistake(
         for statement in ("UPDATE ledger_entry SET actor = 'user:2'", "DELETE FROM ledger_subject"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="kept for good"):
                 owner.execute(statement.encode())
-
-
-def test_months_are_made_ahead_and_an_unforeseen_month_falls_into_the_default(
-    committed_db: str, owner_conninfo: str, intruder: Any, ctx: AccessContext, write: Callable[[int], None]
-) -> None:
-    write(1)
-    assert intruder.does("SELECT count(*) FROM ledger_entry_default") == [(0,)]
-    for table in ("ledger_entry", "ledger_subject"):
-        for (month,) in intruder.does(
-            f"SELECT relname FROM pg_class WHERE relname ~ '^{table}_[0-9]{{4}}_[0-9]{{2}}$' AND relkind = 'r'"
-        ):
-            intruder.does(f"ALTER TABLE {table} DETACH PARTITION {month}")
-            intruder.does(f"ALTER TABLE {month} RENAME TO old_{month}")
-    intruder.does("CREATE OR REPLACE VIEW ledger_recent AS SELECT lane, seq FROM ledger_entry_default")
-    write(3)
-    assert intruder.does("SELECT count(*), max(seq) FROM ledger_entry_default") == [(3, 3)]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT ledger_make_partitions(2)")
-        assert cursor.fetchone() == (2,), "the month with rows in the default partition stays there"
-        cursor.execute("SELECT ledger_make_partitions(2)")
-        assert cursor.fetchone() == (0,)
-    write(1)
-    assert intruder.does("SELECT count(*), max(seq) FROM ledger_entry_default") == [(4, 4)]

@@ -12,7 +12,7 @@ from charthouse.foundation.access.api import AccessContext, PermissionRefused, R
 from charthouse.foundation.ledger.api import Entry, Filters, Outcome, Page, Subject, append, append_many, entries
 
 
-def test_only_those_who_watch_over_access_may_read_it(committed_db: str, ctx: AccessContext) -> None:
+def test_only_those_who_watch_over_access_may_read_it(db: None, ctx: AccessContext) -> None:
     allowed = {Role.PRIVACY, Role.AUDITOR, Role.MANAGER}
     for role in Role:
         asker = replace(ctx, roles=frozenset({role}))
@@ -24,7 +24,7 @@ def test_only_those_who_watch_over_access_may_read_it(committed_db: str, ctx: Ac
 
 
 @pytest.fixture
-def some(committed_db: str, ctx: AccessContext) -> AccessContext:
+def some(db: None, ctx: AccessContext) -> AccessContext:
     coder = replace(ctx, actor="user:2", roles=frozenset({Role.CODER}), session="s-2")
     append(ctx, "chart.read", subjects=[Subject("patient", "p1"), Subject("person", "7")])
     append(coder, "chart.read", subjects=[Subject("patient", "p2"), Subject("person", "7")])
@@ -76,9 +76,7 @@ def walk(ctx: AccessContext, filters: Filters, limit: int) -> list[Page]:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 10, 100])
-def test_pages_neither_repeat_nor_leave_out_while_entries_arrive(
-    committed_db: str, ctx: AccessContext, limit: int
-) -> None:
+def test_pages_neither_repeat_nor_leave_out_while_entries_arrive(db: None, ctx: AccessContext, limit: int) -> None:
     append_many(Entry(ctx, "batch.one", detail={"n": n}) for n in range(20))
     first = entries(ctx, limit=limit)
     append_many(Entry(ctx, "batch.two") for _ in range(5))
@@ -93,12 +91,12 @@ def test_pages_neither_repeat_nor_leave_out_while_entries_arrive(
 
 
 @pytest.mark.parametrize("cursor", ["x", "1~2~3", "2026-01-01~a~b", "~~", "2026-01-01T00:00:00+00:00~1"])
-def test_a_made_up_place_is_refused(committed_db: str, ctx: AccessContext, cursor: str) -> None:
+def test_a_made_up_place_is_refused(db: None, ctx: AccessContext, cursor: str) -> None:
     with pytest.raises(ValueError, match="first page"):
         entries(ctx, Filters(), cursor)
 
 
-def test_who_saw_this_patient_is_answered_by_the_index(committed_db: str, ctx: AccessContext) -> None:
+def test_who_saw_this_patient_is_answered_by_the_index(db: None, ctx: AccessContext) -> None:
     append_many(
         Entry(ctx, "chart.read", subjects=[Subject("patient", f"p{n % 500}"), Subject("person", str(n % 500))])
         for n in range(5000)

@@ -90,7 +90,7 @@ class Running:
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while "Charthouse is ready" not in self.said:
+        while "Ctrl-C stops it" not in self.said:
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
             time.sleep(0.05)

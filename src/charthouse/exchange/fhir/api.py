@@ -3,6 +3,7 @@
 Pure Python without database; everything is made lazily, importing costs milliseconds.
 """
 
+from charthouse.exchange.fhir.bundle import Entry, Envelope
 from charthouse.exchange.fhir.compartment import (
     encounter_of,
     is_resource_type,
@@ -24,20 +25,18 @@ from charthouse.exchange.fhir.dates import (
 from charthouse.exchange.fhir.definitions import parameter_ids, resource_types
 from charthouse.exchange.fhir.errors import FhirError
 from charthouse.exchange.fhir.numbers import implicit_range
-from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
-from charthouse.exchange.fhir.reading import Entry, Envelope, Form, Split, split
-from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
-from charthouse.exchange.fhir.rows import Rows
-from charthouse.exchange.fhir.search import (
+from charthouse.exchange.fhir.parameters import (
     NOT_EXTRACTED,
     Answer,
-    Extractor,
     Parameter,
     all_parameters,
-    default_extractor,
     default_parameters,
-    extract,
 )
+from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
+from charthouse.exchange.fhir.reading import Form, Split, split
+from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
+from charthouse.exchange.fhir.rows import Rows
+from charthouse.exchange.fhir.search import Extractor, default_extractor, extract
 from charthouse.exchange.fhir.streams import open_stream
 from charthouse.exchange.fhir.text import LONGEST, clip, fold
 from charthouse.exchange.fhir.validation import Problem, is_valid, validate

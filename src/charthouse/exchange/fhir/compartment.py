@@ -273,10 +273,10 @@ def main_date(resource: Json) -> Moment | None:
         value: Any = resource
         for key in path:
             value = value.get(key)
+            if type(value) is list:
+                value = next((item for item in value if item is not None), None)
             if value is None:
                 break
-        if type(value) is list:
-            value = next((item for item in value if item is not None), None)
         if value is not None and (found := moment(value)) is not None:
             return found
     return None

@@ -45,7 +45,7 @@ def ack(
         clean(envelope.receiving_facility) if envelope else "",
         clean(envelope.sending_application) if envelope else "",
         clean(envelope.sending_facility) if envelope else "",
-        stamp,
+        clean(stamp),
         "",
         kind,
         secrets.token_hex(8),

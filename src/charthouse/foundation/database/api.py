@@ -37,6 +37,7 @@ __all__ = [
     "embedded_version",
     "ensure_running",
     "folder_problems",
+    "in_words",
     "is_running",
     "migrate",
     "pending_migrations",
@@ -217,13 +218,29 @@ def folder_problems() -> list[str]:
     return found()
 
 
-def is_running() -> bool:
-    """Whether the embedded server runs now; for an outside server always true."""
+def is_running(*, ready: bool = True) -> bool:
+    """Whether the embedded server runs and answers; with ``ready=False`` also one that is still starting. For an
+    outside server always true."""
     if configuration().external_database:
         return True
     from .server import find_running
 
-    return find_running(Layout(configuration().data)) is not None
+    found = find_running(Layout(configuration().data))
+    return found is not None and (found.ready or not ready)
+
+
+def in_words(error: Exception) -> str | None:
+    """What a failure of the database means for who runs a command; None for a failure of another kind."""
+    code = getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+    if code in {"42P01", "42703", "3F000"}:
+        return (
+            "The database's schema is not that of this version. Bring it up to date with `charthouse db migrate`."
+        )
+    if type(error).__name__ == "OperationalError" and (code is None or code[:2] in {"08", "57"}):
+        return (
+            "The database cannot be reached, or ended the connection. `charthouse doctor` says why; then try again."
+        )
+    return None
 
 
 def stop_server() -> bool:

@@ -13,6 +13,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 
 from charthouse.foundation.logging import where
+from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import Problem
 from charthouse.intake.faults import in_words, passes
@@ -43,7 +44,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
     taken: list[int] = []
     for attempt in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 claimed = _claim(cursor, limit)
                 taken = [number for number, _ in claimed]
                 return file_messages(cursor, _load(cursor, claimed)) if claimed else []

@@ -20,6 +20,7 @@ from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
 from charthouse.foundation.logging import where
+from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
 from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
 from charthouse.intake.domain.errors import IntakeError
@@ -148,7 +149,7 @@ def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
     """Keep and file in one transaction; what the database refuses is kept unfiled, message by message."""
     for attempt in range(1, _TRIES + 1):
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
+            with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 return _file(cursor, coming) if file else keep(cursor, coming)
         except Exception as error:
             if passes(error):

@@ -9,7 +9,8 @@ again. A cancellation that comes before what it cancels is remembered and met wi
 
 FHIR R4 gives status, class and location their histories. Participants carry their period. The history of services
 is an extension (``SERVICE_HISTORY``), and what the rules need to know beside that is another (``VISIT_STATE``):
-``lastEvent``, since when the current status, class and service hold, and unmet cancellations.
+``lastEvent``, since when the current status, class and service hold, when a message in order last spoke of each
+line, and unmet cancellations.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ __all__ = ["SERVICE_HISTORY", "VISIT_STATE", "VisitResult", "apply_visit"]
 Json = dict[str, Any]
 
 VISIT_STATE: Final = "urn:charthouse:fhir:StructureDefinition:encounter-visit-state"
-"""Extension of Encounter, with ``lastEvent``, ``statusSince``, ``classSince``, ``serviceSince`` (dateTime) and any
-number of ``cancelled`` (``transfer``, ``discharge`` or ``leave``: a cancellation whose event has not come yet)."""
+"""Extension of Encounter, with ``lastEvent``, ``statusSince``, ``classSince``, ``serviceSince``, ``statusSeen``,
+``classSeen``, ``serviceSeen``, ``placeSeen`` (dateTime) and any number of ``cancelled`` (``transfer``,
+``discharge`` or ``leave``: a cancellation whose event has not come yet)."""
 
 _TEMPORARY = {
     "url": "http://hl7.org/fhir/StructureDefinition/subject-locationClassification",
@@ -88,10 +90,14 @@ def _instant(text: str | None) -> datetime:
 
 
 class _Line:
-    """Values that follow one another. ``same`` tells whether two values are one."""
+    """Values that follow one another. ``same`` tells whether two values are one.
 
-    def __init__(self, entries: list[_Entry], same: Callable[[Any, Any], bool]) -> None:
+    ``seen`` is when a message in order last spoke of this line: up to then the current value is confirmed.
+    """
+
+    def __init__(self, entries: list[_Entry], same: Callable[[Any, Any], bool], seen: str | None = None) -> None:
         self.entries = entries
+        self.seen = seen
         self._same = same
 
     @property
@@ -100,6 +106,7 @@ class _Line:
 
     def set(self, at: str | None, value: Any) -> None:
         """Make ``value`` current from ``at``, or from where the current one began if that is later."""
+        self.see(at)
         if self.entries:
             last = self.entries[-1]
             if self._same(last.value, value):
@@ -109,12 +116,24 @@ class _Line:
                 at = last.start
         self.entries.append(_Entry(at, value))
 
+    def see(self, at: str | None) -> None:
+        """Note that a message in order spoke of this line."""
+        if _instant(at) > _instant(self.seen):
+            self.seen = at
+
     def insert(self, at: str | None, value: Any) -> bool:
-        """Put ``value`` into the past at ``at``; False where it would have become current, and was left out."""
+        """Put ``value`` into the history at ``at``.
+
+        False, and nothing done, where it would become current although the current value was confirmed later.
+        """
         when = _instant(at)
         place = sum(1 for entry in self.entries if entry.begins <= when)
         if place == len(self.entries) and self.entries:
-            return self._same(self.entries[-1].value, value)
+            if not self._same(self.entries[-1].value, value):
+                if when < _instant(self.seen):
+                    return False
+                self.entries.append(_Entry(at, value))
+            return True
         if place and self._same(self.entries[place - 1].value, value):
             return True
         if place < len(self.entries) and self._same(self.entries[place].value, value):
@@ -130,8 +149,9 @@ class _Line:
         self.set(at, value)
         return True
 
-    def undo(self) -> Any:
-        """Take the current value off; the one before is current again."""
+    def undo(self, at: str | None) -> Any:
+        """Take the current value off at ``at``; the one before is current again."""
+        self.see(at)
         return self.entries.pop().value
 
     def spans(self, end: str | None = None) -> Iterator[tuple[Any, Json]]:
@@ -214,15 +234,21 @@ def _open(current: Json | None, change: VisitChange) -> _Visit:
     resource: Json = dict(current) if current else {"resourceType": "Encounter", "id": change.id}
     state = _state(resource)
     history = resource.pop("statusHistory", [])
-    status = _Line([_Entry(e["period"].get("start"), e["status"]) for e in history], lambda a, b: bool(a == b))
+    status = _Line(
+        [_Entry(e["period"].get("start"), e["status"]) for e in history],
+        lambda a, b: bool(a == b),
+        state.get("statusSeen"),
+    )
     if current:
         status.entries.append(_Entry(state.get("statusSince"), resource["status"]))
     classes = resource.pop("classHistory", [])
-    class_ = _Line([_Entry(e["period"].get("start"), e["class"]) for e in classes], _same_code)
+    class_ = _Line(
+        [_Entry(e["period"].get("start"), e["class"]) for e in classes], _same_code, state.get("classSeen")
+    )
     if current and resource.get("class") and not _same_code(resource["class"], _UNKNOWN_CLASS):
         class_.entries.append(_Entry(state.get("classSince"), resource["class"]))
     services = [e for e in resource.get("extension", []) if e.get("url") == SERVICE_HISTORY]
-    service = _Line([_service_entry(e) for e in services], _same_service)
+    service = _Line([_service_entry(e) for e in services], _same_service, state.get("serviceSeen"))
     if resource.get("serviceType"):
         service.entries.append(_Entry(state.get("serviceSince"), resource["serviceType"]))
     places: list[_Entry] = []
@@ -242,7 +268,7 @@ def _open(current: Json | None, change: VisitChange) -> _Visit:
         status=status,
         class_=class_,
         service=service,
-        places=_Line(places, _same_place),
+        places=_Line(places, _same_place, state.get("placeSeen")),
         temporary=_Line(temporary, _same_place),
         reserved=reserved,
         participants=[dict(entry) for entry in resource.pop("participant", [])],
@@ -331,6 +357,10 @@ def _write_state(visit: _Visit) -> list[Json]:
         ("statusSince", visit.status.entries[-1].start if visit.status.entries else None),
         ("classSince", visit.class_.entries[-1].start if visit.class_.entries else None),
         ("serviceSince", visit.service.entries[-1].start if visit.service.entries else None),
+        ("statusSeen", visit.status.seen),
+        ("classSeen", visit.class_.seen),
+        ("serviceSeen", visit.service.seen),
+        ("placeSeen", visit.places.seen),
     ):
         if text:
             parts.append({"url": name, "valueDateTime": text})
@@ -379,7 +409,7 @@ def _set_status(visit: _Visit, change: VisitChange, at: str | None, *, late: boo
             _cancel_discharge(visit, at, late=late)
         case Effect.CANCEL_LEAVE:
             if status.current == "onleave" and len(status.entries) > 1:
-                status.undo()
+                status.undo(at)
             elif status.current == "onleave":
                 status.set(at, "in-progress")
             else:
@@ -387,7 +417,7 @@ def _set_status(visit: _Visit, change: VisitChange, at: str | None, *, late: boo
         case Effect.CANCEL_RETURN:
             before = status.entries[-2].value if len(status.entries) > 1 else None
             if status.current == "in-progress" and before == "onleave":
-                status.undo()
+                status.undo(at)
             else:
                 status.set(at, "onleave")
     _default_status(visit, change, at, late=late, new=new)
@@ -418,7 +448,7 @@ def _cancel_discharge(visit: _Visit, at: str | None, *, late: bool) -> None:
         return
     if late:
         return
-    status.undo()
+    status.undo(at)
     if not status.entries:
         status.set(at, "in-progress")
     period = dict(visit.resource.get("period") or {})
@@ -540,7 +570,7 @@ def _cancel_transfer(visit: _Visit, change: VisitChange, at: str | None, *, late
     if len(places.entries) < 2:
         _remember(visit, "transfer")
         return
-    cancelled = places.undo()
+    cancelled = places.undo(at)
     if change.location is None:
         return
     now = _entry(change.location)

@@ -91,7 +91,7 @@ def start(
             fresh = _set_up(console, kind, whole, password)
             _run(console, stop, server, listeners, kind, fresh, began)
         finally:
-            with step(console, "Stopping the database", "Stopped"):
+            with step(console, "Stopping the database", "Database stopped"):
                 server.release()
 
 
@@ -110,8 +110,7 @@ def status() -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("Data", str(site.data))
     table.add_row("Kind", {"demo": "demonstration", "real": "real site"}.get(site.kind, "not set up yet"))
-    where = "outside server" if site.external_database else ("running" if database.is_running() else "not running")
-    table.add_row("Database", where)
+    table.add_row("Database", _database_state(site))
     if there is None:
         table.add_row("Charthouse", "not running")
     else:
@@ -123,6 +122,14 @@ def status() -> None:
     Console(highlight=False).print(table)
     if there is None:
         raise typer.Exit(_NOT_RUNNING)
+
+
+def _database_state(site: Configuration) -> str:
+    if site.external_database:
+        return "outside server"
+    if database.is_running():
+        return "running"
+    return "starting or stopping" if database.is_running(ready=False) else "not running"
 
 
 def _override(**options: str | int | None) -> None:
@@ -288,7 +295,7 @@ class _DatabaseWatch:
         self._due = 0.0
 
     def __call__(self) -> None:
-        if time.monotonic() < self._due or database.is_running():
+        if time.monotonic() < self._due or database.is_running(ready=False):
             return
         self._console.print("  [yellow]The database has stopped and is started again.[/yellow]")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
 Patients = Sequence[int]
-Reader = Callable[[AccessContext, Patients, str | None], Mapping[str, Any]]
+Reader = Callable[[AccessContext, Patients, str | None], dict[str, Any]]
 NEWEST = 6
 
 
@@ -38,13 +38,13 @@ class Section:
 def _listed(slug: str) -> Reader:
     """A section that is one list, read by the record's function of its name."""
 
-    def read(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+    def read(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
         return {"page": getattr(record, slug)(ctx, patients, cursor)}
 
     return read
 
 
-def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
     problems = [row for row in record.problems(ctx, patients).rows if row.status == "active"]
     medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
     return {
@@ -56,12 +56,12 @@ def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> Map
     }
 
 
-def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
     page = record.results(ctx, patients, cursor)
     return {"page": page, "matrix": results.by_date(page.rows)}
 
 
-def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> Mapping[str, Any]:
+def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
     series = record.vitals(ctx, patients)
     return {"trends": [trends.draw(one) for one in series], "matrix": results.over_time(series)}
 

@@ -67,8 +67,8 @@ def map_diagnosis(mapping: Mapping, dg1: Segment) -> Json | None:
     if code is None and not text:
         return None
     code = code or {}
-    if text:
-        code.setdefault("text", text)
+    if text and not dg1.get(3, 9):
+        code["text"] = text
     deleted = dg1.get(21).upper() == "D"
     elements: Json = {
         "subject": {"reference": mapping.patient_reference},
@@ -285,8 +285,8 @@ def map_procedure(mapping: Mapping, pr1: Segment, roles: list[Segment]) -> None:
     if code is None and not text:
         return
     code = code or {}
-    if text:
-        code.setdefault("text", text)
+    if text and not pr1.get(3, 9):
+        code["text"] = text
     deleted = pr1.get(20).upper() == "D"
     elements: Json = {
         "status": "entered-in-error" if deleted else "completed",

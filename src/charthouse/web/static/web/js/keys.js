@@ -71,6 +71,14 @@ function strokes(text) {
   return parts;
 }
 
+function wordsOf(element) {
+  const named = element.dataset.keyLabel ?? element.getAttribute("aria-label");
+  if (named) return named;
+  const copy = element.cloneNode(true);
+  for (const stroke of copy.querySelectorAll("kbd")) stroke.remove();
+  return copy.textContent.replace(/\s+/g, " ").trim();
+}
+
 function showKeys() {
   const dialog = document.getElementById("keys");
   const list = dialog?.querySelector(".key-list");
@@ -83,8 +91,7 @@ function showKeys() {
   }
   for (const element of document.querySelectorAll("[data-key]")) {
     if (rows.has(element.dataset.key)) continue;
-    const words = element.dataset.keyLabel ?? element.getAttribute("aria-label") ?? element.textContent;
-    rows.set(element.dataset.key, words.replace(/\s+/g, " ").trim());
+    rows.set(element.dataset.key, wordsOf(element));
   }
   rows.set("Esc", "close what is open");
   for (const [key, words] of rows) {

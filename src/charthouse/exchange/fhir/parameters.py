@@ -1,0 +1,101 @@
+"""R4's search parameters by resource type, and which of them a site indexes unless it says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from charthouse.exchange.fhir.definitions import Json, resource_types, schema_definitions, search_parameters
+
+Column = Literal["patient", "encounter", "id", "updated"]
+
+# Parameters that the resource's own columns answer, wherever they are.
+COLUMNS: dict[str, Column] = {"_id": "id", "_lastUpdated": "updated"}
+
+# Parameters of R4 that are not extracted, and why.
+NOT_EXTRACTED = {
+    "_text": "a search in the narrative is the text index's business",
+    "_content": "a search in the whole content is the text index's business",
+    "_query": "names an operation, not an element",
+    "near": "needs a search by distance",
+    "phonetic": "needs an algorithm for sounds; people are found by sound through the patient index",
+    "Bundle.composition": "leads to a whole resource inside, not to a reference",
+    "Bundle.message": "leads to a whole resource inside, not to a reference",
+}
+
+# Indexed only where asked for: the same for nearly all resources of a sender, or dear in rows.
+_OFF = frozenset({"_profile", "_source"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One place to look for a parameter's values; a resource matches where any of its places does.
+
+    Either the rows of parameter ``id``, of them only references to type ``target`` and tokens of ``system`` where
+    given; or the resource's own ``column``.
+    """
+
+    id: int | None = None
+    target: str | None = None
+    system: str | None = None
+    column: Column | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A search parameter of one resource type.
+
+    ``kind`` is FHIR's (token, string, reference, date, quantity, number, uri, composite, special), ``targets`` the
+    types that references may lead to, ``components`` the codes of a composite's parts. ``answers`` is empty where
+    it is not enabled or not extracted; ``reason`` then says why.
+    """
+
+    type: str
+    code: str
+    kind: str
+    id: int
+    expression: str | None
+    targets: tuple[str, ...]
+    components: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    reason: str | None
+
+    @property
+    def name(self) -> str:
+        """``Type.code``, as it is switched on and off."""
+        return f"{self.type}.{self.code}"
+
+
+@cache
+def definitions_of(kind: str) -> list[Json]:
+    """R4's search parameters of a type, its bases' included, in a lasting order."""
+    bases = {kind, "Resource"}
+    if "contained" in schema_definitions()[kind]["properties"]:
+        bases.add("DomainResource")
+    found = [definition for definition in search_parameters() if bases & set(definition["base"])]
+    return sorted(found, key=lambda definition: (definition["code"], definition["url"]))
+
+
+@cache
+def definition_by_url() -> dict[str, Json]:
+    return {definition["url"]: definition for definition in search_parameters()}
+
+
+@cache
+def all_parameters() -> frozenset[str]:
+    """The names (``Observation.code``) of every parameter of every type."""
+    return frozenset(
+        f"{kind}.{definition['code']}" for kind in resource_types() for definition in definitions_of(kind)
+    )
+
+
+@cache
+def default_parameters() -> frozenset[str]:
+    """The names of the parameters that a site indexes unless it says otherwise: all but composites and a few."""
+    return frozenset(
+        f"{kind}.{definition['code']}"
+        for kind in resource_types()
+        for definition in definitions_of(kind)
+        if definition["type"] != "composite" and definition["code"] not in _OFF
+    )
