@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from charthouse.configuration import configuration
-from charthouse.foundation import logging
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.parallel import FileReport, take_in_files
 
@@ -34,7 +33,6 @@ def intake(
     report: Annotated[bool, typer.Option("--report", help="List everything that could not be filed.")] = False,
 ) -> None:
     """Take records in: keep the original, find whose each is, file it, and say what could not be filed."""
-    logging.configure(level="ERROR")
     files = found_files(paths)
     if not files:
         typer.echo("There is no file to take in under these paths.", err=True)
@@ -112,7 +110,6 @@ def mllp() -> None:
     """Listen for HL7 v2 over MLLP until stopped."""
     from .connectors.mllp import MllpListener, tls_context
 
-    logging.configure()
     site = configuration()
     tls = None
     if site.mllp_certificate and site.mllp_key:
@@ -140,7 +137,6 @@ def filing() -> None:
     """File what the connectors received until stopped."""
     from .jobs import run_filing
 
-    logging.configure()
     run_filing(stopping())
 
 
@@ -148,7 +144,6 @@ def folder() -> None:
     """Watch the drop folder until stopped."""
     from .connectors.folder import watch
 
-    logging.configure()
     watch(configuration().drop, stopping())
 
 

@@ -6,7 +6,6 @@ Every function takes the asker's AccessContext and leaves out what its labels fo
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 
@@ -25,7 +24,7 @@ from .charting.elements import code, concept, first_when
 from .charting.encounters import encounters as encounter_rows
 from .charting.item import Item, item_of
 from .charting.summary import summary
-from .domain.attachments import attachments_of, binary_id
+from .domain.attachments import attachments_of, binary_id, decoded
 from .domain.types import TYPE_ID, TYPE_NAME
 from .queries import Stored, current, cursor_of, of_patients, place_of
 
@@ -129,11 +128,9 @@ def document_file(
     attachment = parts[file]
     media_type = str(attachment.get("contentType") or "application/octet-stream")
     name = f"{type}-{id}-{file}"
-    if isinstance(attachment.get("data"), str):
-        try:
-            return chart.DocumentFile(name, media_type, base64.b64decode(attachment["data"]))
-        except ValueError:
-            return None
+    if "data" in attachment:
+        content = decoded(attachment["data"])
+        return chart.DocumentFile(name, media_type, content) if content is not None else None
     with connection.cursor() as cursor:
         # A version that repeats an attachment by its address only has it from an earlier one.
         cursor.execute(

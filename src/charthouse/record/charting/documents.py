@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import nh3
 
 from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
-from charthouse.record.domain.attachments import attachments_of
+from charthouse.record.domain.attachments import attachments_of, decoded
 
 from .clinical import detail
 from .elements import code, concept, concepts, first, first_when, items, reference, references, when
@@ -146,12 +144,11 @@ def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, in
     language = str(attachment.get("language") or "")
     pointed = str(attachment.get("url") or "").removeprefix("Binary/")
     data = attachment.get("data")
-    if not isinstance(data, str):
+    if data is None:
         size = sizes.get(pointed, (media_type, attachment.get("size") or 0))[1]
         return Part(_kind(plain), media_type, title=title, file=place, size=size, language=language)
-    try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
+    content = decoded(data)
+    if content is None:
         return Part(PartKind.TEXT, "text/plain", title=title, text="The attachment's data cannot be decoded.")
     if plain in {"text/html", "application/xhtml+xml"}:
         return Part(

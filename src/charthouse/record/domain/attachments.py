@@ -58,6 +58,16 @@ def binary_id(attachment: dict[str, Any]) -> str:
     return url.removeprefix("Binary/") if isinstance(url, str) and url.startswith("Binary/") else ""
 
 
+def decoded(data: object) -> bytes | None:
+    """The bytes of an attachment's ``data`` (base64, blanks and line ends allowed); None where it is none."""
+    if not isinstance(data, str):
+        return None
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
 def without_large(content: bytes) -> tuple[bytes, list[DetachedPart]]:
     """A resource's bytes without its attachments above :data:`LARGE`, and those; all else stays as written."""
     if len(content) <= LARGE:
@@ -78,9 +88,8 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         encoded = attachment.get("data")
         if not isinstance(encoded, str) or len(encoded) * 3 // 4 <= LARGE:
             continue
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
+        data = decoded(encoded)
+        if data is None or len(data) <= LARGE:
             continue
         public_id = str(named_id("attachment", hashlib.sha256(data).hexdigest()))
         del attachment["data"]
