@@ -59,8 +59,10 @@ class Site:
     fakes: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Any]:
+    """A browser for one module. Playwright keeps an event loop in the thread as long as it runs, under which Django
+    refuses the database to tests of other modules."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -114,7 +114,7 @@ def test_what_could_not_be_filed_is_explained_and_refused(sent: None, visit: Any
     dialog = page.get_by_role("dialog", name="Refuse this message")
     dialog.get_by_label("Why it is not to be filed").fill("Nobody is named in it.")
     dialog.get_by_role("button", name="Refuse").click()
-    page.get_by_text("Refused: Nobody is named in it.").wait_for()
+    page.get_by_text("Refused: Nobody is named in it.", exact=True).wait_for()
 
 
 def test_all_of_it_stands_in_the_ledger(sent: None, visit: Any) -> None:
