@@ -25,10 +25,39 @@ import pytest
 
 # An installation of our own, made before Django reads its settings. The workers of pytest-xdist share their
 # controller's; the process that made it removes it.
+_PREFIX = "charthouse-test-"
+
+
+def _make_home() -> tuple[str, int]:
+    """A new installation's folder, and the lock by which others see that its tests still run."""
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    home.chmod(0o711)
+    lock = os.open(home / ".alive", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (home / ".alive").rename(home / "alive")
+    return str(home), lock
+
+
+def _forget_killed_runs() -> None:
+    """Stop the servers and remove the folders of test runs that were killed."""
+    from charthouse.foundation.database.layout import Layout
+    from charthouse.foundation.database.server import stop
+
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(home / "alive", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stop(Layout(home / "data"))
+                shutil.rmtree(home, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
 _is_worker = "PYTEST_XDIST_WORKER" in os.environ and "CHARTHOUSE_TEST_HOME" in os.environ
 if not _is_worker:
-    os.environ["CHARTHOUSE_TEST_HOME"] = tempfile.mkdtemp(prefix="charthouse-test-")
-    Path(os.environ["CHARTHOUSE_TEST_HOME"]).chmod(0o711)
+    _forget_killed_runs()
+    os.environ["CHARTHOUSE_TEST_HOME"], _alive = _make_home()
     for _name in ("DATABASE_URL", "DATABASE_OWNER_URL", "CHARTHOUSE_DATABASE_ROLE"):
         os.environ.pop(_name, None)
 _home = Path(os.environ["CHARTHOUSE_TEST_HOME"])

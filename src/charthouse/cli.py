@@ -109,11 +109,11 @@ def main() -> None:
     """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
     with 1."""
     from charthouse.configuration import ConfigurationError
+    from charthouse.foundation import logging
 
-    if processes.follow_supervisor():
-        from charthouse.foundation import logging
-
-        logging.configure()
+    processes.follow_supervisor()
+    # For every command: structlog unconfigured prints local variables, which hold PHI.
+    logging.configure()
     processes.declare_commands(COMMANDS)
     for process in PROCESSES:
         processes.declare(process)

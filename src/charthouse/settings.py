@@ -44,7 +44,8 @@ INSTALLED_APPS = [
     "charthouse.intake",
     "charthouse.web",
 ]
-# Order matters: the address and scheme first, the headers round everything, access last so that every view passes it.
+# Order matters: the address and scheme first, the headers round everything, access last, so that every view
+# passes it.
 MIDDLEWARE = [
     "charthouse.web.security.proxies.TrustedProxies",
     "charthouse.web.security.headers.SecurityHeaders",
@@ -126,7 +127,18 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_ACCESS_FAILURE_LOG_PER_USER_LIMIT = 100
-AXES_SENSITIVE_PARAMETERS = ["login", "username", "ip_address", "password", "code", "secret", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = [
+    "login",
+    "username",
+    "ip_address",
+    "password",
+    "current",
+    "new",
+    "code",
+    "secret",
+    "next",
+    "csrfmiddlewaretoken",
+]
 AXES_VERBOSE = False
 
 # Pages hold PHI, so cookies and headers are strict everywhere. The name's __Host- prefix makes a browser refuse the

@@ -59,8 +59,10 @@ class Site:
     fakes: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Any]:
+    """A browser for one module. Playwright keeps an event loop in the thread as long as it runs, under which Django
+    refuses the database to tests of other modules."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -133,9 +135,9 @@ def _code_of(secret: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(served: str, browser: Any, fakes: Any) -> Iterator[Site]:
-    """The application with its stand-ins, and a technician who also manages and oversees, signed in by the forms of
-    a real site, authenticator included."""
+def signed_in(served: str, browser: Any) -> Any:
+    """The browser's state after a technician who also manages and oversees has signed in by the forms of a real
+    site, authenticator included."""
     from charthouse.foundation.access.api import Role, system_context
     from charthouse.people.api import add_account
 
@@ -148,34 +150,45 @@ def site(served: str, browser: Any, fakes: Any) -> Iterator[Site]:
             roles=roles,
             password=PASSWORD,
             temporary=False,
-            require_totp=False,
         )
     )
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{served}/")
+    page.get_by_label("User name").fill("okafor")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Set up your authenticator").wait_for()
+    secret = page.locator("figcaption code").inner_text().replace(" ", "")
+    page.get_by_label("Six-digit code").fill(_code_of(secret))
+    page.get_by_role("button", name="Set up").click()
+    page.get_by_role("heading", name="Your authenticator is set up").wait_for()
+    page.goto(f"{served}/")
+    page.get_by_role("heading", name="Today").wait_for()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture(scope="module")
+def site(served: str, signed_in: Any, fakes: Any) -> Iterator[Site]:
+    """The application whose screens read the stand-ins."""
     with pytest.MonkeyPatch.context() as patch:
         for module, name, stand_in in fakes.replacements():
             patch.setattr(module, name, stand_in)
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(f"{served}/")
-        page.get_by_label("User name").fill("okafor")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("heading", name="Set up your authenticator").wait_for()
-        secret = page.locator("figcaption code").inner_text().replace(" ", "")
-        page.get_by_label("Six-digit code").fill(_code_of(secret))
-        page.get_by_role("button", name="Set up").click()
-        page.get_by_role("heading", name="Your authenticator is set up").wait_for()
-        page.goto(f"{served}/")
-        page.get_by_role("heading", name="Today").wait_for()
-        cookies = context.storage_state()
-        context.close()
-        yield Site(served, cookies, fakes)
+        yield Site(served, signed_in, fakes)
+
+
+@pytest.fixture(scope="module")
+def beside() -> Any:
+    """Runs a function where Django may use the database: beside the browser's event loop."""
+    return _in_a_thread
 
 
 @pytest.fixture
-def open_page(site: Site, browser: Any) -> Iterator[Any]:
-    """``open_page("/path", (width, height), status=200)``: a page of somebody signed in. Fails where the console
-    shows an error or a breach of the content policy."""
+def visit(served: str, signed_in: Any, browser: Any) -> Iterator[Any]:
+    """``visit("/path", (width, height), status=200)``: a page of somebody signed in. Fails where the console shows
+    an error or a breach of the content policy."""
     contexts = []
     complaints: list[str] = []
 
@@ -185,7 +198,7 @@ def open_page(site: Site, browser: Any) -> Iterator[Any]:
 
     def open_(path: str, size: tuple[int, int] = (1440, 900), *, status: int = 200) -> Any:
         context = browser.new_context(
-            storage_state=site.cookies,
+            storage_state=signed_in,
             viewport={"width": size[0], "height": size[1]},
             color_scheme="light",
             reduced_motion="reduce",
@@ -195,7 +208,7 @@ def open_page(site: Site, browser: Any) -> Iterator[Any]:
         page.set_default_timeout(15_000)
         page.on("console", lambda message: complain(message, status))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        answer = page.goto(site.url + path)
+        answer = page.goto(served + path)
         assert answer.status == status
         return page
 
@@ -203,3 +216,9 @@ def open_page(site: Site, browser: Any) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def open_page(site: Site, visit: Any) -> Any:
+    """``visit``, with the stand-ins in place."""
+    return visit

@@ -10,14 +10,13 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from charthouse.foundation.access.api import AccessContext, Label
 from charthouse.foundation.ledger import api as ledger
-from charthouse.foundation.rulepacks import api as rulepacks
 from charthouse.identity import api as identity
 from charthouse.intake import api as intake
 from charthouse.intake import provenance as came
@@ -252,9 +251,7 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
     parts: tuple[Part, ...] = (Part(PartKind.TEXT, "text/plain", text=_SUMMARY),)
     if "scanned" in entry.title:
         parts = (
-            Part(
-                PartKind.PDF, "application/pdf", "Operative report", "Text of the scan", file=0, size=1843, pages=1
-            ),
+            Part(PartKind.PDF, "application/pdf", "Operative report", file=0, size=1843),
             Part(PartKind.IMAGE, "image/png", "Photograph of the field", file=1),
             Part(PartKind.FILE, "application/dicom", "Study", file=2, size=5_400_000),
         )
@@ -729,14 +726,14 @@ done: list[tuple[Any, ...]] = []
 """What the mending actions were called with."""
 
 
-def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:
-    done.append(("retry", *messages))
-    return len(messages)
+def retry_message(ctx: AccessContext, message: int) -> waiting.UnfiledState:
+    done.append(("retry", message))
+    return waiting.UnfiledState.WAITING
 
 
-def correct_message(ctx: AccessContext, message: int, text: str, reason: str) -> int:
+def correct_message(ctx: AccessContext, message: int, text: str, reason: str) -> tuple[int, waiting.UnfiledState]:
     done.append(("correct", message, text, reason))
-    return message + 100
+    return message + 100, waiting.UnfiledState.FILED
 
 
 def refuse_message(ctx: AccessContext, message: int, reason: str) -> None:
@@ -757,7 +754,7 @@ def connectors(ctx: AccessContext) -> tuple[waiting.ConnectorHealth, ...]:
     )
 
 
-# ---- the ledger and the rules
+# ---- the ledger
 
 
 def entries(
@@ -797,28 +794,6 @@ def verify() -> ledger.Report:
     return ledger.Report(1_204_331, 812, 12, NOW, False, (damage,), 1, (), 48.2)
 
 
-_RULE = rulepacks.Rule(
-    code="people.lockout",
-    title="Sign-in is refused for a while after repeated failures",
-    text="After this many failed passwords or codes further attempts are refused until the time has passed.",
-    authority="NIST",
-    citation="SP 800-63B, section 5.2.2",
-    force="convention",
-    effective=date(2017, 6, 22),
-    parameters={"failures": 5, "minutes": 15},
-)
-
-
-def all_packs() -> tuple[rulepacks.Pack, ...]:
-    return (rulepacks.Pack("people.sign-in", "Signing in", (_RULE,)),)
-
-
-def rule(code: str) -> rulepacks.Rule:
-    if code != _RULE.code:
-        raise rulepacks.UnknownRule(code)
-    return _RULE
-
-
 FAKES: dict[Any, tuple[Any, ...]] = {
     identity: (find, surviving, patients_of),
     record: (
@@ -843,14 +818,13 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         unfiled,
         unfiled_count,
         unfiled_message,
-        retry_messages,
+        retry_message,
         correct_message,
         refuse_message,
         correct_sender,
         connectors,
     ),
     ledger: (entries, append_read, verify),
-    rulepacks: (all_packs, rule),
 }
 
 

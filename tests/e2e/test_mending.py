@@ -21,7 +21,7 @@ def test_a_message_is_tried_again_by_one_key(open_page: Any, site: Any) -> None:
     page = open_page("/unfiled/4712")
     site.fakes.done.clear()
     page.keyboard.press("r")
-    page.get_by_text("It is being tried again").wait_for()
+    page.get_by_text("it still cannot be filed").wait_for()
     assert ("retry", 4712) in site.fakes.done
 
 
@@ -37,7 +37,7 @@ def test_a_corrected_copy_needs_its_reason(open_page: Any, site: Any) -> None:
     assert site.fakes.done == []
     dialog.get_by_label("What was wrong with it").fill("PID-3 was empty")
     dialog.get_by_role("button", name="Send the correction").click()
-    page.get_by_text("The corrected copy was sent").wait_for()
+    page.get_by_text("The corrected copy was filed").wait_for()
     assert ("correct", 4712, "MSH|mended", "PID-3 was empty") in site.fakes.done
 
 

@@ -26,11 +26,9 @@ from .chart_queries import (
     problems,
     procedures,
     resource,
-    results,
-    vitals,
 )
-from .domain.attachments import LARGE as LARGE_ATTACHMENT
-from .domain.attachments import DetachedPart, detach
+from .domain.attachments import DetachedPart
+from .domain.exact import editable
 from .domain.filing import (
     Filed,
     Filing,
@@ -52,10 +50,10 @@ from .queries import (
     source_rows,
     versions,
 )
+from .result_queries import results, vitals
 
 __all__ = [
     "DIRECTORY_TYPES",
-    "LARGE_ATTACHMENT",
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
@@ -77,10 +75,10 @@ __all__ = [
     "coverage",
     "current",
     "decompress",
-    "detach",
     "document",
     "document_file",
     "documents",
+    "editable",
     "encounters",
     "file_resources",
     "filed_by",

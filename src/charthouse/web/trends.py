@@ -8,7 +8,7 @@ from decimal import Decimal
 from charthouse.record.chart import Result, VitalSeries
 
 WIDTH, HEIGHT = 260, 72
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 8, 14
+LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,15 @@ class Trend:
     highest: str
     words: str
     width: int = WIDTH
+    left: int = LEFT
+    right: int = WIDTH - _RIGHT
+    bottom: int = HEIGHT - _BOTTOM
     height: int = HEIGHT
+
+    @property
+    def inner(self) -> int:
+        """The width of what is drawn, without the labels."""
+        return self.right - self.left
 
 
 def draw(series: VitalSeries) -> Trend:
@@ -58,8 +66,8 @@ def draw(series: VitalSeries) -> Trend:
     alone = len(points) == 1
 
     def across(time: float) -> float:
-        inner = WIDTH - _LEFT - _RIGHT
-        return round(_LEFT + (inner / 2 if alone else (time - begin) / spread * inner), 1)
+        inner = WIDTH - LEFT - _RIGHT
+        return round(LEFT + (inner / 2 if alone else (time - begin) / spread * inner), 1)
 
     def down(number: Decimal) -> float:
         return round(_TOP + float((high - number) / (high - low)) * (HEIGHT - _TOP - _BOTTOM), 1)
@@ -78,13 +86,18 @@ def draw(series: VitalSeries) -> Trend:
         line=" ".join(f"{dot.x},{dot.y}" for dot in dots),
         dots=dots,
         band=band,
-        lowest=f"{min(numbers).normalize():f}",
-        highest=f"{max(numbers).normalize():f}",
+        lowest=_short(min(numbers)),
+        highest=_short(max(numbers)),
         words=(
             f"{series.title}, {len(points)} measured, lowest {min(numbers).normalize():f}, "
             f"highest {max(numbers).normalize():f}, latest {numbers[-1].normalize():f} {series.unit}".strip()
         ),
     )
+
+
+def _short(number: Decimal) -> str:
+    """A number beside the axis: four significant digits."""
+    return f"{float(number):.4g}"
 
 
 def _padded(low: Decimal, high: Decimal) -> tuple[Decimal, Decimal]:

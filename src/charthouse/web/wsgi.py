@@ -11,6 +11,7 @@ import structlog
 from django.core.wsgi import get_wsgi_application
 
 from charthouse.foundation import logging
+from charthouse.foundation.rulepacks import api as rulepacks
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -19,6 +20,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "charthouse.settings")
 logging.configure()
 log = structlog.get_logger("charthouse.web")
 _django = get_wsgi_application()
+# A rule pack with a fault is found before the first request, not by it.
+rulepacks.load()
 # What was imported stays: the collector need not walk over it again.
 gc.freeze()
 

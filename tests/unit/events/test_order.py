@@ -264,8 +264,8 @@ def test_the_pump_outlives_a_lost_connection(committed_db: str, owner_conninfo: 
     pump.start()
     try:
         tell(1)
-        deadline = time.monotonic() + 20
-        while not reader.seen:
+        deadline = time.monotonic() + 30
+        while not reader.seen or events.lag()[0].waiting:  # handed over, and that committed
             assert time.monotonic() < deadline
             time.sleep(0.01)
         with connection.cursor() as cursor:  # the application may end its own role's sessions

@@ -63,7 +63,7 @@ def assert_ordered(visit: Json) -> None:
         for entry in visit.get("location", [])
         if entry["status"] in ("active", "completed") and "extension" not in entry
     ]
-    services = [
+    services: list[Json] = [
         next((part["valuePeriod"] for part in extension["extension"] if part["url"] == "period"), {})
         for extension in visit.get("extension", [])
         if extension["url"] == SERVICE_HISTORY

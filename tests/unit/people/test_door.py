@@ -168,3 +168,14 @@ def test_link_from_another_site_leads_on_with_one_click(client: Client, db: None
     page = client.get("/sign-in/?next=/chart/1", headers={"Sec-Fetch-Site": "cross-site"}).content.decode()
     assert '<a href="/chart/1">go on</a>' in page
     assert "go on" not in client.get("/sign-in/?next=/chart/1").content.decode()
+
+
+def test_the_door_costs_four_queries(make_user: Callable[..., User]) -> None:
+    """Session, account, roles, facilities; noting activity is a fifth now and then."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    browser = sign_in(make_user(), Client())
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.post("/session/seen/").status_code == 204
+    assert len(queries) <= 4

@@ -167,6 +167,25 @@ def test_what_was_typed_as_a_name_is_kept_nowhere(client: Client, db: None) -> N
     assert kept and "my-secret-password" not in str(kept)
 
 
+def test_no_secret_typed_into_any_form_is_kept_by_the_counting(make_user: Callable[..., User]) -> None:
+    from axes.models import AccessAttempt, AccessFailureLog
+
+    typed = "never-to-be-kept-77"
+    make_user()
+    browser = Client()
+    for field in ("login", "password"):
+        enter(browser, **{"login": "okafor", "password": "wrong-horse-battery", field: typed})
+    signed_in = sign_in(make_user("ada"))
+    signed_in.post("/account/password/", {"current": "wrong-horse-battery", "new": typed})
+    signed_in.post("/account/password/", {"current": typed, "new": typed})
+    signed_in.post("/account/recovery-codes/", {"password": typed})
+    signed_in.post("/account/authenticator/", {"password": PASSWORD, "code": typed})
+    signed_in.post("/session/lock/")
+    signed_in.post("/session/locked/", {"secret": typed, "next": f"/{typed}"})
+    kept = [*AccessAttempt.objects.values(), *AccessFailureLog.objects.values()]
+    assert len(kept) > 4 and typed not in str(kept)
+
+
 def test_attempts_sent_at_once_are_counted_one_by_one(committed_db: str) -> None:
     from axes.models import AccessFailureLog
     from django.db import connections

@@ -129,7 +129,34 @@ def test_what_is_no_pdf_is_said_to_be_none(content: bytes) -> None:
         pdf.page_image(content, 1)
 
 
+def test_the_pages_and_the_text_of_a_pdf_are_read(fakes: Any) -> None:
+    assert pdf.reading(fakes.pdf_bytes()) == pdf.Reading(1, "OPERATIVE REPORT")
+
+
 @pytest.mark.parametrize("number", [0, 2, -1])
 def test_a_page_that_is_not_there(fakes: Any, number: int) -> None:
     with pytest.raises(pdf.UnreadablePage, match="has 1 pages, and no page"):
         pdf.page_image(fakes.pdf_bytes(), number)
+
+
+def test_the_addresses_of_rows_are_those_of_the_chart() -> None:
+    from uuid import UUID
+
+    from django.template import Context
+    from django.urls import resolve, reverse
+
+    from charthouse.web.templatetags import charthouse as tags
+
+    person, row = UUID(int=7), _result("Sodium", "138", 1)
+    row = Result(type="Observation", id="a-1.b", version=1, title='<b>"Sodium"', value="138", when=row.when)
+    context = Context({"person": person, "may_read_original": True})
+    for address, name in [
+        (tags.item_url(context, row), "chart-item"),
+        (tags.document_url(context, row), "chart-document"),
+    ]:
+        assert address == reverse(name, args=(person, row.type, row.id))
+        assert resolve(address).url_name == name
+    link = tags.where(context, row)
+    assert reverse("chart-from", args=(person, row.type, row.id)) in link
+    assert "&lt;b&gt;&quot;Sodium&quot;" in link
+    assert tags.where(Context({"person": person}), row) == ""

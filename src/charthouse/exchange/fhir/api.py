@@ -3,6 +3,7 @@
 Pure Python without database; everything is made lazily, importing costs milliseconds.
 """
 
+from charthouse.exchange.fhir.bundle import Entry, Envelope
 from charthouse.exchange.fhir.compartment import (
     encounter_of,
     is_resource_type,
@@ -32,7 +33,7 @@ from charthouse.exchange.fhir.parameters import (
     default_parameters,
 )
 from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
-from charthouse.exchange.fhir.reading import Entry, Envelope, Form, Split, split
+from charthouse.exchange.fhir.reading import Form, Split, split
 from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
 from charthouse.exchange.fhir.rows import Rows
 from charthouse.exchange.fhir.search import Extractor, default_extractor, extract

@@ -7,7 +7,7 @@ bytes nothing is promised.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -16,24 +16,28 @@ import orjson
 
 from charthouse.exchange.fhir.definitions import Json, resource_types
 
-_KEY = b'"reference"'
-_VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+# A key with its value, as split wants them: the part up to the value's first quote, then the value.
+_REFERENCE = re.compile(rb'("reference"[ \t\r\n]*:[ \t\r\n]*")([^"\\]*(?:\\.[^"\\]*)*)(?=")', re.DOTALL)
 _URN_URL = re.compile(rb'("url"[ \t\r\n]*:[ \t\r\n]*")(urn:(?:uuid|oid):[^"\\]*(?:\\.[^"\\]*)*)(?=")', re.DOTALL)
+_VALUE = re.compile(rb'[ \t\r\n]*:[ \t\r\n]*"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 _SIMPLE_VALUE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^,}\] \t\r\n]+', re.DOTALL)
 # An escape that could spell an ASCII letter or a colon, and so hide what we look for.
 _LETTER_ESCAPE = re.compile(rb"\\u00(?:3[aA]|[4-7])")
-_TYPE_FIRST = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"resourceType"[ \t\r\n]*:[ \t\r\n]*"\w+"')
-_ID_NEXT = re.compile(rb'[ \t\r\n]*,[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")', re.DOTALL)
+# The usual beginning of a resource; the group is the id, where it comes next.
+_TYPE_FIRST = re.compile(
+    rb'[ \t\r\n]*\{[ \t\r\n]*"resourceType"[ \t\r\n]*:[ \t\r\n]*"\w+"'
+    rb'(?:[ \t\r\n]*,[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*"))?',
+    re.DOTALL,
+)
 _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 _LITERAL = re.compile(
     r"(?:(https?://\S*)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?"
 )
 
 Resolve = Callable[[str], str | None]
-Replace = Callable[[bytes], bytes | None]
 
 
 class _Root(msgspec.Struct):
@@ -53,87 +57,71 @@ def rewrite(resource: bytes, resolve: Resolve, id: str | None = None) -> tuple[b
     system) and without ``url``s. Narrative is attested text and is not changed.
     """
     left: dict[str, None] = {}
-
-    def replaced(raw: bytes) -> bytes | None:
-        """The new inside of the string whose inside is ``raw``; ``None`` to leave it."""
-        old: str = _unescape(raw) if b"\\" in raw else raw.decode()
-        if old[:1] == "#" or not old:
-            return None
-        new = resolve(old)
-        if new is None:
-            if not old.startswith(("http://", "https://")):
-                left[old] = None
-            return None
-        return _escape(new) if new != old else None
-
-    def moved(raw: bytes) -> bytes | None:
-        """As ``replaced``, for the ``url`` of something in the same Bundle; not found is not missed."""
-        old: str = _unescape(raw) if b"\\" in raw else raw.decode()
-        new = resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
-        return _escape(new) if new is not None and new != old else None
-
-    if hides := _hides_keys(resource):
-        result = _rewrite_any(resource, {"reference": replaced, "url": moved})
+    if _hides_keys(resource):
+        result = _rewrite_every_string(resource, resolve, left)
     else:
-        result = _rewrite_plain(resource, replaced)
+        result = _replace(_REFERENCE, resource, lambda old: _new_value(old, resolve, left))
         if b'"urn:' in result:
-            result = _URN_URL.sub(lambda match: _moved_url(match, moved), result)
+            result = _replace(_URN_URL, result, lambda old: _new_url(old, resolve))
     if id is not None:
-        result = _with_id(result, id, hides)
+        result = set_id(result, id)
     return result, list(left)
 
 
-def set_id(resource: bytes, id: str) -> bytes:
-    """``resource`` with ``id`` as its own id: replaced, or put in after ``resourceType``."""
-    return _with_id(resource, id, _hides_keys(resource))
+def _new_value(old: str, resolve: Resolve, left: dict[str, None]) -> bytes | None:
+    """What a reference becomes, as the inside of a string; ``None`` where it stays."""
+    if not old or old[0] == "#":
+        return None
+    new = resolve(old)
+    if new is None:
+        if not old.startswith(("http://", "https://")):
+            left[old] = None
+        return None
+    return _escape(new) if new != old else None
 
 
-def _hides_keys(resource: bytes) -> bool:
-    """Whether keys may be spelt with escapes, so that they must not be searched for by their bytes."""
-    return b"\\" in resource and _LETTER_ESCAPE.search(resource) is not None
+def _new_url(old: str, resolve: Resolve) -> bytes | None:
+    """As :func:`_new_value`, for the ``url`` of something in the same Bundle; not found is not missed."""
+    new = resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
+    return _escape(new) if new is not None and new != old else None
 
 
-def _rewrite_plain(resource: bytes, replaced: Replace) -> bytes:
-    """Pass the string of every ``reference`` through ``replaced``.
+def _replace(pattern: re.Pattern[bytes], resource: bytes, new_value: Callable[[str], bytes | None]) -> bytes:
+    """Pass the values that ``pattern`` finds through ``new_value``.
 
     In valid JSON ``"reference"`` with its quotes is a key or a whole string, unless a backslash stands before its
     first quote; and a string that is no key has no colon after it.
     """
-    pieces = resource.split(_KEY)
-    value = _VALUE.match
-    for number in range(1, len(pieces)):
-        piece = pieces[number]
-        if (match := value(piece)) is not None and pieces[number - 1][-1:] != b"\\":
-            new = replaced(match[1])
+    pieces = pattern.split(resource)
+    for number in range(2, len(pieces), 3):
+        raw = pieces[number]
+        if pieces[number - 2][-1:] != b"\\":
+            new = new_value(_unescape(raw) if b"\\" in raw else raw.decode())
             if new is not None:
-                start, end = match.span(1)
-                pieces[number] = piece[:start] + new + piece[end:]
-    return _KEY.join(pieces)
+                pieces[number] = new
+    return b"".join(pieces)
 
 
-def _rewrite_any(resource: bytes, by_key: Mapping[str, Replace]) -> bytes:
-    """As :func:`_rewrite_plain`, looking at every string, for keys and values spelt with escapes."""
+def _rewrite_every_string(resource: bytes, resolve: Resolve, left: dict[str, None]) -> bytes:
+    """Rewrite looking at every string, since keys and values may be spelt with escapes."""
     pieces = []
     done = at = 0
     while (match := _STRING.search(resource, at)) is not None:
         at = match.end()
-        if (value := _VALUE.match(resource, at)) is None or (replaced := by_key.get(_unescape(match[1]))) is None:
+        if (value := _VALUE.match(resource, at)) is None:
             continue
-        new = replaced(value[1])
-        start, end = value.span(1)
+        key, old = _unescape(match[1]), _unescape(value[1])
+        if key == "reference":
+            new = _new_value(old, resolve, left)
+        else:
+            new = _new_url(old, resolve) if key == "url" else None
         if new is not None:
+            start, end = value.span(1)
             pieces += [resource[done:start], new]
             done = end
-        at = end + 1
+        at = value.end()
     pieces.append(resource[done:])
     return b"".join(pieces)
-
-
-def _moved_url(match: re.Match[bytes], moved: Replace) -> bytes:
-    if match.string[match.start() - 1] == 0x5C:  # a backslash: the inside of a string
-        return match[0]
-    new = moved(match[2])
-    return match[0] if new is None else match[1] + new
 
 
 @lru_cache(maxsize=4096)
@@ -147,30 +135,34 @@ def _unescape(raw: bytes) -> str:
     return text
 
 
-def _with_id(resource: bytes, id: str, hides: bool) -> bytes:
-    """``resource`` with the id of its root object set."""
+def set_id(resource: bytes, id: str) -> bytes:
+    """``resource`` with ``id`` as its own id: replaced, or put in after ``resourceType``."""
     new = b'"%b"' % _escape(id)
-    first = _TYPE_FIRST.match(resource)
-    if first and not hides:
-        count = resource.count(b'"id"')
-        if count == 0:
-            return resource[: first.end()] + b',"id":' + new + resource[first.end() :]
-        if found := _ID_NEXT.match(resource, first.end()):
-            start, end = found.span(1)
-            result = resource[:start] + new + resource[end:]
+    found = _TYPE_FIRST.match(resource)
+    if found is not None and not _hides_keys(resource):
+        end = found.end()
+        if found[1] is not None:
+            result = resource[: found.start(1)] + new + resource[found.end(1) :]
             # Of several, others are inner elements' ids, or the root's again, which then would count instead.
-            if count == 1 or _root.decode(result).id == id:
+            if resource.find(b'"id"', end) < 0 or _root.decode(result).id == id:
                 return result
+        elif resource.find(b'"id"') < 0:
+            return resource[:end] + b',"id":' + new + resource[end:]
     places = list(_root_values(resource, "id"))
     if places:
         for start, end in reversed(places):
             resource = resource[:start] + new + resource[end:]
         return resource
-    at = first.end() if first else resource.index(b"{") + 1
-    if first:
-        return resource[:at] + b',"id":' + new + resource[at:]
+    if found is not None:
+        return resource[: found.end()] + b',"id":' + new + resource[found.end() :]
+    at = resource.index(b"{") + 1
     comma = b"" if resource[at:].lstrip().startswith(b"}") else b","
     return resource[:at] + b'"id":' + new + comma + resource[at:]
+
+
+def _hides_keys(resource: bytes) -> bool:
+    """Whether keys may be spelt with escapes, so that they must not be searched for by their bytes."""
+    return b"\\" in resource and _LETTER_ESCAPE.search(resource) is not None
 
 
 def _root_values(resource: bytes, key: str) -> Iterator[tuple[int, int]]:

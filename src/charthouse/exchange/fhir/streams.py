@@ -71,15 +71,23 @@ class _Unpacked(_Source):
             raise FhirError("The compressed data is damaged; send the file again.") from error
 
 
+_GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+
+
+def is_compressed(data: bytes) -> bool:
+    """Whether ``data`` begins as gzip, bzip2, xz or Zstandard does."""
+    return data.startswith((_GZIP, _BZIP2, _XZ, _ZSTD))
+
+
 def _unpack(head: bytes, source: io.BufferedReader) -> Readable | None:
     """The decompressing reader over ``source`` that ``head`` asks for, ``None`` where it is plain."""
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=source, mode="rb")
-    if head.startswith(b"BZh"):
+    if head.startswith(_BZIP2):
         return bz2.BZ2File(source)
-    if head.startswith(b"\xfd7zXZ\x00"):
+    if head.startswith(_XZ):
         return lzma.LZMAFile(source)
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
+    if head.startswith(_ZSTD):
         import zstandard
 
         decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)

@@ -15,10 +15,10 @@ from .envelope import Envelope, envelope_of, peek
 from .errors import FramingError, Hl7Error, Unsupported
 from .fhir import to_fhir
 from .limits import DEFAULT_LIMITS, Limits
-from .merging import SERVICE_HISTORY, merge_partial, merge_patient
+from .merging import merge_partial, merge_patient
 from .message import Message, Segment, Value, parse
 from .mllp import Deframer, frame
-from .plan import Draft, Effect, Merge, Mode, Participant, Place, Plan, RawSegment, VisitChange
+from .plan import SERVICE_HISTORY, Draft, Effect, Merge, Mode, Participant, Place, Plan, RawSegment, VisitChange
 from .times import moment
 
 __all__ = [

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from .plan import Draft
 from .systems import SSN
 
 Json = dict[str, Any]
-
-SERVICE_HISTORY: Final = "urn:charthouse:fhir:StructureDefinition:encounter-service-history"
-"""Extension of Encounter: a service the patient was under (``service``, CodeableConcept) and when (``period``)."""
 
 _CHOICES = ("deceased", "multipleBirth", "onset", "effective", "occurrence", "performed", "value", "abatement")
 _OWN = frozenset({"resourceType", "id"})

@@ -21,23 +21,37 @@ NULL: Final = '""'
 class Value:
     """One repetition of a field. ``raw`` is the sender's text with delimiters and escapes."""
 
-    __slots__ = ("_encoding", "_parts", "raw")
+    __slots__ = ("_encoding", "_parts", "_plain", "raw")
 
     def __init__(self, raw: str, encoding: Encoding) -> None:
         self.raw = raw
         self._encoding = encoding
         self._parts: list[str] | None = None
 
+    def _split(self) -> list[str]:
+        raw, encoding = self.raw, self._encoding
+        parts = self._parts = raw.split(encoding.component)
+        # Most values have neither subcomponents nor escapes nor nulls, nor blanks to strip.
+        self._plain = not (
+            encoding.subcomponent in raw
+            or encoding.escape in raw
+            or '"' in raw
+            or " " in raw
+            or "\n" in raw
+            or "\t" in raw
+        )
+        return parts
+
     def get(self, component: int = 1, sub: int = 1) -> str:
         """The text of a component's subcomponent, unescaped and stripped; "" where absent or explicitly null."""
-        parts = self._parts
-        if parts is None:
-            parts = self._parts = self.raw.split(self._encoding.component)
+        parts = self._parts or self._split()
         if component > len(parts):
             return ""
         part = parts[component - 1]
         if not part:
             return ""
+        if self._plain:
+            return part if sub == 1 else ""
         encoding = self._encoding
         if encoding.subcomponent in part:
             pieces = part.split(encoding.subcomponent)
@@ -54,9 +68,7 @@ class Value:
 
     def part(self, component: int) -> Value:
         """A component as a value of its own, its subcomponents read as components (an HD within a CX)."""
-        parts = self._parts
-        if parts is None:
-            parts = self._parts = self.raw.split(self._encoding.component)
+        parts = self._parts or self._split()
         if component > len(parts) or not parts[component - 1]:
             return EMPTY
         return Value(parts[component - 1], _inner(self._encoding))
@@ -70,9 +82,7 @@ class Value:
 
     def components(self) -> int:
         """How many components were sent."""
-        if self._parts is None:
-            self._parts = self.raw.split(self._encoding.component)
-        return len(self._parts)
+        return len(self._parts or self._split())
 
     @property
     def text(self) -> str:

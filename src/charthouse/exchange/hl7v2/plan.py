@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from .envelope import Envelope
+
+SERVICE_HISTORY: Final = "urn:charthouse:fhir:StructureDefinition:encounter-service-history"
+"""Extension of Encounter: a service the patient was under (``service``, CodeableConcept) and when (``period``)."""
 
 Mode = Literal["snapshot", "partial", "delete", "entered-in-error"]
 """How a draft meets what is stored under its id. *snapshot*: it replaces it. *partial*: what it says replaces, what

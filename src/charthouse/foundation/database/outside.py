@@ -100,4 +100,6 @@ def _connect(conninfo: str, variable: str) -> Connection:
 
 def _value(connection: Connection, query: str) -> Any:
     row = connection.execute(query.encode()).fetchone()
-    return row[0] if row else None
+    found = row[0] if row else None
+    # A database in SQL_ASCII hands text over as bytes.
+    return found.decode("ascii", "replace") if isinstance(found, bytes) else found

@@ -11,16 +11,13 @@ keep that, for a transaction draws its id at its first write.)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import orjson
 from django.db import connection
 
 from .consumer import Consumer, Event, Start
 from .snapshot import NOTHING, Snapshot
-
-#: events of transactions that had not ended at a snapshot (its xmax, its running ones)
-_SINCE = "(e.xid >= %s::xid8 OR e.xid = ANY(%s::xid8[]))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,20 @@ class Cursor:
     high_id: int
     seen_id: int
 
-    def past(self, events: list[Event], limit: int) -> Self:
-        """The place after ``events`` were read with ``limit``: fewer than asked for means the window is done."""
-        seen = max(self.seen_id, events[-1].id) if events else self.seen_id
-        if len(events) == limit:
-            return replace(self, last_id=events[-1].id, seen_id=seen)
+    def past(self, piece: Piece) -> Self:
+        """The place after ``piece`` was handed over; at the end of its window the window is done."""
+        seen = max(self.seen_id, piece.events[-1].id) if piece.events else self.seen_id
+        if piece.last_id is not None:
+            return replace(self, last_id=piece.last_id, seen_id=seen)
         return replace(self, done=self.window or self.done, window=None, last_id=0, high_id=0, seen_id=seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some events of a window, and the last id that was looked at; None when the window ends with it."""
+
+    events: list[Event]
+    last_id: int | None
 
 
 def has_news(consumer: Consumer) -> bool:
@@ -47,12 +52,14 @@ def has_news(consumer: Consumer) -> bool:
 
     A consumer without a place, or with other kinds than it had, is given its place first.
     """
+    # Written so that only the index by transaction fits, whatever the planner believes of the table.
     kinds = orjson.dumps(sorted(consumer.kinds)).decode()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.reading IS NOT NULL"
-            " OR EXISTS (SELECT FROM events_event AS e WHERE e.xid >= pg_snapshot_xmax(c.done)"
-            "            OR e.xid = ANY(ARRAY(SELECT pg_snapshot_xip(c.done))))"
+            " OR (SELECT e.xid FROM events_event AS e ORDER BY e.xid DESC LIMIT 1) >= pg_snapshot_xmax(c.done)"
+            " OR EXISTS (SELECT FROM pg_snapshot_xip(c.done) AS was (xid) WHERE was.xid ="
+            "  (SELECT e.xid FROM events_event AS e WHERE e.xid >= was.xid ORDER BY e.xid LIMIT 1))"
             " OR EXISTS (SELECT FROM events_parked WHERE consumer = c.name AND state = 'failing'"
             "            AND next_try <= clock_timestamp())"
             " FROM events_cursor AS c WHERE c.name = %s AND c.kinds = %s::jsonb",
@@ -82,16 +89,15 @@ def claim(name: str) -> Cursor | None:
 
 def next_batch(place: Cursor, kinds: tuple[str, ...], limit: int) -> tuple[Cursor, list[Event]]:
     """Up to ``limit`` events and the place after them; opens the next window when the last is done."""
-    if place.window is not None:
-        events = _read(place, place.window, kinds, limit)
-        place = place.past(events, limit)
-        if events:
-            return place, events
-    place = _open_window(place)
-    if place.window is None:
-        return place, []
-    events = _read(place, place.window, kinds, limit)
-    return place.past(events, limit), events
+    while True:
+        if place.window is None:
+            place = _open_window(place)
+            if place.window is None:
+                return place, []
+        piece = _read(place, place.window, kinds, limit)
+        place = place.past(piece)
+        if piece.events:
+            return place, piece.events
 
 
 def save(place: Cursor) -> None:
@@ -126,10 +132,10 @@ def _open_window(place: Cursor) -> Cursor:
     # Materialized, or the planner answers min(id) by walking the whole log from its first id.
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH news AS MATERIALIZED (SELECT e.id FROM events_event AS e WHERE {_SINCE}"  # noqa: S608
-            " AND e.xid <> pg_current_xact_id())"
+            "WITH news AS MATERIALIZED (SELECT e.id FROM events_event AS e"
+            "  WHERE (e.xid >= %s::xid8 OR e.xid = ANY(%s::xid8[])) AND e.xid <> pg_current_xact_id())"
             " SELECT min(id), max(id), pg_current_snapshot()::text, pg_current_xact_id()::text::bigint FROM news",
-            _since(place),
+            [str(place.done.xmax), [str(xid) for xid in place.done.running]],
         )
         low, high, text, own = cursor.fetchone()
     if low is None:
@@ -137,17 +143,18 @@ def _open_window(place: Cursor) -> Cursor:
     return replace(place, window=Snapshot.parse(text).without(own), last_id=low - 1, high_id=high)
 
 
-def _read(place: Cursor, window: Snapshot, kinds: tuple[str, ...], limit: int) -> list[Event]:
+def _read(place: Cursor, window: Snapshot, kinds: tuple[str, ...], limit: int) -> Piece:
+    # The slice is cut before it is sifted, or the planner sorts the whole window for each piece.
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.id, e.kind, e.key, e.at, e.payload FROM events_event AS e"  # noqa: S608
-            f" WHERE e.id > %s AND e.id <= %s AND {_SINCE}"
+            "SELECT e.id, e.kind, e.key, e.at, e.payload,"
+            " NOT pg_visible_in_snapshot(e.xid, %s::pg_snapshot)"
             " AND pg_visible_in_snapshot(e.xid, %s::pg_snapshot) AND e.kind = ANY(%s)"
-            " ORDER BY e.id LIMIT %s",
-            [place.last_id, place.high_id, *_since(place), str(window), list(kinds), limit],
+            " FROM events_event AS e WHERE e.id > %s AND e.id <= %s ORDER BY e.id LIMIT %s",
+            [str(place.done), str(window), list(kinds), place.last_id, place.high_id, limit],
         )
-        return [Event(id, kind, key, at, orjson.loads(payload)) for id, kind, key, at, payload in cursor]
-
-
-def _since(place: Cursor) -> list[Any]:
-    return [str(place.done.xmax), [str(xid) for xid in place.done.running]]
+        rows = cursor.fetchall()
+    events = [
+        Event(id, kind, key, at, orjson.loads(payload)) for id, kind, key, at, payload, wanted in rows if wanted
+    ]
+    return Piece(events, rows[-1][0] if len(rows) == limit else None)

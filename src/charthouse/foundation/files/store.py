@@ -254,9 +254,9 @@ def _keyring_for_writing() -> keys.Keyring:
         # A first key is made only for an empty store: a new one would hide that the old one is lost.
         with connection.cursor() as cursor:
             cursor.execute("SELECT EXISTS (SELECT FROM files_file WHERE state = 'stored')")
-            if cursor.fetchone()[0]:
-                raise
-        return keys.load(make=True)
+            first = not cursor.fetchone()[0]
+        # Read again: another process may have made the first key, and kept a file, meanwhile.
+        return keys.load(make=first)
 
 
 def _same(name: str, media_type: str) -> Row | None:

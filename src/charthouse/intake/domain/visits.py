@@ -9,8 +9,8 @@ again. A cancellation that comes before what it cancels is remembered and met wi
 
 FHIR R4 gives status, class and location their histories. Participants carry their period. The history of services
 is an extension (``SERVICE_HISTORY``), and what the rules need to know beside that is another (``VISIT_STATE``):
-``lastEvent``, since when the current status, class and service hold, when each line was last spoken of in order, and
-unmet cancellations.
+``lastEvent``, since when the current status, class and service hold, when a message in order last spoke of each
+line, and unmet cancellations.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Json = dict[str, Any]
 
 VISIT_STATE: Final = "urn:charthouse:fhir:StructureDefinition:encounter-visit-state"
 """Extension of Encounter, with ``lastEvent``, ``statusSince``, ``classSince``, ``serviceSince``, ``statusSeen``,
-``classSeen``, ``serviceSeen``, ``placeSeen`` (dateTime) and any number of ``cancelled`` (``transfer``, ``discharge`` or
-``leave``: a cancellation whose event has not come yet)."""
+``classSeen``, ``serviceSeen``, ``placeSeen`` (dateTime) and any number of ``cancelled`` (``transfer``,
+``discharge`` or ``leave``: a cancellation whose event has not come yet)."""
 
 _TEMPORARY = {
     "url": "http://hl7.org/fhir/StructureDefinition/subject-locationClassification",

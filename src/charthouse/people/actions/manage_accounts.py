@@ -10,11 +10,12 @@ from datetime import datetime
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Role, require
+from charthouse.foundation.ids import hash64
 from charthouse.people.authenticators import remove_factors
 from charthouse.people.domain.usernames import normal_login, username_fault
 from charthouse.people.models import Facility, RoleGrant, User
@@ -126,6 +127,7 @@ def disable_account(ctx: AccessContext, user_id: int, because: str) -> None:
     """Let nobody sign in with the account any more and end its sessions. Its past in the ledger stays."""
     require(ctx, MANAGE_ACCOUNTS)
     with transaction.atomic():
+        _lock_administrators()
         user = _account(user_id)
         if not user.is_active:
             return
@@ -198,9 +200,10 @@ def end_role(ctx: AccessContext, user_id: int, role: Role, *, facility: int | No
     require(ctx, MANAGE_ACCOUNTS)
     now = clock.wall()
     with transaction.atomic():
-        user = _account(user_id)
         if role is Role.ADMINISTRATOR:
-            _keep_an_administrator(user)
+            _lock_administrators()
+            _keep_an_administrator(_account(user_id))
+        user = _account(user_id)
         ended = (
             RoleGrant.objects.filter(_at(facility), user=user, role=role)
             .filter(Q(valid_until=None) | Q(valid_until__gt=now))
@@ -247,7 +250,7 @@ def reset_password(ctx: AccessContext, user_id: int) -> str:
 
 
 def _keep_an_administrator(leaving: User) -> None:
-    """Refuse to leave the site without anybody who can mend an account. Raced ends queue on the users' rows."""
+    """Refuse to leave the site without anybody who can mend an account."""
     now = clock.wall()
     held = RoleGrant.objects.filter(
         Q(valid_until=None) | Q(valid_until__gt=now),
@@ -255,8 +258,13 @@ def _keep_an_administrator(leaving: User) -> None:
         valid_from__lte=now,
         user__is_active=True,
     )
-    list(User.objects.select_for_update().filter(pk__in=held.values("user")).order_by("pk"))
     if held.filter(user=leaving).exists() and not held.exclude(user=leaving).exists():
         raise AccountError(
             f"{leaving.username} is the only administrator; make another one first, so that accounts can be mended."
         )
+
+
+def _lock_administrators() -> None:
+    """Let administrators leave one after another, so that two leaving at once do not both see the other stay."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [hash64("people.administrators")])

@@ -57,10 +57,10 @@ class _Known:
 def note_practitioners(facts: Sequence[PractitionerFact]) -> dict[str, int]:
     """The directory's (canonical) id for every fact's ``public_id``; new entries are made, known ones filled in.
 
-    One query where all is known already, a fixed number otherwise, however many the facts. Entries with one valid
-    NPI are joined into the first of them, which :func:`unmerge_practitioners` can undo. Call it once in a
-    transaction, with all its facts: it takes locks in a fixed order, and two calls in one transaction could meet
-    another's in reverse (PostgreSQL then fails one of them, to be retried).
+    One query where all is known already, a fixed number otherwise and a few for each join, however many the facts.
+    Entries with one valid NPI are joined into the first of them, which :func:`unmerge_practitioners` can undo. Call
+    it once in a transaction, with all its facts: it takes locks in a fixed order, and two calls in one transaction
+    could meet another's in reverse (PostgreSQL then fails one of them, to be retried).
     """
     wanted = _combined(facts)
     if not wanted:
@@ -69,6 +69,7 @@ def note_practitioners(facts: Sequence[PractitionerFact]) -> dict[str, int]:
     news = [fact for fact in wanted.values() if _says_more(fact, known.get(fact.public_id))]
     if not news:
         return {public_id: known[public_id].root for public_id in wanted}
+    _lock_numbers(news)
     _write_entries(news)
     known = _known(wanted)
     _write_identifiers(news, known)
@@ -155,6 +156,14 @@ def _parts(fact: PractitionerFact) -> tuple[str, ...]:
     return tuple(getattr(fact, name) for name in _NAME_PARTS)
 
 
+def _lock_numbers(news: Sequence[PractitionerFact]) -> None:
+    """Before any row is touched: whoever brings the same NPIs waits here, and then sees what was committed."""
+    keys = sorted({hash64(f"npi:{fact.npi}") for fact in news if fact.npi is not None})
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+
+
 def _write_entries(news: Sequence[PractitionerFact]) -> None:
     columns = list(zip(*((fact.public_id, *_parts(fact), fact.source) for fact in news), strict=True))
     with connection.cursor() as cursor:
@@ -215,13 +224,7 @@ def _join_by_npi(news: Sequence[PractitionerFact], known: Mapping[str, _Known]) 
     }
     if not fresh:
         return False
-    numbers = sorted(set(fresh.values()))
     with connection.cursor() as cursor:
-        # Whoever brings the same numbers waits here, and then sees what was committed.
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key",
-            [sorted(hash64(f"npi:{npi}") for npi in numbers)],
-        )
         joins = _joins(cursor, fresh)
         if joins:
             lock_directory(cursor)

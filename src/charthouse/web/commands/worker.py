@@ -14,6 +14,7 @@ from charthouse.foundation.jobs import api as jobs
 from charthouse.foundation.ledger import api as ledger
 from charthouse.foundation.outbox import api as outbox
 from charthouse.foundation.processes import stop_on_signals
+from charthouse.foundation.rulepacks import api as rulepacks
 
 #: Seconds between two rounds of sealing.
 SEAL_EVERY = 2.0
@@ -25,6 +26,7 @@ log = structlog.get_logger("charthouse.worker")
 def work() -> None:
     """Work until stopped."""
     logging.configure()
+    rulepacks.load()
     jobs.declare_all()
     run_parts(
         {

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
+from urllib.parse import quote
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.template import Context
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
-from charthouse.foundation.access.api import Label
-from charthouse.record.chart import Interpretation, When
+from charthouse.foundation.access.api import Label, Role
+from charthouse.record.chart import Interpretation, Mark, Row, When
 from charthouse.web import printing
 
 register = template.Library()
@@ -94,8 +100,103 @@ register.filter("size", printing.size)
 
 @register.filter
 def said(value: object) -> object:
-    """A value of an entry's detail: lists with commas, the rest as it is."""
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    """Several values with commas between, a single one as it is."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(map(str, value if isinstance(value, list | tuple) else sorted(value)))
+    return value
+
+
+# What stands in the rows of long lists is drawn here rather than by components: a row costs some microseconds so,
+# and half a millisecond by components.
+
+
+def _badge(tone: str, words: str, sign: str = "") -> SafeString:
+    """The same as <c-badge>."""
+    if sign:
+        return format_html('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>', tone, sign, words)
+    return format_html('<span class="badge {}">{}</span>', tone, words)
+
+
+_MARKS = {
+    Mark.NONE: SafeString(""),
+    Mark.DRAFT: _badge("violet", "Draft"),
+    Mark.UNSIGNED: _badge("amber", "Unsigned"),
+    Mark.CORRECTED: _badge("blue", "Corrected"),
+    Mark.RETRACTED: _badge("red", "Retracted", "!"),
+}
+
+
+@register.filter
+def mark(value: Mark) -> SafeString:
+    """Draft, unsigned, corrected, retracted: the one mark, the same wherever an item is shown."""
+    return _MARKS[value]
+
+
+@register.filter
+def flag(value: Interpretation) -> SafeString:
+    """What a result means, by sign and word: red only where it is critical."""
+    if value.critical:
+        return _badge("red", value.words.capitalize(), "!")
+    if value.abnormal:
+        return _badge("amber", value.words.capitalize(), printing.interpretation_sign(value))
+    return format_html('<span class="soft">{}</span>', value.words.capitalize()) if value.words else SafeString("")
+
+
+_TONES = {"active": "blue", "booked": "blue", "not-done": "amber", "cancelled": "amber", "noshow": "amber"}
+_STATES = {"not-done": "Not given", "noshow": "No show", "": "Unknown"}
+
+
+@register.filter
+def state(code: str) -> SafeString:
+    """A status code as a badge."""
+    return _badge(_TONES.get(code, ""), _STATES.get(code) or printing.words(code).capitalize())
+
+
+@lru_cache(maxsize=256)
+def _chart(person: UUID) -> str:
+    return reverse("chart", args=(person,))
+
+
+def _address(context: Context, part: str, row: Row) -> str:
+    """The same as the chart's addresses in urls.py, of which a page needs hundreds."""
+    return f"{_chart(context['person'])}{part}/{quote(row.type)}/{quote(row.id)}"
+
+
+@register.simple_tag(takes_context=True)
+def item_url(context: Context, row: Row) -> str:
+    """The address of a single item of the chart at hand."""
+    return _address(context, "item", row)
+
+
+@register.simple_tag(takes_context=True)
+def document_url(context: Context, row: Row) -> str:
+    """The address of a document beside its list."""
+    return _address(context, "documents", row)
+
+
+@register.simple_tag(takes_context=True)
+def where(context: Context, row: Row) -> SafeString | str:
+    """The link to where an item came from: a dialog, or a page of its own. Empty for who may not see it."""
+    if not context.get("may_read_original"):
+        return ""
+    return format_html(
+        '<a class="where" href="{0}" hx-get="{0}" hx-target="#where-body" data-key="w" '
+        'data-key-label="where did this come from">Source<span class="unseen"> of {1}</span></a>',
+        _address(context, "from", row),
+        row.title,
+    )
+
+
+_ROLES = {role.value: role.title for role in Role}
+
+
+@register.filter
+def roles(codes: Sequence[str]) -> SafeString | str:
+    """The first of an asker's roles in words, and how many more; all of them in its title."""
+    titles = [_ROLES.get(code, code) for code in codes]
+    if len(titles) < 2:
+        return titles[0] if titles else ""
+    return format_html('<span title="{}">{} and {} more</span>', ", ".join(titles), titles[0], len(titles) - 1)
 
 
 @register.filter

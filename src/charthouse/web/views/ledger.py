@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from charthouse.configuration import configuration
 from charthouse.foundation.ledger import api as ledger
 from charthouse.identity import api as identity
+from charthouse.people.api import User
 from charthouse.web.printing import day_of
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -33,6 +34,12 @@ def _person(text: str) -> UUID | None:
         return None
 
 
+def _actor(typed: str) -> str:
+    """How the ledger names whom a person named: a user name, or an actor as the ledger writes it."""
+    user = User.objects.filter(username__iexact=typed).first() if typed and ":" not in typed else None
+    return user.actor if user else typed
+
+
 @screen(ledger.LEDGER_READ)
 @require_safe
 def entries(request: SignedInRequest) -> HttpResponse:
@@ -41,7 +48,7 @@ def entries(request: SignedInRequest) -> HttpResponse:
     person = _person(asked.get("person", ""))
     since, until = day_of(asked.get("since", "")), day_of(asked.get("until", ""))
     filters = ledger.Filters(
-        actor=asked.get("actor", "").strip()[:_LONGEST],
+        actor=_actor(asked.get("actor", "").strip()[:_LONGEST]),
         action=asked.get("action", "").strip()[:_LONGEST],
         outcome=_OUTCOMES.get(asked.get("outcome", "")),
         persons=(str(person),) if person else (),

@@ -23,11 +23,16 @@ def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> Ht
     opened = open_chart(request.access, person)
     item = record.resource(request.access, opened.patients, type, id)
     version = request.GET.get("version", "")
-    found = item and intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
+    found = intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
     if item is None or found is None:
         raise Http404("The chart has no such item or version, or it is not open to you.")
     note_chart(request.access, person, "original", resource=(type, id))
     inside = "HX-Request" in request.headers
     template, level = ("body", 3) if inside else ("page", 2)
-    context = opened.context(request.access, "overview") | {"item": item, "provenance": found, "level": level}
+    context = opened.context(request.access, "overview") | {
+        "item": item,
+        "provenance": found,
+        "any_marked": found.original is not None and any(line.marked for line in found.original.lines),
+        "level": level,
+    }
     return render(request, f"web/provenance/{template}.html", context)

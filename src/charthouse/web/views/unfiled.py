@@ -70,20 +70,17 @@ def _mended(request: SignedInRequest, message: int, act: Callable[[], str]) -> H
     return redirect("unfiled-message", message=message)
 
 
-_QUEUED = "It is being tried again; reload this page in a moment to see what came of it."
-
-
-def _tried_again(request: SignedInRequest, message: int) -> str:
-    if intake.retry_messages(request.access, [message]):
-        return _QUEUED
-    return "Nothing to try again: it was filed or refused meanwhile, or is being tried right now."
+def _outcome(state: intake.UnfiledState) -> str:
+    if state is intake.UnfiledState.FILED:
+        return "Filed. It is in the record now."
+    return "Tried again; it still cannot be filed. The newest reason stands below."
 
 
 @screen(intake.MEND_UNFILED)
 @require_POST
 def retry(request: SignedInRequest, message: int) -> HttpResponse:
     """Try to file it again as it is."""
-    return _mended(request, message, lambda: _tried_again(request, message))
+    return _mended(request, message, lambda: _outcome(intake.retry_message(request.access, message)))
 
 
 @screen(intake.MEND_UNFILED)
@@ -94,7 +91,7 @@ def sender(request: SignedInRequest, message: int) -> HttpResponse:
     def act() -> str:
         zone, charset = request.POST.get("time_zone", "").strip(), request.POST.get("charset", "").strip()
         intake.correct_sender(request.access, message, time_zone=zone, charset=charset)
-        return _tried_again(request, message)
+        return _outcome(intake.retry_message(request.access, message))
 
     return _mended(request, message, act)
 
@@ -110,8 +107,10 @@ def correct(request: SignedInRequest, message: int) -> HttpResponse:
         return redirect("unfiled-message", message=message)
 
     def act() -> str:
-        intake.correct_message(request.access, message, text, reason)
-        return "The corrected copy was sent. It is linked below; this message stays as it came."
+        _copy, state = intake.correct_message(request.access, message, text, reason)
+        if state is intake.UnfiledState.FILED:
+            return "The corrected copy was filed. This message stays as it came."
+        return "The corrected copy was kept, and cannot be filed either. It is linked below, with its own reason."
 
     return _mended(request, message, act)
 

@@ -77,7 +77,8 @@ function* unfinished() {
   for (const [place, form] of [...document.forms].entries()) {
     if (form.method !== "post") continue;
     for (const field of form.elements) {
-      if (!field.name || field.disabled || ["hidden", "password", "file", "submit", "button"].includes(field.type)) continue;
+      if (!field.name || field.disabled || field.autocomplete === "one-time-code") continue;
+      if (["hidden", "password", "file", "submit", "button"].includes(field.type)) continue;
       const ticked = ["checkbox", "radio"].includes(field.type);
       const changed = ticked ? field.checked !== field.defaultChecked : field.value !== (field.defaultValue ?? "");
       if (changed) yield [`${place}:${field.name}`, ticked ? `${field.value}=${field.checked}` : field.value];
