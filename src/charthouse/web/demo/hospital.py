@@ -101,7 +101,8 @@ def _sent(subject: Subject, moment: Moment) -> Sent:
         case Order():
             return _later(at, 1, "RDE^O11^RDE_O11", [*head, *_order(subject, event, at)])
         case Vaccine():
-            return _later(at, 1, "VXU^V04^VXU_V04", [*head, *_vaccine(subject, event, at)])
+            # The immunization registry's messages name no visit.
+            return _later(at, 1, "VXU^V04^VXU_V04", [pid(subject, None), *_vaccine(subject, event, at)])
         case Appointment():
             return _later(at, 1, f"SIU^{event.trigger}^SIU_S12", _appointment(subject, event, head))
         case Charges():
