@@ -35,10 +35,9 @@ from .domain.filing import (
     FilingError,
     Outcome,
     State,
-    compress,
-    decompress,
     prepare,
 )
+from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
     SourceRow,

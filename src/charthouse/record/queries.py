@@ -17,9 +17,10 @@ import orjson
 from charthouse.exchange.fhir.api import default_extractor, security_codes
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import State, decompress
+from .domain.filing import State
 from .domain.index_rows import token_hash
 from .domain.labels import bits_of
+from .domain.packing import decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
