@@ -73,10 +73,12 @@ def add_account(
     password: str | None = None,
     temporary: bool = True,
     require_totp: bool | None = None,
+    encoded: str = "",
 ) -> NewAccount:
     """Add an account. Without ``password`` one is made; a ``temporary`` one has to be changed at the first sign-in.
 
-    ``require_totp`` defaults to the site's policy. Raises AccountError for a name or address that is wrong or
+    ``require_totp`` defaults to the site's policy. ``encoded`` is the hash of ``password`` where the caller has made
+    it already, since making one takes a good part of a second by design. Raises AccountError for a name or address that is wrong or
     taken, or a password against the rules.
     """
     require(ctx, MANAGE_ACCOUNTS)
@@ -99,7 +101,10 @@ def add_account(
             raise AccountError(
                 f"There is an account with the name {username} or that address already; choose another."
             )
-        user.set_password(given)
+        if encoded:
+            user.password = encoded
+        else:
+            user.set_password(given)
         user.save(force_insert=True)
         _ledger.append(
             ctx,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
 
 from charthouse.configuration import configuration
@@ -122,6 +123,8 @@ def create_demo_accounts(password: str | None = None) -> list[DemoAccount]:
             "Add a person with `charthouse people add`, or start a demonstration as another site (CHARTHOUSE_SITE)."
         )
     password = password or new_password()
+    # One printed password for all is no more secret with a salt for each.
+    encoded = make_password(password)
     with transaction.atomic():
         _once()
         ctx = system_context("set-up")
@@ -134,6 +137,7 @@ def create_demo_accounts(password: str | None = None) -> list[DemoAccount]:
                 password=password,
                 temporary=False,
                 require_totp=False,
+                encoded=encoded,
             )
         _ledger.append(ctx, "people.create-demo-accounts", detail={"accounts": len(_DEMO_NAMES)})
     return [DemoAccount(username, password, role) for role, (username, _) in _DEMO_NAMES.items()]

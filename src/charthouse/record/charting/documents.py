@@ -73,7 +73,14 @@ def _common(item: Item) -> dict[str, Any]:
         "when": first_when(context if isinstance(context, dict) else {}, "period")
         or first_when(r, "effectiveDateTime", "effectivePeriod", "date", "issued", "createdDateTime"),
         "code": code(kind),
-        "author": reference(r.get("author")) or reference(r.get("performer")) or reference(r.get("operator")),
+        "author": next(
+            (
+                said
+                for name in ("author", "resultsInterpreter", "performer", "operator")
+                if (said := reference(r.get(name)))
+            ),
+            "",
+        ),
         "service": concept(context.get("practiceSetting")) if isinstance(context, dict) else "",
         "encounter": next(iter(references(encounter or r.get("encounter"))), "").removeprefix("Encounter/"),
         "authored": first_when(r, "date", "issued"),

@@ -119,16 +119,17 @@ def _interpretation(part: Json) -> Interpretation:
 def panels(
     reports: Iterable[Item], observations: Sequence[Item], specimens: Mapping[str, Item]
 ) -> list[ResultPanel]:
-    """Reports with their results, then results that stand in no report; newest first."""
+    """Reports with their results, then results that stand in no report; newest first. A report of nothing but vital
+    signs is left to their own section."""
     by_reference = {f"Observation/{each.id}": each for each in observations}
     used: set[str] = set()
     found: list[ResultPanel] = []
     for item in reports:
         r = item.resource
         members = [each for each in references(r.get("result")) if each in by_reference]
-        if not members:
-            continue
         used.update(members)
+        if all(is_vital(by_reference[each]) for each in members):
+            continue
         found.append(_panel(item, [row for each in members for row in results_of(by_reference[each])], specimens))
     for key, item in by_reference.items():
         if key not in used:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -131,19 +132,31 @@ def _confidential_address(patients: Sequence[Item]) -> str:
 
 
 def _contacts(patients: Sequence[Item], related: Sequence[Item]) -> Iterable[Contact]:
-    seen = set()
+    """Each name once. What somebody may be told goes before silence of another sender, and a no before a yes."""
+    found: dict[str, Contact] = {}
     for resource in [*(each.resource for each in related), *_patient_contacts(patients)]:
         name = person_name(resource.get("name"))
-        if not name or name in seen:
+        if not name:
             continue
-        seen.add(name)
         told = extension(resource, "may-be-told").get("valueBoolean")
-        yield Contact(
+        contact = Contact(
             name=name,
             relationship=concept(resource.get("relationship")),
             phone=phone(resource.get("telecom")),
             may_be_told=told if isinstance(told, bool) else None,
         )
+        found[name] = _joined(found[name], contact) if name in found else contact
+    return found.values()
+
+
+def _joined(one: Contact, other: Contact) -> Contact:
+    said = [each for each in (one.may_be_told, other.may_be_told) if each is not None]
+    return replace(
+        one,
+        relationship=one.relationship or other.relationship,
+        phone=one.phone or other.phone,
+        may_be_told=all(said) if said else None,
+    )
 
 
 def _patient_contacts(patients: Sequence[Item]) -> Iterable[dict[str, Any]]:

@@ -38,7 +38,7 @@ class AllergyFact(Strict, kw_only=True):
 
 
 class Insurance(Strict, kw_only=True):
-    """``holder`` and ``relation`` (table 0063) where somebody else is insured."""
+    """``holder`` and ``relation`` (IN1-17: what the insured is to the patient) where somebody else is insured."""
 
     company: str
     plan: str

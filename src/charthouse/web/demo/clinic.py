@@ -367,15 +367,13 @@ def _observation(test: Test, value: Any, when: str, category: str, encounter: st
     if isinstance(value, str):
         elements["valueString"] = value
         return elements
-    elements["valueQuantity"] = {"value": value, "unit": test.unit} if test.unit else {"value": value}
+    code, _, words_of_it = test.unit.partition("^")
+    unit = {"unit": words_of_it or code, "system": "http://unitsofmeasure.org", "code": code} if code else {}
+    elements["valueQuantity"] = {"value": value, **unit}
     if test.range:
         low, high = bounds(test.range)
         limits = {"low": low, "high": high}
-        measured = {
-            name: {"value": float(number), "unit": test.unit}
-            for name, number in limits.items()
-            if number is not None
-        }
+        measured = {name: {"value": float(number), **unit} for name, number in limits.items() if number is not None}
         elements["referenceRange"] = [{**measured, "text": test.range}]
         elements["interpretation"] = [_coded("v3-ObservationInterpretation", flag(value, test), flag(value, test))]
     return elements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ from .segments import Stay, Subject, about_patient, al1, dg1, evn, gt1, in1, pid
 #: Minutes from what happened to its message.
 _REGISTERED, _RESULTED, _FILED = 2, 55, 25
 _VITALS = "vitals"
+#: Columns of a transcription, and of a line in the record files that goes on in the next.
+_TYPED, _FULL = 84, 88
 #: MSH-3 of everything the hospital sends.
 ENGINE = "CORELINK"
 
@@ -98,7 +101,8 @@ def _sent(subject: Subject, moment: Moment) -> Sent:
         case Order():
             return _later(at, 1, "RDE^O11^RDE_O11", [*head, *_order(subject, event, at)])
         case Vaccine():
-            return _later(at, 1, "VXU^V04^VXU_V04", [*head, *_vaccine(subject, event, at)])
+            # The immunization registry's messages name no visit.
+            return _later(at, 1, "VXU^V04^VXU_V04", [pid(subject, None), *_vaccine(subject, event, at)])
         case Appointment():
             return _later(at, 1, f"SIU^{event.trigger}^SIU_S12", _appointment(subject, event, head))
         case Charges():
@@ -205,13 +209,19 @@ def _result(position: int, test: Test, given: Any, at: datetime, status: str) ->
             2: kind,
             3: test.code,
             5: text(str(value)),
-            6: text(test.unit),
+            6: unit(test),
             7: text(test.range),
             8: own or (flag(value, test) if kind == "NM" else ""),
             11: status,
             14: hl7_minute(at),
         },
     )
+
+
+def unit(test: Test) -> str:
+    """OBX-6: the UCUM code, and how people write it."""
+    code, _, words = test.unit.partition("^")
+    return f"{text(code)}^{text(words or code)}^UCUM" if code else ""
 
 
 def flag(value: float, test: Test) -> str:
@@ -255,7 +265,7 @@ def _report(subject: Subject, report: Report, at: datetime) -> Iterator[str]:
             32: narrow_doctor(report.by),
         },
     )
-    for position, line in enumerate(report.text.strip().splitlines(), 1):
+    for position, line in enumerate(typed(report.text), 1):
         yield segment(
             "OBX",
             {1: position, 2: "TX", 3: report.code, 4: 1, 5: text(line), 11: report.status, 14: hl7_minute(at)},
@@ -265,6 +275,20 @@ def _report(subject: Subject, report: Report, at: datetime) -> Iterator[str]:
 
 
 # Documents
+
+
+def typed(words: str) -> list[str]:
+    """The lines of a text as a transcription system breaks them: a line of the record files that fills its width
+    goes on in the next."""
+    joined: list[str] = []
+    full = False
+    for line in words.strip().splitlines():
+        if full and line.strip():
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+        full = len(line) >= _FULL
+    return [part for line in joined for part in (textwrap.wrap(line, _TYPED, drop_whitespace=True) or [""])]
 
 
 def _document(subject: Subject, document: Document, at: datetime) -> Iterator[str]:
@@ -292,12 +316,12 @@ def _document(subject: Subject, document: Document, at: datetime) -> Iterator[st
     )
     code = document.kind.partition("^")[0] + "^" + (text(document.title) or document.kind.partition("^")[2])
     if document.form == "text":
-        for position, line in enumerate(document.text.strip().splitlines(), 1):
+        for position, line in enumerate(typed(document.text), 1):
             yield segment("OBX", {1: position, 2: "TX", 3: code, 5: text(line), 11: "F"})
         return
     heading = f"{subject.name[0]}, {subject.name[1]}   MRN {subject.person.mrn}"
     if document.form == "pdf":
-        media, content = "application^pdf", paper.pdf(document.text, heading=heading)
+        media, content = "application^pdf", paper.pdf("\n".join(typed(document.text)), heading=heading)
     else:
         media, content = "image^png", paper.scan(document.text, heading=heading, seed=subject.person.mrn)
     packed = base64.b64encode(content).decode()

@@ -80,6 +80,13 @@ def _send(
     name = f"immunizations-{clock.wall():%Y%m%dT%H%M%S}.hl7"
     dropped = sending.by_folder(ways[Way.FOLDER], site.drop, name, tell)
     sent["the drop folder"] = len(ways[Way.FOLDER])
+    try:
+        _post(str(there.get("address", "")), ways[Way.HTTP], tell)
+        sent["HTTP"] = len(ways[Way.HTTP])
+    except sending.NotSent as problem:
+        problems.append(str(problem))
+        sent["files"] = sent.get("files", 0) + len(ways[Way.HTTP])
+        sending.by_hand(ways[Way.HTTP], tell)
     host, port = _mllp(site, there)
     try:
         if not port or site.mllp_certificate:
@@ -90,13 +97,6 @@ def _send(
         problems.append(str(problem))
         sent["files"] = sent.get("files", 0) + len(ways[Way.MLLP])
         sending.by_hand(ways[Way.MLLP], tell)
-    try:
-        _post(str(there.get("address", "")), ways[Way.HTTP], tell)
-        sent["HTTP"] = len(ways[Way.HTTP])
-    except sending.NotSent as problem:
-        problems.append(str(problem))
-        sent["files"] = sent.get("files", 0) + len(ways[Way.HTTP])
-        sending.by_hand(ways[Way.HTTP], tell)
     if dropped is not None:
         _wait_for(dropped)
     return {way: count for way, count in sent.items() if count}, problems

@@ -248,6 +248,7 @@ def in1(position: int, insurance: Insurance, subject: Subject) -> str:
             16: person_name(insurance.holder or subject.name),
             17: f"{insurance.relation}^^HL70063",
             22: position,
+            35: insurance.plan.partition("^")[2],
             36: insurance.policy,
         },
     )
