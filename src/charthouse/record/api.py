@@ -52,6 +52,8 @@ from .queries import (
     source_rows,
     versions,
 )
+from .searching.errors import SearchError
+from .searching.running import SearchPage, search
 
 __all__ = [
     "DIRECTORY_TYPES",
@@ -67,6 +69,8 @@ __all__ = [
     "FilingError",
     "Moved",
     "Outcome",
+    "SearchError",
+    "SearchPage",
     "SourceRow",
     "State",
     "Stored",
@@ -96,6 +100,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "search",
     "set_source",
     "source_id",
     "source_rows",
