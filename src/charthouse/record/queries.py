@@ -55,7 +55,7 @@ STORED = (
     "v.message, v.original, v.authored, v.place, greatest(r.main_low, '0001-01-01 00:00:00+00'), v.content"
 )
 _SELECT = (
-    "SELECT " + STORED + " FROM record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "
+    "SELECT " + STORED + " FROM record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "  # noqa: S608
 )
 
 

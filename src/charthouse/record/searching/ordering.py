@@ -138,8 +138,8 @@ def told(key: SortKey, column: str) -> str:
 
 
 def behind(keys: Sequence[OrderedKey], kind: str, r: str, place: Place) -> list[Sql]:
-    """Conditions under which a resource comes after ``place``: no two hold at once, together they are all. There are
-    two where each can be read from an index in order while their disjunction cannot."""
+    """Conditions under which a resource comes after ``place``: no two hold at once, together they are all. There
+    are two where each can be read from an index in order while their disjunction cannot."""
     row = sql(f"{r}.id > %s", place.row)
     if len(keys) == 1:
         key, value = keys[0], place.keys[0]

@@ -53,7 +53,7 @@ def all_of(pieces: Iterable[Sql]) -> Sql:
 
 def any_of(pieces: Iterable[Sql]) -> Sql:
     """At least one of them holds."""
-    found = list(dict.fromkeys(pieces))
+    found = list(pieces)
     if len(found) == 1:
         return found[0]
     return put("({})", join(" OR ", found)) if found else NEVER

@@ -100,7 +100,7 @@ class Reader:
         if found is None:
             raise self._wrong(
                 "it is no date of the calendar",
-                "Give YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz, a prefix such as ge before it if meant",
+                "Give YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz, with a prefix such as ge if meant",
             )
         low, high = found
         if prefix is Prefix.AP:
