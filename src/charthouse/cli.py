@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
         False,
     ),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
+    "demo": ("charthouse.web.demo.commands", "app", "The demonstration's records.", False),
     "start": ("charthouse.web.commands.start", "start", "Start everything here; Ctrl-C stops it.", False),
     "stop": ("charthouse.web.commands.start", "stop", "Stop what was started here.", False),
     "status": ("charthouse.web.commands.start", "status", "What runs here.", False),
@@ -108,7 +109,6 @@ def main() -> None:
     """Run the command line. Configuration errors are printed as one sentence and exit with 2, those of the database
     with 1."""
     from charthouse.configuration import ConfigurationError
-
     from charthouse.foundation import logging
 
     processes.follow_supervisor()

@@ -44,7 +44,8 @@ INSTALLED_APPS = [
     "charthouse.intake",
     "charthouse.web",
 ]
-# Order matters: the address and scheme first, the headers round everything, access last so that every view passes it.
+# Order matters: the address and scheme first, the headers round everything, access last, so that every view
+# passes it.
 MIDDLEWARE = [
     "charthouse.web.security.proxies.TrustedProxies",
     "charthouse.web.security.headers.SecurityHeaders",

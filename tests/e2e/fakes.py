@@ -251,9 +251,7 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
     parts: tuple[Part, ...] = (Part(PartKind.TEXT, "text/plain", text=_SUMMARY),)
     if "scanned" in entry.title:
         parts = (
-            Part(
-                PartKind.PDF, "application/pdf", "Operative report", "Text of the scan", file=0, size=1843, pages=1
-            ),
+            Part(PartKind.PDF, "application/pdf", "Operative report", file=0, size=1843),
             Part(PartKind.IMAGE, "image/png", "Photograph of the field", file=1),
             Part(PartKind.FILE, "application/dicom", "Study", file=2, size=5_400_000),
         )

@@ -18,6 +18,7 @@ from .domain.arrival import Connector
 from .domain.errors import IntakeError
 from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
 from .provenance import Provenance
+from .queries import control_ids
 from .screen_queries import connectors, message_state, provenance, unfiled, unfiled_count, unfiled_message
 from .unfiled import ConnectorHealth, UnfiledFilter, UnfiledMessage, UnfiledPage, UnfiledState
 
@@ -38,6 +39,7 @@ __all__ = [
     "UnfiledState",
     "add_sender_token",
     "connectors",
+    "control_ids",
     "correct_message",
     "correct_sender",
     "message_state",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
 import psycopg
-from django.db import OperationalError, connection
+import structlog
+from django.db import DatabaseError, connection
+
+from charthouse.foundation.logging import where
 
 from .actions.file_waiting import file_waiting
 from .actions.take_in import WAKE
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("charthouse.intake")
 
 #: Seconds between looks at the queue when nobody wakes the worker.
 _POLL = 2.0
@@ -29,8 +31,8 @@ def run_filing(stop: threading.Event, progress: Callable[[int], None] | None = N
                     progress(len(filed))
                 continue
             _wait(stop)
-        except (OperationalError, psycopg.OperationalError):
-            log.warning("the database is away; trying again")
+        except (DatabaseError, psycopg.Error) as error:
+            log.warning("filing waits for the database", error=where(error))
             connection.close()
             stop.wait(_BACK_OFF)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 
 import msgspec
 
 from charthouse.exchange.hl7v2.api import Hl7Error, parse
 
+from .domain.hl7_plan import in_charset
 from .provenance import Format, Original, OriginalLine
 
 _SEGMENT = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+))?(?: \(line (\d+)\))?")
@@ -18,32 +20,38 @@ _LONG = 2_000
 _MOST_LINES = 5_000
 
 
-def hl7_original(data: bytes, place: str = "") -> Original:
-    """An HL7 v2 message, a line a segment; ``place`` is e.g. ``OBX[3]``, ``PID-5`` or ``PID-3 (line 2)``."""
-    charset, text = _decoded(data)
+def hl7_original(data: bytes, place: str = "", charset: str = "", *, whole: bool = False) -> Original:
+    """An HL7 v2 message, a line a segment; ``place`` is e.g. ``OBX[3]``, ``PID-5`` or ``PID-3 (line 2)``.
+
+    ``charset`` is the sender's where MSH-18 does not say. Very long lines are cut short unless ``whole``.
+    """
+    codec, text = _decoded(data, charset)
     texts = [line for line in re.split(r"[\r\n]+", text) if line]
     marked, field = _hl7_place(texts, place)
     lines = []
     omitted = 0
-    for number, line in enumerate(texts[:_MOST_LINES], start=1):
+    shown = texts if whole else texts[:_MOST_LINES]
+    for number, line in enumerate(shown, start=1):
         here = number == marked
         spans = _field_span(line, field) if here and field else ()
-        if not here and len(line) > _LONG:
+        if not here and len(line) > _LONG and not whole:
             omitted += len(line) - _LONG
             line = f"{line[:_LONG]}\u2026"
         lines.append(OriginalLine(number, line, here, spans))
-    omitted += sum(len(line) for line in texts[_MOST_LINES:])
+    omitted += sum(len(line) for line in texts[len(shown) :])
     return Original(
-        Format.HL7V2, tuple(lines), len(data), hashlib.sha256(data).hexdigest(), charset=charset, omitted=omitted
+        Format.HL7V2, tuple(lines), len(data), hashlib.sha256(data).hexdigest(), charset=codec, omitted=omitted
     )
 
 
-def _decoded(data: bytes) -> tuple[str, str]:
+def _decoded(data: bytes, charset: str) -> tuple[str, str]:
+    told = in_charset(data, charset)
     try:
-        message = parse(data)
-        return message.encoding.codec, "\r".join(segment.text for segment in message.segments)
+        message = parse(told)
     except Hl7Error:
         return "ISO 8859-1", data.decode("latin-1")
+    codec = message.encoding.codec if told is data else charset
+    return codec, "\r".join(segment.text for segment in message.segments)
 
 
 def _hl7_place(lines: list[str], place: str) -> tuple[int, int]:
@@ -75,6 +83,14 @@ def _field_span(line: str, field: int) -> tuple[tuple[int, int], ...]:
     end = line.find(separator, start)
     end = len(line) if end < 0 else end
     return ((start, end),) if end > start else ()
+
+
+def only_marked(original: Original) -> Original:
+    """An original without the lines that are not marked, for a reader who may see the item but not all it came
+    with."""
+    kept = tuple(line for line in original.lines if line.marked)
+    hidden = sum(len(line.text) for line in original.lines) - sum(len(line.text) for line in kept)
+    return replace(original, lines=kept, omitted=original.omitted + hidden)
 
 
 def fhir_original(data: bytes, place: str = "") -> Original:

@@ -104,6 +104,10 @@ def _work_listed(task: _Task) -> list[FileReport]:
 
 
 def _work(task: _Task) -> Iterator[FileReport]:
+    from django.db import DatabaseError
+
+    from charthouse.foundation.logging import where
+
     from .actions.take_in import take_in
     from .domain.errors import IntakeError
 
@@ -116,7 +120,9 @@ def _work(task: _Task) -> Iterator[FileReport]:
         except IntakeError as error:
             report.fault = str(error)
         except OSError as error:
-            report.fault = f"The file cannot be read: {error.strerror}."
+            report.fault = f"The file cannot be read: {error.strerror or type(error).__name__}."
+        except DatabaseError as error:
+            report.fault = f"The database is away ({where(error)}). Send the file again; nothing is filed twice."
         report.peak_bytes = _peak()
         yield report
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.db import connection
+
 from charthouse.configuration import configuration
 from charthouse.record.api import source_rows
 
@@ -30,3 +32,14 @@ def senders(cursor: Any, numbers: Iterable[int]) -> dict[int, Sender]:
         number: Sender(number, each.name, _zone(each.time_zone or configuration().time_zone), each.charset)
         for number, each in source_rows(cursor, numbers).items()
     }
+
+
+def control_ids(sender: str) -> list[str]:
+    """The control ids of the messages kept of a sender, in the order they came."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.control_id FROM intake_message m JOIN record_source s ON s.id = m.source "
+            "WHERE s.name = %s AND m.control_id <> '' AND m.duplicate_of IS NULL ORDER BY m.id",
+            [sender],
+        )
+        return [control_id for (control_id,) in cursor.fetchall()]

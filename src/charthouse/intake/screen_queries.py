@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from charthouse.configuration import configuration
-from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import today
-from charthouse.record.api import State, Stored, decompress, source_rows, versions
+from charthouse.record.api import State, Stored, decompress, filed_by, source_rows, versions
 from charthouse.record.chart import UNKNOWN, When
 
 from .domain.arrival import Connector
-from .originals import fhir_original, hl7_original
+from .originals import fhir_original, hl7_original, only_marked
 from .permissions import READ_ORIGINAL, READ_UNFILED
 from .provenance import Format, Original, Provenance, Version
 from .unfiled import (
@@ -39,6 +39,7 @@ CONNECTOR_TITLES = {
 }
 _FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2}
 _PAGE = 50
+_SYSTEM = system_context("intake")
 
 
 def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | None = None) -> Provenance | None:
@@ -60,7 +61,7 @@ def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | Non
         messages = {record[0]: record for record in cursor.fetchall()}
         message = messages.get(chosen.message)
         senders = _names(cursor, {m[1] for m in messages.values()})
-        original = _original(cursor, chosen, message[3]) if message else None
+        original = _original(cursor, ctx, chosen, message) if message else None
     return Provenance(
         type=kind,
         id=public_id,
@@ -96,8 +97,8 @@ def _occurred(stored: Stored) -> When:
     from charthouse.record.charting.elements import first_when
 
     return first_when(
-        stored.resource, "effectiveDateTime", "effectivePeriod", "period", "occurrenceDateTime", "performedDateTime",
-        "performedPeriod", "onsetDateTime", "start", "billablePeriod",
+        stored.resource, "effectiveDateTime", "effectivePeriod", "period", "occurrenceDateTime",
+        "performedDateTime", "performedPeriod", "onsetDateTime", "start", "billablePeriod",
     )  # fmt: skip
 
 
@@ -113,23 +114,40 @@ def _connector_title(name: str) -> str:
     return CONNECTOR_TITLES.get(Connector(name), name)
 
 
-def _original(cursor: Any, stored: Stored, form: str) -> Original | None:
+def _original(cursor: Any, ctx: AccessContext, stored: Stored, message: Sequence[Any]) -> Original | None:
     cursor.execute("SELECT body FROM intake_original WHERE id = %s", [stored.original])
     found = cursor.fetchone()
     if not found:
         return None
     data = decompress(found[0])
-    return hl7_original(data, stored.place) if form == "hl7v2" else fhir_original(data)
+    _, source, _, form, *_ = message
+    if form != "hl7v2":
+        return fhir_original(data)
+    charset = source_rows(cursor, [source])[source].charset
+    original = hl7_original(data, stored.place, charset)
+    return original if _sees_all(cursor, ctx, stored.message) else only_marked(original)
+
+
+def _sees_all(cursor: Any, ctx: AccessContext, message: int) -> bool:
+    """Whether the asker may see everything that a message brought, and so the message itself."""
+    return len(filed_by(cursor, ctx, message)) == len(filed_by(cursor, _SYSTEM, message))
 
 
 _STATES = {UnfiledState.WAITING: "open", UnfiledState.FILED: "filed", UnfiledState.REFUSED: "dismissed"}
 _FROM_STATE = {value: key for key, value in _STATES.items()}
-# "open" sorts after "filed" and "dismissed": a message with anything open is open.
+
+
+def _first(column: str) -> str:
+    """The value of a message's first open problem, or of its latest settled one."""
+    order = "u.state <> 'open', CASE WHEN u.state = 'open' THEN u.id ELSE -u.id END"
+    return f"(array_agg(u.{column} ORDER BY {order}))[1]"
+
+
 _UNFILED = (
-    "SELECT u.message, min(m.received_at), min(m.connector), min(m.source), min(m.format), min(m.kind), "
-    "min(m.control_id), (array_agg(u.code ORDER BY u.id DESC))[1], (array_agg(u.reason ORDER BY u.id DESC))[1], "
-    "(array_agg(u.place ORDER BY u.id DESC))[1], max(u.state), max(u.attempts), "
-    "greatest(1, count(*) FILTER (WHERE u.state = 'open')) "
+    "SELECT u.message, min(m.received_at), min(m.connector), min(m.source), "  # noqa: S608 (fixed words)
+    "min(m.format), min(m.kind), "
+    f"min(m.control_id), {_first('code')}, {_first('reason')}, {_first('place')}, {_first('state')}, "
+    "max(u.attempts), greatest(1, count(*) FILTER (WHERE u.state = 'open')) "
     "FROM intake_unfiled u JOIN intake_message m ON m.id = u.message "
 )
 
@@ -140,7 +158,8 @@ def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str | None = None
     where, values = _where(wanted)
     with connection.cursor() as db:
         db.execute(
-            f"SELECT count(DISTINCT u.message) FROM intake_unfiled u JOIN intake_message m ON m.id = u.message {where}",
+            "SELECT count(DISTINCT u.message) FROM intake_unfiled u "  # noqa: S608 (fixed words)
+            f"JOIN intake_message m ON m.id = u.message {where}",
             values,
         )
         total = db.fetchone()[0]
@@ -234,7 +253,7 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         row = _row(record, {sender.id: sender.name})
         cursor.execute(
             "SELECT coalesce((SELECT original FROM intake_unfiled WHERE message = %s AND original IS NOT NULL "
-            "AND state = 'open' ORDER BY id DESC LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
+            "AND state = 'open' ORDER BY id LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
             "ORDER BY seq DESC LIMIT 1))",
             [number, number],
         )
@@ -254,13 +273,14 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
             [number],
         )
         closed = cursor.fetchone()
-    original = hl7_original(data, row.place) if row.format is Format.HL7V2 else fhir_original(data, row.place)
+    hl7 = row.format is Format.HL7V2
+    original = hl7_original(data, row.place, sender.charset) if hl7 else fhir_original(data, row.place)
     return UnfiledMessage(
         row=row,
         original=original,
         attempts=attempts,
         sender=SenderSettings(sender.name, sender.time_zone, sender.charset),
-        editable=_editable(data, row.format),
+        editable=_editable(data, row.format, sender.charset),
         corrects=corrects,
         corrections=corrections,
         closed_reason=closed[0] if closed else "",
@@ -268,12 +288,12 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
     )
 
 
-def _editable(data: bytes, form: Format) -> str | None:
+def _editable(data: bytes, form: Format, charset: str) -> str | None:
     """The text a person may correct: an HL7 message a line a segment, a FHIR entry as JSON."""
     if len(data) > 1 << 20:
         return None
     if form is Format.HL7V2:
-        return "\n".join(line.text for line in hl7_original(data).lines)
+        return "\n".join(line.text for line in hl7_original(data, charset=charset, whole=True).lines)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

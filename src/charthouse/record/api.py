@@ -26,11 +26,9 @@ from .chart_queries import (
     problems,
     procedures,
     resource,
-    results,
-    vitals,
 )
-from .domain.attachments import LARGE as LARGE_ATTACHMENT
-from .domain.attachments import DetachedPart, detach
+from .domain.attachments import DetachedPart
+from .domain.exact import editable
 from .domain.filing import (
     Filed,
     Filing,
@@ -52,12 +50,12 @@ from .queries import (
     source_rows,
     versions,
 )
+from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 
 __all__ = [
     "DIRECTORY_TYPES",
-    "LARGE_ATTACHMENT",
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
@@ -81,10 +79,10 @@ __all__ = [
     "coverage",
     "current",
     "decompress",
-    "detach",
     "document",
     "document_file",
     "documents",
+    "editable",
     "encounters",
     "file_resources",
     "filed_by",

@@ -6,7 +6,6 @@ Every function takes the asker's AccessContext and leaves out what its labels fo
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,12 +20,11 @@ from charthouse.foundation.files.api import read as read_file
 from . import chart
 from .charting import clinical
 from .charting import documents as document_rows
-from .charting import results as result_rows
-from .charting.elements import code, concept, first_when, references
+from .charting.elements import code, concept, first_when
 from .charting.encounters import encounters as encounter_rows
-from .charting.item import Item
+from .charting.item import Item, item_of
 from .charting.summary import summary
-from .domain.attachments import attachments_of
+from .domain.attachments import attachments_of, binary_id, decoded
 from .domain.types import TYPE_ID, TYPE_NAME
 from .queries import Stored, current, cursor_of, of_patients, place_of
 
@@ -49,20 +47,13 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Rows of a page; results count panels.
+#: Rows of a page.
 _PAGE = 100
-_PANELS = 40
-#: Observations looked at for one page of results, and for vital signs.
-_WINDOW = 1_000
 
 
 def _items(ctx: AccessContext, patients: Patients, kinds: Sequence[str], limit: int | None = None) -> list[Item]:
     with connection.cursor() as cursor:
-        return [_item(each) for each in of_patients(cursor, ctx, patients, kinds, limit=limit)]
-
-
-def _item(stored: Stored) -> Item:
-    return Item(stored.type, stored.public_id, stored.version, stored.labels, stored.content)
+        return [item_of(each) for each in of_patients(cursor, ctx, patients, kinds, limit=limit)]
 
 
 def _page(
@@ -73,14 +64,16 @@ def _page(
         found = of_patients(cursor, ctx, patients, kinds, limit=_PAGE + 1, after=place_of(after))
     more = len(found) > _PAGE
     found = found[:_PAGE]
-    return [_item(each) for each in found], cursor_of(found[-1]) if more else None
+    return [item_of(each) for each in found], cursor_of(found[-1]) if more else None
 
 
 def chart_summary(ctx: AccessContext, patients: Patients) -> chart.ChartSummary:
     """The banner of the chart. Raises LookupError where no patient may be seen."""
-    found = _items(ctx, patients, ["Patient"])
-    if not found:
+    with connection.cursor() as cursor:
+        stored = of_patients(cursor, ctx, patients, ["Patient"])
+    if not stored:
         raise LookupError("No patient of this chart may be seen.")
+    found = [item_of(each) for each in sorted(stored, key=lambda each: (each.filed_at, each.row), reverse=True)]
     carried = _items(ctx, patients, ["AllergyIntolerance", "Flag", "RelatedPerson"])
     return summary(found, carried, today(configuration().time_zone), _counts(ctx, patients))
 
@@ -119,7 +112,7 @@ def document(ctx: AccessContext, patients: Patients, type: str, id: str) -> char
             [TYPE_ID[type], stored.row],
         )
         sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
-    return document_rows.document(_item(stored), sizes)
+    return document_rows.document(item_of(stored), sizes)
 
 
 def document_file(
@@ -135,13 +128,15 @@ def document_file(
     attachment = parts[file]
     media_type = str(attachment.get("contentType") or "application/octet-stream")
     name = f"{type}-{id}-{file}"
-    if isinstance(attachment.get("data"), str):
-        return chart.DocumentFile(name, media_type, base64.b64decode(attachment["data"]))
+    if "data" in attachment:
+        content = decoded(attachment["data"])
+        return chart.DocumentFile(name, media_type, content) if content is not None else None
     with connection.cursor() as cursor:
+        # A version that repeats an attachment by its address only has it from an earlier one.
         cursor.execute(
-            "SELECT file FROM record_attachment WHERE type = %s AND resource = %s AND place = %s "
-            "ORDER BY version DESC LIMIT 1",
-            [TYPE_ID[type], stored.row, file],
+            "SELECT file FROM record_attachment WHERE type = %s AND resource = %s AND version <= %s "
+            "AND (public_id = %s OR version = %s AND place = %s) ORDER BY version DESC LIMIT 1",
+            [TYPE_ID[type], stored.row, stored.version, binary_id(attachment), stored.version, file],
         )
         found = cursor.fetchone()
     return chart.DocumentFile(name, media_type, read_file(found[0])) if found else None
@@ -154,50 +149,6 @@ def _one(ctx: AccessContext, patients: Patients, kind: str, public_id: str) -> S
     with connection.cursor() as cursor:
         stored = current(cursor, ctx, [(kind, public_id)]).get((kind, public_id))
     return stored if stored is not None and stored.patient in patients else None
-
-
-def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.ResultPanel]:
-    """Results by panel, newest first; vital signs have their own section."""
-    after = place_of(cursor)
-    with connection.cursor() as db:
-        reports = of_patients(db, ctx, patients, ["DiagnosticReport"], limit=_PANELS, after=after)
-        observations = of_patients(db, ctx, patients, ["Observation"], limit=_WINDOW, after=after)
-        members = {
-            pointed.removeprefix("Observation/")
-            for each in reports
-            for pointed in references(each.resource.get("result"))
-        }
-        missing = members - {each.public_id for each in observations}
-        # The results of a report on this page may carry a later date than the page ends with.
-        observations.extend(current(db, ctx, (("Observation", each) for each in sorted(missing))).values())
-        specimens = current(db, ctx, _specimens(reports))
-    panels = result_rows.panels(
-        [_item(each) for each in reports],
-        [
-            item
-            for each in observations
-            if not result_rows.is_vital(item := _item(each)) or each.public_id in members
-        ],
-        {f"Specimen/{key[1]}": _item(each) for key, each in specimens.items()},
-    )
-    shown = panels[:_PANELS]
-    complete = len(reports) < _PANELS and len(observations) < _WINDOW and len(panels) <= _PANELS
-    if complete or not shown or shown[-1].when.instant is None:
-        return chart.Page(tuple(panels), None)
-    return chart.Page(tuple(shown), f"{int(shown[-1].when.instant.timestamp() * 1_000_000)}.0")
-
-
-def _specimens(reports: Sequence[Stored]) -> list[tuple[str, str]]:
-    pointed = {target for each in reports for target in references(each.resource.get("specimen"))}
-    return [
-        ("Specimen", each.removeprefix("Specimen/")) for each in sorted(pointed) if each.startswith("Specimen/")
-    ]
-
-
-def vitals(ctx: AccessContext, patients: Patients) -> tuple[chart.VitalSeries, ...]:
-    """Vital signs over time, from the newest observations."""
-    found = _items(ctx, patients, ["Observation"], limit=_WINDOW)
-    return tuple(result_rows.vital_series(each for each in found if result_rows.is_vital(each)))
 
 
 def problems(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Problem]:
@@ -258,7 +209,7 @@ def resource(ctx: AccessContext, patients: Patients, type: str, id: str) -> char
     stored = _one(ctx, patients, type, id)
     if stored is None:
         return None
-    item = _item(stored)
+    item = item_of(stored)
     r = item.resource
     return chart.ResourceView(
         **item.row(),

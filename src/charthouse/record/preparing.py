@@ -5,14 +5,13 @@ For the domain code of upper layers, which must not know Django; :mod:`charthous
 
 from __future__ import annotations
 
-from charthouse.record.domain.attachments import LARGE as LARGE_ATTACHMENT
-from charthouse.record.domain.attachments import DetachedPart, detach
+from charthouse.record.domain.attachments import DetachedPart, without_large
+from charthouse.record.domain.exact import editable
 from charthouse.record.domain.filing import Filed, Filing, Outcome, State, compress, decompress, prepare
 from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 
 __all__ = [
     "DIRECTORY_TYPES",
-    "LARGE_ATTACHMENT",
     "TYPE_ID",
     "TYPE_NAME",
     "DetachedPart",
@@ -22,6 +21,7 @@ __all__ = [
     "State",
     "compress",
     "decompress",
-    "detach",
+    "editable",
     "prepare",
+    "without_large",
 ]

@@ -14,9 +14,12 @@ from typing import Any
 
 import orjson
 
+from charthouse.exchange.fhir.api import default_extractor, security_codes
 from charthouse.foundation.access.api import AccessContext
 
 from .domain.filing import State, decompress
+from .domain.index_rows import token_hash
+from .domain.labels import bits_of
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -61,23 +64,8 @@ _SELECT = (
 
 def stored_from(record: Sequence[Any]) -> Stored:
     """A row of the columns in :data:`STORED` as an object."""
-    (
-        row,
-        kind,
-        public_id,
-        version,
-        patient,
-        encounter,
-        labels,
-        state,
-        filed_at,
-        message,
-        original,
-        authored,
-        place,
-        main,
-        content,
-    ) = record
+    row, kind, public_id, version, patient, encounter, labels, state, filed_at, *origin, main, content = record
+    message, original, authored, place = origin
     return Stored(
         row, TYPE_NAME[kind], public_id, version, patient, encounter, labels, _STATES[state], filed_at, message,
         original, authored, place or "", main, decompress(content),
@@ -88,7 +76,8 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
     """The current versions of ``(type, public id)`` keys that exist and may be seen."""
     by_type: dict[str, list[str]] = {}
     for kind, public_id in keys:
-        by_type.setdefault(kind, []).append(public_id)
+        if kind in TYPE_ID:
+            by_type.setdefault(kind, []).append(public_id)
     found = {}
     for kind, public_ids in by_type.items():
         cursor.execute(
@@ -103,13 +92,24 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
 
 
 def versions(cursor: Any, ctx: AccessContext, kind: str, public_id: str) -> list[Stored]:
-    """Every version of one resource, newest first; empty where there is none or it may not be seen."""
+    """Every version of one resource that may be seen, newest first.
+
+    A version may be seen where the resource may, and where its own labels allow it: a label that was taken off
+    later still covers what was written under it.
+    """
+    if kind not in TYPE_ID:
+        return []
     cursor.execute(
         _SELECT
         + "WHERE r.type = %s AND r.public_id = %s AND r.labels & %s = 0 AND v.type = %s ORDER BY v.version DESC",
         [TYPE_ID[kind], public_id, ~int(ctx.clearance), TYPE_ID[kind]],
     )
-    return [stored_from(record) for record in cursor.fetchall()]
+    return _seen_by(ctx, [stored_from(record) for record in cursor.fetchall()])
+
+
+def _seen_by(ctx: AccessContext, found: Iterable[Stored]) -> list[Stored]:
+    """Of versions, current or not, those whose own labels let the asker see them."""
+    return [each for each in found if ctx.sees(bits_of(security_codes(each.resource)))]
 
 
 Place = tuple[datetime, int]
@@ -137,6 +137,34 @@ _CURSOR = re.compile(r"(-?\d{1,18})\.(\d{1,18})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A code that resources of a type may carry under a search parameter of theirs, whatever its system."""
+
+    type: str
+    parameter: str
+    code: str
+
+    @property
+    def param(self) -> int:
+        return param_of(self.type, self.parameter)
+
+
+def param_of(kind: str, code: str) -> int:
+    """The number under which a search parameter's values are indexed. Raises LookupError where they are not."""
+    for answer in default_extractor().parameters(kind)[code].answers:
+        if answer.id is not None:
+            return answer.id
+    raise LookupError(f"{kind}.{code} has no rows of its own in the index.")
+
+
+# The row's own main date and number lead straight to its place in the index of codes.
+_CODED = (
+    "SELECT FROM record_index_token i WHERE i.type = %s AND i.param = %s AND i.code = %s "
+    "AND i.at = r.main_low AND i.resource = r.id AND i.version = r.version"
+)
+
+
 def of_patients(
     cursor: Any,
     ctx: AccessContext,
@@ -145,10 +173,13 @@ def of_patients(
     *,
     limit: int | None = None,
     after: Place | None = None,
+    coded: Coded | None = None,
+    not_coded: Coded | None = None,
 ) -> list[Stored]:
     """The patients' current resources of these types that stand and may be seen, newest main date first.
 
-    Those without a date come last. ``after`` continues behind the last one of a page.
+    Those without a date come last. ``after`` continues behind the last one of a page. ``coded`` leaves only those
+    that carry a code, ``not_coded`` only those that do not.
     """
     numbers = [TYPE_ID[kind] for kind in kinds]
     values: list[Any] = [list(patients), numbers, numbers, ~int(ctx.clearance)]
@@ -156,6 +187,10 @@ def of_patients(
         _SELECT + "AND v.version = r.version WHERE r.patient = ANY(%s) AND r.type = ANY(%s) AND v.type = ANY(%s) "
         "AND r.state = 0 AND r.labels & %s = 0 "
     )
+    for wanted, word in ((coded, "AND"), (not_coded, "AND NOT")):
+        if wanted:
+            text += f"{word} EXISTS ({_CODED}) "
+            values += [TYPE_ID[wanted.type], wanted.param, token_hash(wanted.code)]
     if after:
         text += "AND (greatest(r.main_low, %s), r.id) < (%s, %s) "
         values += [_EARLY, after[0], after[1]]
@@ -173,7 +208,7 @@ def filed_by(cursor: Any, ctx: AccessContext, message: int) -> list[Stored]:
         _SELECT + "WHERE v.message = %s AND r.labels & %s = 0 ORDER BY v.resource, v.version",
         [message, ~int(ctx.clearance)],
     )
-    return [stored_from(record) for record in cursor.fetchall()]
+    return _seen_by(ctx, [stored_from(record) for record in cursor.fetchall()])
 
 
 def known_aliases(cursor: Any, keys: Sequence[str]) -> dict[str, str]:

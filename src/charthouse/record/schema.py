@@ -1,7 +1,7 @@
 """The record's large tables, as SQL: partitioned by resource type, written by COPY, read by hand-made queries.
 
 Index rows belong to one version of a resource and are never changed: a search joins them to the resource's
-current version, so an update only adds rows, and :mod:`charthouse.record.jobs` sweeps those left behind.
+current version, so an update only adds rows; those left behind say nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .domain.types import PARTITIONS, TYPE_ID
 
 RESOURCE = "record_resource"
 VERSION = "record_version"
-TOKEN = "record_index_token"
+TOKEN = "record_index_token"  # noqa: S105
 STRING = "record_index_string"
 DATE = "record_index_date"
 QUANTITY = "record_index_quantity"

@@ -1,14 +1,18 @@
-"""Pages of a PDF as images. PDFium works for one thread at a time, so the calls take turns."""
+"""Pages of a PDF as images and text. PDFium works for one thread at a time, so the calls take turns."""
 
 from __future__ import annotations
 
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pypdfium2 as pdfium
 
 LARGEST = 2400
+TEXT_PAGES = 30
 _SCALE = 1.75
 _turn = threading.Lock()
 
@@ -17,25 +21,56 @@ class UnreadablePage(Exception):
     """The file is no PDF that can be read, or has no such page."""
 
 
-def page_image(content: bytes, number: int) -> bytes:
-    """Page ``number`` (from 1) as a PNG of 126 dots an inch, never more than LARGEST pixels on a side. Raises
-    UnreadablePage."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How many pages a PDF has, and the text in them; the text is empty for a scan without one, and for a PDF of
+    more than TEXT_PAGES pages."""
+
+    pages: int
+    text: str
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[pdfium.PdfDocument]:
     with _turn:
         try:
             document = pdfium.PdfDocument(content)
         except pdfium.PdfiumError as error:
             raise UnreadablePage("This file cannot be read as a PDF; it can still be downloaded.") from error
         try:
-            if not 1 <= number <= len(document):
-                raise UnreadablePage(f"The document has {len(document)} pages, and no page {number}.")
-            page = document[number - 1]
-            width, height = page.get_size()
-            scale = min(_SCALE, LARGEST / max(width, height, 1))
-            bitmap = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False)
-            pixels, channels = bytes(bitmap.buffer), bitmap.n_channels
-            return _png(pixels, bitmap.width, bitmap.height, bitmap.stride, channels)
+            yield document
         finally:
             document.close()
+
+
+def reading(content: bytes) -> Reading:
+    """The pages and the text of a PDF. Raises UnreadablePage."""
+    with _opened(content) as document:
+        pages = len(document)
+        if pages > TEXT_PAGES:
+            return Reading(pages, "")
+        try:
+            texts = [document[number].get_textpage().get_text_bounded().strip() for number in range(pages)]
+        except pdfium.PdfiumError:
+            texts = []
+    return Reading(pages, "\n\n".join(filter(None, texts)))
+
+
+def page_image(content: bytes, number: int) -> bytes:
+    """Page ``number`` (from 1) as a PNG of 126 dots an inch, never more than LARGEST pixels on a side. Raises
+    UnreadablePage."""
+    with _opened(content) as document:
+        if not 1 <= number <= len(document):
+            raise UnreadablePage(f"The document has {len(document)} pages, and no page {number}.")
+        try:
+            page = document[number - 1]
+            width, height = page.get_size()
+            bitmap = page.render(
+                scale=min(_SCALE, LARGEST / max(width, height, 1)), rev_byteorder=True, prefer_bgrx=False
+            )
+        except pdfium.PdfiumError as error:
+            raise UnreadablePage(f"Page {number} cannot be drawn; the file can still be downloaded.") from error
+        return _png(bytes(bitmap.buffer), bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
 
 
 def _png(pixels: bytes, width: int, height: int, stride: int, channels: int) -> bytes:

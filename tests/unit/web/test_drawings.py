@@ -129,6 +129,10 @@ def test_what_is_no_pdf_is_said_to_be_none(content: bytes) -> None:
         pdf.page_image(content, 1)
 
 
+def test_the_pages_and_the_text_of_a_pdf_are_read(fakes: Any) -> None:
+    assert pdf.reading(fakes.pdf_bytes()) == pdf.Reading(1, "OPERATIVE REPORT")
+
+
 @pytest.mark.parametrize("number", [0, 2, -1])
 def test_a_page_that_is_not_there(fakes: Any, number: int) -> None:
     with pytest.raises(pdf.UnreadablePage, match="has 1 pages, and no page"):

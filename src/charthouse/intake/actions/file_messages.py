@@ -8,12 +8,13 @@ filed whole or not at all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
+
+from django.db import connection, transaction
 
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
@@ -31,8 +32,8 @@ from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, persons_of, place
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
-from charthouse.intake.domain.hl7_plan import Desk, Hl7Read, apply, minter, read, wanted
-from charthouse.intake.domain.naming import identifiers_of
+from charthouse.intake.domain.hl7_plan import Desk, Key, apply, minter, read, wanted
+from charthouse.intake.domain.naming import identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
 from charthouse.intake.queues import UNFILED
@@ -46,6 +47,7 @@ from charthouse.record.api import (
     Outcome,
     current,
     decompress,
+    editable,
     keep_account_segments,
     keep_attachments,
     known_aliases,
@@ -101,16 +103,13 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     """File ``messages`` in order, in the caller's transaction, and say what became of each."""
     planned = [_Planned(each) for each in messages]
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
-    _plan_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
-    batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
-    _keep_out(batch, planned)
-    for each in planned:
-        if each.problems and each.waiting.atomic:
-            each.fail()
+    stored = _read_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
+    batch = _plan_hl7(cursor, planned, stored)
     filed_at = wall()
     filings = [filing for each in planned for filing in each.filings]
     filed = batch.file(filings, filed_at)
     _keep_attachments(cursor, filings, filed)
+    _note_seen(filings)
     remember_aliases(cursor, {key: name for each in planned for key, name in each.aliases.items()})
     _note_practitioners(filings, filed)
     _place_patients(planned, filings, filed)
@@ -138,25 +137,48 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
         _address(each)
 
 
-def _plan_hl7(cursor: Any, planned: Sequence[_Planned]) -> None:
-    reads: list[tuple[_Planned, Hl7Read]] = []
+def _read_hl7(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, Any]]:
+    """Map each message alone; returns the present state of what they build on."""
+    keys: set[Key] = set()
     for each in planned:
-        waiting = each.waiting
-        mapped = read(waiting.originals[1][1], waiting.sender)
+        mapped = read(each.waiting.originals[1][1], each.waiting.sender)
         each.hl7 = mapped.plan
         if mapped.problem:
             each.problems.append(mapped.problem)
-        reads.append((each, mapped))
-    keys = {key for _, mapped in reads if mapped.plan for key in wanted(mapped.plan)}
-    stored = current(cursor, CONTEXT, keys)
-    desk = Desk({key: value.resource for key, value in stored.items()})
-    for each, mapped in reads:
-        if mapped.plan is None:
-            continue
-        made = apply(mapped.plan, desk)
-        each.problems.extend(made.problems)
-        each.filings = [] if made.problems else [f for f in made.filings if not _seen(f)]
-        _address(each)
+        if mapped.plan:
+            keys.update(wanted(mapped.plan))
+    return {key: editable(value.content) for key, value in current(cursor, CONTEXT, keys).items()}
+
+
+def _plan_hl7(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, dict[str, Any]]) -> FilingBatch:
+    """Say what each message comes to, and keep out what may not be filed.
+
+    An HL7 message builds on those before it. Where one turns out not to be filed, those after it are worked out
+    again as if it had not come.
+    """
+    while True:
+        desk = Desk(stored)
+        for each in planned:
+            if each.hl7 is not None and not each.problems:
+                _apply_hl7(each, each.hl7, desk)
+        batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
+        standing = [each for each in planned if each.hl7 is not None and not each.problems]
+        _keep_out(batch, planned)
+        for each in planned:
+            if each.problems and each.waiting.atomic:
+                each.fail()
+        if not any(each.problems for each in standing):
+            return batch
+
+
+def _apply_hl7(planned: _Planned, plan: Plan, desk: Desk) -> None:
+    ours = Desk(desk)
+    made = apply(plan, ours)
+    planned.problems.extend(made.problems)
+    if not made.problems:
+        desk.take_over(ours)
+        planned.filings = [filing for filing in made.filings if not _seen(filing)]
+        _address(planned)
 
 
 def _address(planned: _Planned) -> None:
@@ -168,14 +190,31 @@ def _address(planned: _Planned) -> None:
         filing.original = waiting.originals[filing.original][0] if filing.original else 0
 
 
-@lru_cache(maxsize=50_000)
-def _present(public_id: str) -> list[bool]:
-    return [False]
+_SEEN_KEPT = 50_000
+_seen_before: set[tuple[str, str]] = set()
 
 
 def _seen(filing: Filing) -> bool:
     """Whether this process has filed the shared resource before; a mention of it then adds nothing."""
-    return filing.only_if_absent and _present(filing.public_id)[0]
+    return filing.only_if_absent and (_database(), filing.public_id) in _seen_before
+
+
+def _note_seen(filings: Iterable[Filing]) -> None:
+    """Remember the shared resources just filed, once they are there for good."""
+    database = _database()
+    fresh = {(database, filing.public_id) for filing in filings if filing.only_if_absent} - _seen_before
+
+    def remember() -> None:
+        if len(_seen_before) > _SEEN_KEPT:
+            _seen_before.clear()
+        _seen_before.update(fresh)
+
+    if fresh:
+        transaction.on_commit(remember)
+
+
+def _database() -> str:
+    return str(connection.settings_dict["NAME"])
 
 
 def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
@@ -189,7 +228,7 @@ def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
     moved = batch.moved()
     persons = persons_of({row for each in moved for row in (each.from_row, each.to_row) if row}) if moved else {}
     for each in moved:
-        if each.to_row is None or persons.get(each.from_row) != persons.get(each.to_row):
+        if each.from_row is None or each.to_row is None or persons.get(each.from_row) != persons.get(each.to_row):
             wrong[id(each.filing)] = (
                 "other-patient",
                 f"This {each.filing.type} is in the record under the same number for another patient. "
@@ -223,8 +262,6 @@ def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Fi
 def _note_practitioners(filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     facts = []
     for filing, done in zip(filings, filed, strict=True):
-        if filing.only_if_absent:
-            _present(filing.public_id)[0] = True
         if filing.type == "Practitioner" and done.outcome is not Outcome.UNCHANGED and filing.resource:
             facts.append(_fact(filing.resource, str(filing.source)))
     if facts:
@@ -387,6 +424,7 @@ def _write_states(cursor: Any, results: Sequence[Result], at: datetime) -> None:
 def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[Result], at: datetime) -> None:
     """Record what could not be filed; close what was unfiled before and is filed now."""
     retried = [each for each in planned if each.waiting.retry]
+    attempts: Counter[int] = Counter()
     if retried:
         cursor.execute(
             "INSERT INTO intake_attempt (message, at, actor, outcome, reason, place) "
@@ -396,29 +434,34 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                 [at] * len(retried),
                 [each.waiting.actor for each in retried],
                 ["unfiled" if each.problems else "filed" for each in retried],
-                [each.problems[0].reason if each.problems else "" for each in retried],
-                [each.problems[0].place if each.problems else "" for each in retried],
+                [_text(each.problems[0].reason) if each.problems else "" for each in retried],
+                [_text(each.problems[0].place, 250) if each.problems else "" for each in retried],
             ],
         )
         cursor.execute(
             "UPDATE intake_unfiled SET state = 'filed', settled_at = %s, attempts = attempts + 1 "
-            "WHERE message = ANY(%s) AND state = 'open'",
+            "WHERE message = ANY(%s) AND state = 'open' RETURNING message, attempts",
             [at, [each.waiting.id for each in retried]],
         )
+        for message, count in cursor.fetchall():
+            attempts[message] = max(count, attempts[message])
     broken = [(each, problem) for each in planned for problem in each.problems]
     if broken:
         cursor.execute(
-            "INSERT INTO intake_unfiled (message, original, source, code, reason, place, found_at, attempts, state, "
-            "settled_by, note) SELECT u.*, %s, 1, 'open', '', '' FROM unnest(%s::bigint[], %s::bigint[], %s::int[], "
-            "%s::text[], %s::text[], %s::text[]) AS u",
+            "INSERT INTO intake_unfiled "
+            "(message, original, source, code, reason, place, found_at, attempts, state, "
+            "settled_by, note) SELECT u.message, u.original, u.source, u.code, u.reason, u.place, %s, u.attempts, "
+            "'open', '', '' FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[], "
+            "%s::text[]) AS u(attempts, message, original, source, code, reason, place)",
             [
                 at,
+                [max(1, attempts[each.waiting.id]) for each, _ in broken],
                 [each.waiting.id for each, _ in broken],
                 [each.waiting.originals.get(problem.seq, (None,))[0] for each, problem in broken],
                 [each.waiting.sender.id for each, _ in broken],
                 [problem.code for _, problem in broken],
-                [problem.reason for _, problem in broken],
-                [problem.place[:250] for _, problem in broken],
+                [_text(problem.reason) for _, problem in broken],
+                [_text(problem.place, 250) for _, problem in broken],
             ],
         )
     unfiled = {each.waiting.id: each for each in planned if each.problems}
@@ -428,7 +471,7 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                 NewItem(
                     queue=UNFILED,
                     subject=Subject("message", str(number)),
-                    reason=each.problems[0].reason,
+                    reason=_text(each.problems[0].reason),
                     rule=None,
                     dedupe=str(number),
                 )
@@ -438,6 +481,14 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
     for each, result in zip(planned, results, strict=True):
         if each.waiting.retry and result.state is MessageState.FILED:
             finish_by_dedupe(UNFILED, str(result.message), "filed", finished_by=each.waiting.actor)
+
+
+_LONGEST_REASON = 2_000
+
+
+def _text(words: str, longest: int = _LONGEST_REASON) -> str:
+    """A reason or place; it may quote the sender."""
+    return storable(words, longest)
 
 
 def originals_of(cursor: Any, messages: Sequence[int]) -> dict[int, dict[int, tuple[int, bytes]]]:

@@ -6,20 +6,22 @@ lasts as long as the transaction; a message behind one that another worker holds
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+import structlog
+from django.db import IntegrityError, connection, transaction
 
+from charthouse.foundation.logging import where
 from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.faults import in_words, passes
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 
 from .file_messages import Result, Waiting, file_messages, originals_of, set_aside
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("charthouse.intake")
 
 BATCH = 64
 _WINDOW = 8
@@ -37,6 +39,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
     """File up to ``limit`` waiting messages in one transaction; empty when there is nothing to take.
 
     A batch that the database refuses is filed message by message, so that only the one at fault is set aside.
+    Raises the database's error when it is away.
     """
     taken: list[int] = []
     for attempt in range(1, _TRIES + 1):
@@ -44,20 +47,23 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
             with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 claimed = _claim(cursor, limit)
                 taken = [number for number, _ in claimed]
-                if not claimed:
-                    return []
-                return file_messages(cursor, _load(cursor, claimed))
-        except OperationalError:
-            # A deadlock or a lost connection says nothing about the messages.
-            if attempt == _TRIES:
-                raise
+                return file_messages(cursor, _load(cursor, claimed)) if claimed else []
+        except Exception as error:
             connection.close_if_unusable_or_obsolete()
-        except Exception:
-            if not taken:
+            if passes(error) and attempt < _TRIES:
+                continue
+            if not taken or (passes(error) and not isinstance(error, IntegrityError)):
                 raise
-            log.exception("batch of %s messages refused; filing one by one", len(taken))
+            log.warning("a batch is filed message by message", count=len(taken), error=where(error))
             return [result for number in taken for result in file_one(number)]
     return []
+
+
+def lock_patients(cursor: Any, keys: Iterable[int]) -> None:
+    """Have the patients behind these keys to oneself until the transaction ends; waits for who has them."""
+    wanted = sorted(set(keys))
+    if wanted:
+        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [wanted])
 
 
 def _claim(cursor: Any, limit: int) -> list[tuple[int, str]]:
@@ -118,35 +124,35 @@ def _load(cursor: Any, claimed: Sequence[tuple[int, str]]) -> list[Waiting]:
 
 
 def file_one(number: int) -> list[Result]:
-    """File one waiting message; set it aside when it is at fault. Empty when another worker has it."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            claimed = _claim_one(cursor, number)
-            return file_messages(cursor, _load(cursor, claimed)) if claimed else []
-    except OperationalError:
-        raise
-    except Exception as error:
-        log.exception("message %s set aside", number)
-        with transaction.atomic(), connection.cursor() as cursor:
-            claimed = _claim_one(cursor, number)
-            return [
-                set_aside(cursor, waiting, Problem(1, "internal", _words(error), ""))
-                for waiting in _load(cursor, claimed)
-            ]
+    """File one waiting message; set it aside when it is at fault. Empty when another worker filed it meanwhile.
+
+    Raises the database's error when it is away.
+    """
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                claimed = _claim_one(cursor, number)
+                return file_messages(cursor, _load(cursor, claimed)) if claimed else []
+        except Exception as error:
+            connection.close_if_unusable_or_obsolete()
+            if passes(error) and attempt < _TRIES:
+                continue
+            if passes(error) and not isinstance(error, IntegrityError):
+                raise
+            log.error("a message is set aside", message_id=number, error=where(error))
+            return _set_aside(number, Problem(1, "internal", in_words(error), ""))
+    return []
+
+
+def _set_aside(number: int, problem: Problem) -> list[Result]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        claimed = _claim_one(cursor, number)
+        return [set_aside(cursor, waiting, problem) for waiting in _load(cursor, claimed)]
 
 
 def _claim_one(cursor: Any, number: int) -> list[tuple[int, str]]:
-    cursor.execute(
-        "SELECT message, actor FROM intake_queue WHERE message = %s ORDER BY key LIMIT 1 FOR UPDATE", [number]
-    )
+    """Wait for the message's patients, then see whether it still waits."""
+    cursor.execute("SELECT key FROM intake_queue WHERE message = %s ORDER BY key", [number])
+    lock_patients(cursor, (key for (key,) in cursor.fetchall()))
+    cursor.execute("SELECT message, max(actor) FROM intake_queue WHERE message = %s GROUP BY message", [number])
     return list(cursor.fetchall())
-
-
-def _words(error: Exception) -> str:
-    """A reason fit for a screen: what kind of fault it was, never the data in it."""
-    if isinstance(error, DatabaseError):
-        return (
-            "The database did not accept what this message holds. The message is kept as it came; "
-            "the log of this moment says what was refused."
-        )
-    return f"Filing stopped with an unexpected fault ({type(error).__name__}). The message is kept as it came."

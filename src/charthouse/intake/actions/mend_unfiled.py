@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import io
+import re
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
@@ -15,15 +17,17 @@ from charthouse.foundation.ledger.api import Subject, append
 from charthouse.foundation.work.api import finish_by_dedupe
 from charthouse.intake.domain.arrival import Connector
 from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.domain.hl7_plan import declared_codec
+from charthouse.intake.domain.naming import storable
 from charthouse.intake.models import MessageState
 from charthouse.intake.permissions import MEND_UNFILED
 from charthouse.intake.queues import UNFILED
 from charthouse.intake.unfiled import UnfiledState
-from charthouse.record.api import decompress, set_source, source_rows
+from charthouse.record.api import SourceRow, decompress, set_source, source_rows
 
 from .file_waiting import file_one
 from .retry_messages import requeue
-from .take_in import known_sender, take_in
+from .take_in import take_in
 
 _REASON = 500
 
@@ -50,14 +54,15 @@ def correct_message(ctx: AccessContext, message: int, text: str, reason: str) ->
     """
     require(ctx, MEND_UNFILED)
     reason = _needed(reason)
+    if not text.strip():
+        raise IntakeError("There is no text. Correct the message, or refuse it with a reason.")
     with transaction.atomic(), connection.cursor() as cursor:
-        form, kind, sender, parts, wrong = _original_parts(cursor, message)
-        data = _copy(form, kind, parts, wrong, text)
+        original = _original(cursor, message)
         taken = list(
             take_in(
-                io.BytesIO(data),
+                io.BytesIO(_copy(original, text)),
                 connector=Connector.FORM,
-                sender=sender,
+                sender=original.sender.name,
                 batch=f"correction of {message}",
                 corrects=message,
             )
@@ -109,8 +114,8 @@ def correct_sender(ctx: AccessContext, message: int, *, time_zone: str, charset:
             raise IntakeError(f"There is no time zone {time_zone[:60]!r}. Write it like America/Chicago.") from None
     if charset:
         try:
-            codecs.lookup(charset)
-        except LookupError:
+            b"MSH".decode(charset)
+        except (LookupError, UnicodeError, ValueError):
             raise IntakeError(f"There is no character set {charset[:40]!r}. Write it like windows-1252.") from None
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT source FROM intake_message WHERE id = %s", [message])
@@ -119,11 +124,10 @@ def correct_sender(ctx: AccessContext, message: int, *, time_zone: str, charset:
             raise IntakeError("There is no such message.")
         set_source(cursor, found[0], time_zone=time_zone, charset=charset)
         append(ctx, "intake.set-sender", subjects=[Subject("message", str(message))], detail={"source": found[0]})
-    known_sender.cache_clear()
 
 
 def _needed(reason: str) -> str:
-    reason = reason.strip()[:_REASON]
+    reason = storable(reason.strip(), _REASON)
     if not reason:
         raise IntakeError("Say why: the reason is kept with the message.")
     return reason
@@ -137,11 +141,21 @@ def _state(results: list[Any]) -> UnfiledState:
     )
 
 
-def _original_parts(cursor: Any, message: int) -> tuple[str, str, str, dict[int, bytes], int]:
-    """(format, kind, sender, originals by seq, the seq that could not be filed) of an unfiled message."""
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """An unfiled message as it came: its originals by seq, and the seq that could not be filed."""
+
+    format: str
+    kind: str
+    sender: SourceRow
+    parts: dict[int, bytes]
+    wrong: int
+
+
+def _original(cursor: Any, message: int) -> _Original:
     cursor.execute(
-        "SELECT m.format, m.kind, m.source, u.original FROM intake_message m JOIN intake_unfiled u ON u.message = m.id "
-        "WHERE m.id = %s AND u.state = 'open' ORDER BY u.id LIMIT 1",
+        "SELECT m.format, m.kind, m.source, u.original FROM intake_message m "
+        "JOIN intake_unfiled u ON u.message = m.id WHERE m.id = %s AND u.state = 'open' ORDER BY u.id LIMIT 1",
         [message],
     )
     found = cursor.fetchone()
@@ -151,20 +165,46 @@ def _original_parts(cursor: Any, message: int) -> tuple[str, str, str, dict[int,
     cursor.execute("SELECT id, seq, body FROM intake_original WHERE message = %s ORDER BY seq", [message])
     rows = cursor.fetchall()
     wrong = next((seq for number, seq, _ in rows if number == original), rows[-1][1])
-    sender = source_rows(cursor, [source])[source].name
-    return form, kind, sender, {seq: decompress(body) for _, seq, body in rows}, wrong
+    parts = {seq: decompress(body) for _, seq, body in rows}
+    return _Original(form, kind, source_rows(cursor, [source])[source], parts, wrong)
 
 
-def _copy(form: str, kind: str, parts: dict[int, bytes], wrong: int, text: str) -> bytes:
+def _copy(original: _Original, text: str) -> bytes:
     """The bytes of the corrected message."""
-    if form == "hl7v2":
-        return "\r".join(line for line in text.splitlines() if line.strip()).encode() + b"\r"
-    body = text.strip().encode()
-    if not kind.startswith("Bundle"):
-        return b"\n".join(body if seq == wrong else data for seq, data in sorted(parts.items()) if seq)
-    envelope = parts.get(0, b'{"resourceType":"Bundle","type":"collection","entry":[]}')
-    entries = b",".join(body if seq == wrong else data for seq, data in sorted(parts.items()) if seq)
-    return envelope.replace(b"[]", b"[" + entries + b"]", 1)
+    if original.format == "hl7v2":
+        return _hl7_copy(text, original.sender.charset)
+    body = _json_copy(text)
+    entries = [body if seq == original.wrong else data for seq, data in sorted(original.parts.items()) if seq]
+    if not original.kind.startswith("Bundle"):
+        return b"\n".join(entries)
+    envelope = original.parts.get(0, b'{"resourceType":"Bundle","type":"collection","entry":[]}')
+    return _NO_ENTRIES.sub(lambda found: found[1] + b"[" + b",".join(entries) + b"]", envelope, count=1)
+
+
+_NO_ENTRIES = re.compile(rb'("entry"\s*:\s*)\[\]')
+
+
+def _hl7_copy(text: str, charset: str) -> bytes:
+    """A segment a line, in the character set that its MSH-18 says, else in the sender's."""
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    codec = declared_codec(lines[0].encode("ascii", "replace")) or charset or "utf-8"
+    try:
+        return ("\r".join(lines) + "\r").encode(codec)
+    except UnicodeEncodeError:
+        raise IntakeError(
+            "The text has characters that its character set does not have. Write UNICODE UTF-8 in MSH-18."
+        ) from None
+
+
+def _json_copy(text: str) -> bytes:
+    """The text on one line, numbers as they are written."""
+    try:
+        body = msgspec.json.format(text.strip().encode("utf-8", "replace"), indent=-1)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise IntakeError(f"The corrected text is no JSON: {error}.") from None
+    if not body.startswith(b"{"):
+        raise IntakeError("The corrected text must be one JSON object, beginning with {.")
+    return body
 
 
 def _close(cursor: Any, message: int, state: str, ctx: AccessContext, note: str) -> None:

@@ -8,24 +8,26 @@ from typing import Any
 
 from charthouse.foundation.copying import blob, copy_in, int4, int8, row
 from charthouse.intake.domain.arrival import Arrival, Receipt
+from charthouse.intake.domain.naming import storable
 
 _ARRIVED = """unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[],
     %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::text[]) WITH ORDINALITY AS
-    a(source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects, keys, place)"""
-_COLUMNS = """source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects, keys,
-    state, state_at, duplicate_of, created, updated, unchanged, unfiled"""
+    a(source, connector, format, kind, control_id, batch, digest,
+    size, received_at, occurred, corrects, keys, place)"""
+_COLUMNS = """source, connector, format, kind, control_id, batch, digest, size, received_at, occurred, corrects,
+    keys, state, state_at, duplicate_of, created, updated, unchanged, unfiled"""
 _VALUES = """a.source, a.connector, a.format, a.kind, a.control_id, a.batch, a.digest, a.size, a.received_at,
     a.occurred, a.corrects, a.keys::bigint[]"""
 _RECEIVE = f"""
 INSERT INTO intake_message ({_COLUMNS})
 SELECT {_VALUES}, 'received', a.received_at, NULL, 0, 0, 0, 0 FROM {_ARRIVED} ORDER BY a.place
-ON CONFLICT (source, digest) WHERE duplicate_of IS NULL DO NOTHING RETURNING id, source, digest"""
+ON CONFLICT (source, digest) WHERE duplicate_of IS NULL DO NOTHING RETURNING id, source, digest"""  # noqa: S608
 _DUPLICATE = f"""
 INSERT INTO intake_message ({_COLUMNS})
 SELECT {_VALUES}, 'duplicate', a.received_at, m.id, 0, 0, 0, 0
 FROM {_ARRIVED} JOIN intake_message m
     ON m.source = a.source AND m.digest = a.digest AND m.duplicate_of IS NULL
-ORDER BY a.place RETURNING id, source, digest, duplicate_of"""
+ORDER BY a.place RETURNING id, source, digest, duplicate_of"""  # noqa: S608
 
 
 def receive_messages(cursor: Any, arrivals: Sequence[Arrival], *, queue: bool = True) -> list[Receipt]:
@@ -88,9 +90,9 @@ def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
         [each.source for each in arrivals],
         [each.connector.value for each in arrivals],
         [each.format.value for each in arrivals],
-        [each.kind[:64] for each in arrivals],
-        [each.control_id[:250] for each in arrivals],
-        [each.batch[:250] for each in arrivals],
+        [storable(each.kind, 64) for each in arrivals],
+        [storable(each.control_id, 250) for each in arrivals],
+        [storable(each.batch, 250) for each in arrivals],
         [each.digest for each in arrivals],
         [each.size for each in arrivals],
         [each.received_at for each in arrivals],

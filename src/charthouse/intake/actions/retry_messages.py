@@ -25,13 +25,15 @@ def retry_messages(ctx: AccessContext, messages: Sequence[int]) -> int:
 
 
 def requeue(cursor: Any, messages: Sequence[int], *, actor: str) -> list[int]:
-    """Queue those of ``messages`` that are unfiled or partly filed; returns them."""
+    """Queue those of ``messages`` of which something waits to be mended; returns them."""
     if not messages:
         return []
     cursor.execute(
         "INSERT INTO intake_queue (message, key, actor) SELECT m.id, key, %s FROM intake_message m, "
         "unnest(CASE WHEN m.keys = '{}' THEN ARRAY[m.id] ELSE m.keys END) AS key "
-        "WHERE m.id = ANY(%s) AND m.state IN ('unfiled', 'partly') ON CONFLICT DO NOTHING RETURNING message",
+        "WHERE m.id = ANY(%s) "
+        "AND EXISTS (SELECT FROM intake_unfiled u WHERE u.message = m.id AND u.state = 'open') "
+        "ON CONFLICT DO NOTHING RETURNING message",
         [actor, list(messages)],
     )
     return sorted({number for (number,) in cursor.fetchall()})

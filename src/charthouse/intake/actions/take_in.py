@@ -8,32 +8,34 @@ in the same ``file_messages``.
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+import structlog
+from django.db import IntegrityError, connection, transaction
 
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
+from charthouse.foundation.logging import where
 from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
 from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.domain.fhir_plan import Problem
 from charthouse.intake.domain.sender import Sender
+from charthouse.intake.faults import in_words, passes
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 from charthouse.record.api import source_id
 
 from .file_messages import Result, Waiting, file_messages, set_aside
+from .file_waiting import lock_patients
 from .receive_messages import receive_messages
 from .retry_messages import requeue
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("charthouse.intake")
 
 _HL7_BATCH = 64
 _HL7_LIMIT = 256 << 20
@@ -63,8 +65,9 @@ def take_in(
 ) -> Iterator[Taken]:
     """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd).
 
-    ``corrects`` is the message this is a corrected copy of. ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. Messages before a
-    fault in the stream stay filed. Raises IntakeError where the input is neither HL7 v2 nor FHIR.
+    ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. ``corrects`` is the
+    message this is a corrected copy of. Messages before a fault in the stream stay filed. Raises IntakeError where
+    the input is neither HL7 v2 nor FHIR, and the database's error when it is away.
     """
     try:
         opened = open_stream(stream)
@@ -102,7 +105,6 @@ class Coming:
     """An arrival with what filing it at once needs."""
 
     arrival: Arrival
-    sender: Sender
     entries: list[Entry] | None = None
     data: bytes = b""
 
@@ -117,31 +119,30 @@ def hl7_coming(data: bytes, connector: Connector, sender: str | None, batch: str
         envelope = peek(data)
     except Hl7Error:
         envelope = None
-    who = known_sender(sender or (sender_of(envelope) if envelope else "unknown"))
+    name = sender or (sender_of(envelope) if envelope else "unknown")
     arrival = hl7_arrival(
-        data, envelope, source=who.id, sender=who.name, connector=connector, received_at=wall(), batch=batch
+        data, envelope, source=number_of(name), sender=name, connector=connector, received_at=wall(), batch=batch
     )
-    return Coming(arrival, who, data=data)
+    return Coming(arrival, data=data)
 
 
 def _read_fhir(stream: io.BufferedReader, connector: Connector, sender: str, batch: str) -> Iterator[list[Coming]]:
     parts = split(stream)
-    who = known_sender(sender)
     if parts.form is not Form.NDJSON:
-        yield [_fhir(list(parts), parts.envelope, parts.form, who, connector, batch)]
+        yield [_fhir(list(parts), parts.envelope, parts.form, sender, connector, batch)]
         return
     while chunk := list(islice(parts, LINES)):
-        yield [_fhir(chunk, None, parts.form, who, connector, batch)]
+        yield [_fhir(chunk, None, parts.form, sender, connector, batch)]
 
 
 def _fhir(
-    entries: list[Entry], envelope: Envelope | None, form: Form, who: Sender, connector: Connector, batch: str
+    entries: list[Entry], envelope: Envelope | None, form: Form, sender: str, connector: Connector, batch: str
 ) -> Coming:
     arrival = fhir_arrival(
         entries, envelope, form,
-        source=who.id, sender=who.name, connector=connector, received_at=wall(), batch=batch,
+        source=number_of(sender), sender=sender, connector=connector, received_at=wall(), batch=batch,
     )  # fmt: skip
-    return Coming(arrival, who, entries=entries)
+    return Coming(arrival, entries=entries)
 
 
 def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
@@ -150,18 +151,22 @@ def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
         try:
             with without_collection(), transaction.atomic(), connection.cursor() as cursor:
                 return _file(cursor, coming) if file else keep(cursor, coming)
-        except OperationalError:
-            if attempt == _TRIES:
-                raise
-            connection.close_if_unusable_or_obsolete()
-        except Exception:
-            if not file:
-                raise
+        except Exception as error:
+            if passes(error):
+                if connection.in_atomic_block:
+                    raise  # the caller's transaction is lost, too
+                connection.close_if_unusable_or_obsolete()
+                if attempt < _TRIES:
+                    continue
+                if not isinstance(error, IntegrityError):
+                    raise
             if len(coming) > 1:
                 return [taken for each in coming for taken in _take([each], file=file)]
-            log.exception("a message was refused and is kept unfiled")
+            if not file:
+                raise
+            log.error("a message is kept unfiled", error=where(error))
             with transaction.atomic(), connection.cursor() as cursor:
-                return _keep_unfiled(cursor, coming[0])
+                return _keep_unfiled(cursor, coming[0], Problem(1, "internal", in_words(error), ""))
     return []
 
 
@@ -179,11 +184,14 @@ def _earlier(receipts: Iterable[Receipt]) -> list[int]:
 
 
 def _file(cursor: Any, coming: list[Coming]) -> list[Taken]:
-    keys = sorted({key for each in coming for key in each.arrival.keys})
-    if keys:
-        cursor.execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+    lock_patients(cursor, (key for each in coming for key in each.arrival.keys))
     receipts = receive_messages(cursor, [each.arrival for each in coming], queue=False)
-    waiting = [_waiting(each, receipt) for each, receipt in zip(coming, receipts, strict=True) if _fresh(receipt)]
+    known = senders(cursor, {each.arrival.source for each in coming})
+    waiting = [
+        _waiting(each, receipt, known[each.arrival.source])
+        for each, receipt in zip(coming, receipts, strict=True)
+        if _fresh(receipt)
+    ]
     results = {result.message: result for result in file_messages(cursor, waiting)} if waiting else {}
     requeue(cursor, _earlier(receipts), actor="system:intake")
     return [
@@ -196,30 +204,22 @@ def _fresh(receipt: Receipt) -> bool:
     return receipt.duplicate_of is None
 
 
-def _keep_unfiled(cursor: Any, each: Coming) -> list[Taken]:
+def _keep_unfiled(cursor: Any, each: Coming, problem: Problem) -> list[Taken]:
     receipt = receive_messages(cursor, [each.arrival], queue=False)[0]
     if not _fresh(receipt):
         return [Taken(receipt, each.arrival.kind, None)]
-    problem = Problem(
-        1,
-        "internal",
-        "Filing stopped with an unexpected fault. The message is kept as it came; the log of this moment says more.",
-        "",
-    )
-    return [Taken(receipt, each.arrival.kind, set_aside(cursor, _waiting(each, receipt), problem))]
+    sender = senders(cursor, [each.arrival.source])[each.arrival.source]
+    return [Taken(receipt, each.arrival.kind, set_aside(cursor, _waiting(each, receipt, sender), problem))]
 
 
-def _waiting(each: Coming, receipt: Receipt) -> Waiting:
+def _waiting(each: Coming, receipt: Receipt, sender: Sender) -> Waiting:
     arrival = each.arrival
-    bodies: Iterable[tuple[int, bytes]]
-    if each.entries is None:
-        bodies = [(1, each.data)]
-    else:
-        bodies = [(part.seq, b"") for part in arrival.originals]
+    hl7 = each.entries is None
+    bodies = [(1, each.data)] if hl7 else [(part.seq, b"") for part in arrival.originals]
     numbers = dict(zip((part.seq for part in arrival.originals), receipt.originals, strict=True))
     return Waiting(
         id=receipt.message,
-        sender=each.sender,
+        sender=sender,
         format=arrival.format,
         kind=arrival.kind,
         connector=arrival.connector.value,
@@ -230,9 +230,22 @@ def _waiting(each: Coming, receipt: Receipt) -> Waiting:
     )
 
 
-@lru_cache(maxsize=4096)
-def known_sender(name: str) -> Sender:
-    """The sender called ``name``, made known on its first message."""
+_NUMBERS_KEPT = 4_096
+_numbers: dict[tuple[str, str], int] = {}
+
+
+def number_of(sender: str) -> int:
+    """The number of a sender, made known on its first message."""
+    key = (str(connection.settings_dict["NAME"]), sender)
+    if (number := _numbers.get(key)) is not None:
+        return number
     with transaction.atomic(), connection.cursor() as cursor:
-        number = source_id(cursor, name)
-        return senders(cursor, [number])[number]
+        number = source_id(cursor, sender)
+    transaction.on_commit(lambda: _remember(key, number))
+    return number
+
+
+def _remember(key: tuple[str, str], number: int) -> None:
+    if len(_numbers) >= _NUMBERS_KEPT:
+        _numbers.clear()
+    _numbers[key] = number

@@ -36,9 +36,9 @@ def message(number: int, patients: int) -> bytes:
             f"MSH|^~\\&|BENCH|GENERAL|CHARTHOUSE|HIM|{at}+0000||ADT^{event}^ADT_{event}|B{number}|P|2.5.1|||AL|NE",
             f"EVN|{event}|{at}+0000|||OPERATOR^Benning^Olive",
             f"PID|1||{900000 + patient}^^^GENERAL^MR||{family}^{_letters(patient * 7 + 3)}^Q||"
-            f"{1930 + patient % 80}{1 + patient % 12:02}{1 + patient % 28:02}|{'MF'[patient % 2]}||2106-3^White^CDCREC|"
-            f"{patient} Rehearsal Way^^Springfield^IL^627{patient % 90:02}^USA||^PRN^PH^^1^217^555{patient % 10000:04}"
-            f"||eng^English^ISO6392|M||ACC{patient}^^^GENERAL^AN",
+            f"{1930 + patient % 80}{1 + patient % 12:02}{1 + patient % 28:02}|{'MF'[patient % 2]}||"
+            f"2106-3^White^CDCREC|{patient} Rehearsal Way^^Springfield^IL^627{patient % 90:02}^USA||"
+            f"^PRN^PH^^1^217^555{patient % 10000:04}||eng^English^ISO6392|M||ACC{patient}^^^GENERAL^AN",
             _pv1(number, patient, event, at),
             "DG1|1||I50.33^Acute on chronic diastolic heart failure^I10C||20260105|A",
             "",
@@ -184,7 +184,12 @@ async def main():
     await task
 asyncio.run(main())
 """
-_FILER = "from charthouse.foundation.bootstrap import configure_django; configure_django(); from charthouse.intake.commands import filing; filing()"
+_FILER = """
+from charthouse.foundation.bootstrap import configure_django
+configure_django()
+from charthouse.intake.commands import filing
+filing()
+"""
 
 
 def _listener(arguments: list[str]) -> tuple[subprocess.Popen[str], int]:

@@ -8,19 +8,21 @@ messages came.
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import structlog
 from django.db import connection, transaction
 
 from charthouse.exchange.hl7v2.api import Deframer, FramingError, Hl7Error, ack, frame, peek
+from charthouse.foundation.logging import where
 from charthouse.intake.actions.take_in import hl7_coming, keep
 from charthouse.intake.domain.arrival import Connector
+from charthouse.intake.faults import passes
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("charthouse.intake")
 
 #: Seconds the committer waits for company, and how many messages it commits at once.
 GROUP_WAIT = 0.003
@@ -33,7 +35,7 @@ _IN_FLIGHT = 64
 class _Pending:
     data: bytes
     batch: str
-    kept: asyncio.Future[None]
+    kept: asyncio.Future[bool]
 
 
 class MllpListener:
@@ -55,64 +57,82 @@ class MllpListener:
         self._most = connections
         self._max_bytes = max_bytes
         self._waiting: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=4 * GROUP_SIZE)
-        self._open = 0
+        self._open: set[asyncio.Task[None]] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     async def serve(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
-        """Listen until ``stop`` is set, then finish what was received. ``port`` 0 chooses a free one."""
-        server = await asyncio.start_server(self._connection, self._host, self._port, ssl=self._tls, limit=_CHUNK)
+        """Listen until ``stop`` is set, then acknowledge what was received whole. ``port`` 0 chooses a free one."""
+        server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls, limit=_CHUNK)
         self._port = server.sockets[0].getsockname()[1]
-        log.info("mllp listening", extra={"port": self._port, "tls": self._tls is not None})
+        log.info("mllp listening", port=self._port)
         committer = asyncio.create_task(self._commit_all())
         if ready:
             ready.set()
         waiter = asyncio.create_task(stop.wait())
         await asyncio.wait({waiter, committer}, return_when=asyncio.FIRST_COMPLETED)
         server.close()
-        if committer.done():
-            committer.result()
-        while not self._waiting.empty():
-            await asyncio.sleep(GROUP_WAIT)
+        if not committer.done():
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
+        waiter.cancel()
         committer.cancel()
+        await asyncio.gather(committer, return_exceptions=True)
         self._thread.shutdown()
+        if not stop.is_set():
+            committer.result()
 
     @property
     def port(self) -> int:
         """The port in use."""
         return self._port
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= self._most:
-            log.warning("mllp connection refused: too many are open")
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._open) >= self._most:
+            log.warning("mllp connection refused: too many are open", count=len(self._open))
             writer.close()
             return
-        self._open += 1
-        peer = writer.get_extra_info("peername")
+        task = asyncio.create_task(self._connection(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until it ends; what came whole is answered, also when the listener stops."""
         answers: asyncio.Queue[Awaitable[bytes] | None] = asyncio.Queue(maxsize=_IN_FLIGHT)
         answering = asyncio.create_task(self._answer(answers, writer))
-        deframer = Deframer(self._max_bytes)
         try:
-            while True:
-                async with asyncio.timeout(self._idle):
-                    chunk = await reader.read(_CHUNK)
-                if not chunk:
-                    break
-                try:
-                    messages = deframer.feed(chunk)
-                except FramingError as error:
-                    for message in error.messages:
-                        await answers.put(await self._take(message, str(peer[0]) if peer else ""))
-                    await answers.put(_ready(ack(b"", "AR", error.reason)))
-                    break
-                for message in messages:
-                    await answers.put(await self._take(message, str(peer[0]) if peer else ""))
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
-            pass
+            await self._read(reader, writer, answers)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass  # silent for too long, or gone
         finally:
             await answers.put(None)
             await answering
-            self._open -= 1
             writer.close()
+
+    async def _read(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answers: asyncio.Queue[Awaitable[bytes] | None],
+    ) -> None:
+        peer = writer.get_extra_info("peername")
+        name = str(peer[0]) if peer else ""
+        deframer = Deframer(self._max_bytes)
+        while True:
+            async with asyncio.timeout(self._idle):
+                chunk = await reader.read(_CHUNK)
+            if not chunk:
+                return
+            try:
+                messages = deframer.feed(chunk)
+                fault = None
+            except FramingError as error:
+                messages, fault = error.messages, error
+            for message in messages:
+                await answers.put(await self._take(message, name))
+            if fault:
+                await answers.put(_ready(ack(b"", "AR", fault.reason)))
+                return
 
     async def _take(self, data: bytes, peer: str) -> Awaitable[bytes]:
         pending = _Pending(data, peer, asyncio.get_running_loop().create_future())
@@ -127,47 +147,43 @@ class MllpListener:
             try:
                 writer.write(frame(data))
                 await writer.drain()
-            except ConnectionError:
-                continue
+            except OSError:
+                continue  # the sender is gone; what it sent is kept all the same
 
     async def _commit_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             group = [await self._waiting.get()]
-            if self._waiting.empty() and self._open > 1:
+            if self._waiting.empty() and len(self._open) > 1:
                 await asyncio.sleep(GROUP_WAIT)
             while len(group) < GROUP_SIZE and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
-            try:
-                await loop.run_in_executor(self._thread, _commit, group)
-            except Exception as error:
-                log.exception("mllp commit of %s messages failed", len(group))
-                for pending in group:
-                    if not pending.kept.done():
-                        pending.kept.set_exception(NotKept(str(type(error).__name__)))
-            else:
-                for pending in group:
-                    if not pending.kept.done():
-                        pending.kept.set_result(None)
+            kept = await loop.run_in_executor(self._thread, _commit, group)
+            for pending, done in zip(group, kept, strict=True):
+                if not pending.kept.done():
+                    pending.kept.set_result(done)
 
 
-class NotKept(Exception):
-    """A message could not be kept; its sender must send it again."""
-
-
-def _commit(group: list[_Pending]) -> None:
-    """Keep a group of messages, durably. Runs in the committer's thread, which has its own connection."""
-    connection.close_if_unusable_or_obsolete()
-    coming = [hl7_coming(each.data, Connector.MLLP, None, each.batch) for each in group]
-    with transaction.atomic(), connection.cursor() as cursor:
-        keep(cursor, coming)
+def _commit(group: Sequence[_Pending]) -> list[bool]:
+    """Keep a group of messages, durably; whether each was kept. Runs in the committer's thread, which has its own
+    connection. A group that the database refuses is kept message by message, so that the others of it are."""
+    try:
+        connection.close_if_unusable_or_obsolete()
+        coming = [hl7_coming(each.data, Connector.MLLP, None, each.batch) for each in group]
+        with transaction.atomic(), connection.cursor() as cursor:
+            keep(cursor, coming)
+    except Exception as error:
+        log.error("messages could not be kept", count=len(group), error=where(error))
+        connection.close_if_unusable_or_obsolete()
+        if len(group) == 1 or passes(error):
+            return [False] * len(group)
+        return [done for each in group for done in _commit([each])]
+    return [True] * len(group)
 
 
 async def _acknowledge(pending: _Pending) -> bytes:
     """The answer to one message, when it is known whether it was kept."""
-    try:
-        await pending.kept
-    except NotKept:
+    if not await pending.kept:
         return ack(pending.data, "AE", "The message could not be kept just now; send it again.")
     try:
         peek(pending.data)

@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
-from charthouse.record.preparing import LARGE_ATTACHMENT, TYPE_ID, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import TYPE_ID, Filing, prepare, without_large
 
 from .naming import (
     Identifier,
@@ -53,7 +53,7 @@ class FhirPlan:
 
 
 class _Head(msgspec.Struct):
-    resourceType: str = ""  # noqa: N815
+    resourceType: str = ""
     id: str | None = None
     identifier: Any = None
 
@@ -244,9 +244,9 @@ class Planner:
             more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
             self._problem(entry, "not-valid", f"{first.message}{more}", f" {first.path}")
             return
-        parts: list[DetachedPart] = []
-        if len(content) > LARGE_ATTACHMENT and (parts := detach(resource)):
-            content = orjson.dumps(resource)
+        content, parts = without_large(content)
+        if parts:
+            resource = orjson.loads(content)
         filing = prepare(resource, content, deleted=entry.method == "DELETE")
         filing.original = entry.index + 1
         filing.attachments = tuple(parts)

@@ -26,7 +26,7 @@ from charthouse.exchange.hl7v2.api import (
     peek,
     to_fhir,
 )
-from charthouse.record.preparing import LARGE_ATTACHMENT, DetachedPart, Filing, detach, prepare
+from charthouse.record.preparing import Filing, editable, prepare, without_large
 
 from .fhir_plan import Problem
 from .naming import NPI, is_shared, resource_id, shared_id
@@ -48,16 +48,22 @@ def minter(source: str) -> Callable[[str, str], str]:
 
 
 class Desk:
-    """The present state of resources while a batch is worked through: the record's, then our own changes."""
+    """The present state of resources while a batch is worked through: what lies beneath (the record's, or another
+    desk), then our own changes."""
 
-    def __init__(self, stored: Mapping[Key, dict[str, Any]]) -> None:
-        self._state: dict[Key, dict[str, Any]] = dict(stored)
+    def __init__(self, beneath: Mapping[Key, dict[str, Any]] | Desk) -> None:
+        self._beneath = beneath
+        self._changed: dict[Key, dict[str, Any]] = {}
 
     def get(self, key: Key) -> dict[str, Any] | None:
-        return self._state.get(key)
+        return self._changed.get(key) or self._beneath.get(key)
 
     def put(self, resource: dict[str, Any]) -> None:
-        self._state[(resource["resourceType"], resource["id"])] = resource
+        self._changed[(resource["resourceType"], resource["id"])] = resource
+
+    def take_over(self, other: Desk) -> None:
+        """Make the changes on a desk that lies on this one ours."""
+        self._changed.update(other._changed)
 
 
 @dataclass(slots=True)
@@ -89,9 +95,18 @@ def read(data: bytes, sender: Sender) -> Hl7Read:
 
 def in_charset(data: bytes, charset: str) -> bytes:
     """A message without MSH-18 from a sender whose charset is known, in UTF-8; others as they are."""
-    if not charset or peek(data).charset:
+    if not charset or declared_codec(data) is not None:
         return data
     return data.decode(charset, "replace").encode()
+
+
+def declared_codec(data: bytes) -> str | None:
+    """The codec that a message's MSH-18 stands for; None where it says nothing."""
+    try:
+        envelope = peek(data)
+    except Hl7Error:
+        return None
+    return envelope.encoding.codec if envelope.charset else None
 
 
 def wanted(plan: Plan) -> Iterable[Key]:
@@ -146,7 +161,7 @@ def _apply_merge(made: Hl7Filings, desk: Desk, merge: Merge) -> None:
             Problem(
                 1,
                 f"unknown-{merge.kind}",
-                f"The {merge.kind} this message merges or moves is not in the record. Send it, then try this again.",
+                f"The {merge.kind} this message merges or moves is not in the record. Send it, then try again.",
                 merge.segment,
             )
         )
@@ -175,7 +190,7 @@ def _file(
     deleted: bool = False,
     only_if_absent: bool = False,
 ) -> None:
-    content = orjson.dumps(resource)
+    content, parts = without_large(orjson.dumps(resource))
     parsed: dict[str, Any] = orjson.loads(content)
     if problems := validate(parsed):
         first = problems[0]
@@ -183,10 +198,7 @@ def _file(
             Problem(1, "not-valid", f"{parsed['resourceType']}: {first.message} ({first.path})", segment)
         )
         return
-    parts: list[DetachedPart] = []
-    if len(content) > LARGE_ATTACHMENT and (parts := detach(parsed)):
-        content = orjson.dumps(parsed)
-    desk.put(parsed)
+    desk.put(editable(content))
     filing = prepare(parsed, content, deleted=deleted)
     filing.attachments = tuple(parts)
     filing.place = segment

@@ -30,12 +30,21 @@ def shared_id(resource_type: str, system: str, value: str) -> str:
 
 def id_key(source: str, resource_type: str, sender_id: str) -> str:
     """The alias key of a sender's own id for a shared resource."""
-    return f"id|{source}|{resource_type}|{sender_id}"
+    return _key("id", source, resource_type, sender_id)
 
 
 def identifier_key(resource_type: str, system: str, value: str) -> str:
     """The alias key of a shared resource's identifier."""
-    return f"identifier|{resource_type}|{system}|{value}"
+    return _key("identifier", resource_type, system, value)
+
+
+#: Characters of the longest key kept as it is: an index row has its limits, an identifier has none.
+_LONGEST_KEY = 500
+
+
+def _key(*parts: str) -> str:
+    key = "|".join(parts)
+    return key if storable(key, _LONGEST_KEY) == key else f"{parts[0]}|{named_id(*parts)}"
 
 
 def identifiers_of(resource: Mapping[str, Any]) -> list[Identifier]:
@@ -79,3 +88,8 @@ def name_shared(
 def is_shared(resource_type: str) -> bool:
     """Whether resources of this type are shared by senders."""
     return resource_type in DIRECTORY_TYPES
+
+
+def storable(text: str, longest: int) -> str:
+    """A sender's words as a text column takes them: without NUL and halves of characters, and cut to length."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:longest]

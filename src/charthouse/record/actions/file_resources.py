@@ -2,8 +2,8 @@
 
 Runs inside the caller's transaction and in few round trips however many resources there are: look up what is
 there, number what is new, COPY resources, versions and index rows, update what changed. Two transactions that
-file the same resource at once are kept apart by the caller's locks on the patient and by ours on resources
-that belong to no patient.
+file the same resource at once are kept apart by the caller's locks on the patient and by ours on patients
+themselves and on what belongs to none.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
 from charthouse.record.domain.index_rows import COLUMNS, render
-from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID
+from charthouse.record.domain.types import TYPE_ID
 
 _PATIENT = TYPE_ID["Patient"]
 _ENCOUNTER = TYPE_ID["Encounter"]
-_DIRECTORY_IDS = frozenset(TYPE_ID[name] for name in DIRECTORY_TYPES)
 
 _RESOURCE_COLUMNS = (
     "id", "patient", "encounter", "main_low", "main_high", "filed_at", "source", "version", "labels", "type",
@@ -52,11 +51,11 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A filing that would give a resource to another patient: the rows of the two, ``to_row`` None for a patient
-    who is not in the record yet."""
+    """A filing that would give a resource to another patient: the rows of the two, None for a patient who is not
+    in the record yet."""
 
     filing: Filing
-    from_row: int
+    from_row: int | None
     to_row: int | None
 
 
@@ -65,7 +64,7 @@ class FilingBatch:
 
     def __init__(self, cursor: Any, filings: Sequence[Filing]) -> None:
         self._cursor = cursor
-        _lock_directory(cursor, filings)
+        _lock_unowned(cursor, filings)
         self._known = _look_up(cursor, _keys_of(filings))
         self._coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
         self._filings = filings
@@ -81,16 +80,26 @@ class FilingBatch:
         ]
 
     def moved(self) -> list[Moved]:
-        """The filings that would give a resource to another patient than it belongs to."""
+        """The filings that would give a resource to another patient than it belongs to, or than a filing before
+        them in the batch gave it to."""
         found = []
+        first: dict[Key, str] = {}
         for filing in self._filings:
-            entry = self._known.get((filing.type_id, filing.public_id))
-            if entry is None or entry.patient is None or filing.patient is None or filing.type_id == _PATIENT:
+            if filing.patient is None or filing.type_id == _PATIENT:
                 continue
-            patient = self._known.get((_PATIENT, filing.patient))
-            if patient is None or patient.id != entry.patient:
-                found.append(Moved(filing, entry.patient, patient.id if patient else None))
+            key = (filing.type_id, filing.public_id)
+            entry = self._known.get(key)
+            to_row = self._row_of(filing.patient)
+            if entry is not None and entry.patient is not None:
+                if to_row != entry.patient:
+                    found.append(Moved(filing, entry.patient, to_row))
+            elif (before := first.setdefault(key, filing.patient)) != filing.patient:
+                found.append(Moved(filing, self._row_of(before), to_row))
         return found
+
+    def _row_of(self, patient: str) -> int | None:
+        known = self._known.get((_PATIENT, patient))
+        return known.id if known else None
 
     def file(self, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
         """File ``filings``, all or some of the batch's, in order; what became of each, in the same order.
@@ -138,7 +147,8 @@ class FilingBatch:
 
     def _version(self, filing: Filing, now: int, versions: list[bytes]) -> Filed:
         entry = self._known[(filing.type_id, filing.public_id)]
-        patient = self._known[(_PATIENT, filing.patient)].id if filing.patient else None
+        # What belonged to a patient stays that patient's when a later version does not say whose it is.
+        patient = self._known[(_PATIENT, filing.patient)].id if filing.patient else entry.patient
         same = entry.digest == filing.digest and entry.state == filing.state
         if entry.version and (same or filing.only_if_absent):
             return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, Outcome.UNCHANGED)
@@ -217,10 +227,15 @@ def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
     }
 
 
-def _lock_directory(cursor: Any, filings: Sequence[Filing]) -> None:
-    """Keep two transactions from creating the same shared resource; always in the same order."""
+def _lock_unowned(cursor: Any, filings: Sequence[Filing]) -> None:
+    """Keep two transactions from creating the same patient, or the same resource of nobody's; always in the same
+    order."""
     locks = sorted(
-        {hash64(f"{filing.type}/{filing.public_id}") for filing in filings if filing.type_id in _DIRECTORY_IDS}
+        {
+            hash64(f"{filing.type}/{filing.public_id}")
+            for filing in filings
+            if filing.patient is None or filing.type_id == _PATIENT
+        }
     )
     if locks:
         cursor.execute("SELECT pg_advisory_xact_lock(lock) FROM unnest(%s::bigint[]) AS lock", [locks])

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AccountSegmentRow:
-    """One segment; ``account``, ``patient`` and ``encounter`` are resource rows, ``place`` its line in the message."""
+    """One segment; ``account``, ``patient``, ``encounter`` are resource rows, ``place`` its line in the message."""
 
     account: int
     patient: int

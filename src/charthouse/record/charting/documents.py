@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import nh3
 
 from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
-from charthouse.record.domain.attachments import attachments_of
+from charthouse.record.domain.attachments import attachments_of, decoded
 
 from .clinical import detail
 from .elements import code, concept, concepts, first, first_when, items, reference, references, when
@@ -20,8 +18,8 @@ from .item import Item
 #: What may stand in a narrative on screen: text, tables and lists; nothing that runs, loads or styles.
 _TAGS = {
     "a", "abbr", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "div",
-    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "q", "s", "small",
-    "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
+    "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "li", "ol", "p", "pre", "q", "s",
+    "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
 }  # fmt: skip
 _ATTRIBUTES = {"td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"}, "col": {"span"}}
 _RELATIONS = {
@@ -92,14 +90,12 @@ def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
     """One document with its parts. ``sizes`` gives (media type, bytes) of attachments kept as files, by their
     ``Binary`` id."""
     r = item.resource
-    parts: list[Part] = []
-    for place, attachment in enumerate(attachments_of(r)):
-        parts.append(_part(place, attachment, sizes))
-    for section in _sections(r.get("section")):
-        if html := (section.get("text") or {}).get("div"):
-            parts.append(
-                Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
-            )
+    parts = [_part(place, attachment, sizes) for place, attachment in enumerate(attachments_of(r))]
+    parts.extend(
+        Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
+        for section in _sections(r.get("section"))
+        if (html := (section.get("text") or {}).get("div"))
+    )
     narrative = (r.get("text") or {}).get("div")
     if not parts and narrative:
         parts.append(Part(PartKind.HTML, "text/html", text=sanitized(narrative)))
@@ -148,12 +144,11 @@ def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, in
     language = str(attachment.get("language") or "")
     pointed = str(attachment.get("url") or "").removeprefix("Binary/")
     data = attachment.get("data")
-    if not isinstance(data, str):
+    if data is None:
         size = sizes.get(pointed, (media_type, attachment.get("size") or 0))[1]
         return Part(_kind(plain), media_type, title=title, file=place, size=size, language=language)
-    try:
-        content = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
+    content = decoded(data)
+    if content is None:
         return Part(PartKind.TEXT, "text/plain", title=title, text="The attachment's data cannot be decoded.")
     if plain in {"text/html", "application/xhtml+xml"}:
         return Part(

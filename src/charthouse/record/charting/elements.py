@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from charthouse.foundation.access.api import Label
 from charthouse.record.chart import UNKNOWN, Code, Mark, When
 
 Json = Mapping[str, Any]
@@ -222,8 +221,7 @@ def mark_of(resource: Json) -> Mark:
     if (
         status == "entered-in-error"
         or "entered-in-error" in verification
-        or status == "cancelled"
-        and kind in _REPORTS
+        or (status == "cancelled" and kind in _REPORTS)
     ):
         return Mark.RETRACTED
     document = str(resource.get("docStatus") or "")
@@ -237,8 +235,3 @@ def mark_of(resource: Json) -> Mark:
 
 
 _REPORTS = frozenset({"Observation", "DiagnosticReport"})
-
-
-def labels(bits: int) -> Label:
-    """Label bits as labels."""
-    return Label(bits)

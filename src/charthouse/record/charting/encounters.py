@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from charthouse.exchange.hl7v2.api import SERVICE_HISTORY
 from charthouse.record.chart import Encounter, Span, SpanKind
 
 from .clinical import detail
@@ -24,7 +25,6 @@ _CLASSES = {
     "VR": "Virtual",
     "FLD": "Field",
 }
-_SERVICE_HISTORY = "serviceHistory"
 _ATTENDING = {"ATND", "PPRF"}
 
 
@@ -72,32 +72,42 @@ def class_title(value: Any) -> str:
 
 def _spans(r: dict[str, Any], current_class: str) -> Iterable[Span]:
     period = r.get("period") or {}
-    history = [each for each in items(r.get("classHistory")) if isinstance(each, dict)]
-    for each in history:
-        yield _span(SpanKind.CLASS, class_title(each.get("class")), each.get("period"))
-    if not history and current_class:
-        yield _span(SpanKind.CLASS, current_class, period)
-    services = [
-        each
-        for each in items(r.get("extension"))
-        if isinstance(each, dict) and str(each.get("url", "")).endswith(_SERVICE_HISTORY)
+    classes = [
+        (class_title(each.get("class")), each.get("period"))
+        for each in items(r.get("classHistory"))
+        if isinstance(each, dict)
     ]
-    for each in services:
-        parts = {
-            part.get("url"): part.get("valueCodeableConcept") or part.get("valuePeriod")
-            for part in items(each.get("extension"))
-            if isinstance(part, dict)
-        }
-        service = next((value for name, value in parts.items() if name != "period"), None)
-        yield _span(SpanKind.SERVICE, concept(service), parts.get("period"))
-    if not services and r.get("serviceType"):
-        yield _span(SpanKind.SERVICE, concept(r["serviceType"]), period)
+    yield from _line(SpanKind.CLASS, classes, current_class, period)
+    yield from _line(SpanKind.SERVICE, list(_past_services(r)), concept(r.get("serviceType")), period)
     for each in items(r.get("location")):
         if isinstance(each, dict):
             yield _span(SpanKind.LOCATION, reference(each.get("location")), each.get("period") or period)
     for each in items(r.get("participant")):
         if isinstance(each, dict) and codes(each.get("type")) & _ATTENDING:
             yield _span(SpanKind.ATTENDING, reference(each.get("individual")), each.get("period") or period)
+
+
+def _past_services(r: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The services an Encounter was under before the present one, each with its period."""
+    for each in items(r.get("extension")):
+        if isinstance(each, dict) and each.get("url") == SERVICE_HISTORY:
+            parts = {part.get("url"): part for part in items(each.get("extension")) if isinstance(part, dict)}
+            service = parts.get("service", {}).get("valueCodeableConcept")
+            yield concept(service), parts.get("period", {}).get("valuePeriod")
+
+
+def _line(kind: SpanKind, past: list[tuple[str, Any]], current: str, period: dict[str, Any]) -> Iterable[Span]:
+    """What was, then what is: it began when the last before it ended, and ends with the encounter."""
+    for title, lasted in past:
+        yield _span(kind, title, lasted)
+    if not current:
+        return
+    title, lasted = past[-1] if past else ("", {})
+    ended = lasted.get("end") if isinstance(lasted, dict) else None
+    if not past:
+        yield _span(kind, current, period)
+    elif ended or title != current:
+        yield _span(kind, current, {"start": ended, "end": period.get("end")})
 
 
 def _span(kind: SpanKind, title: str, period: Any) -> Span:

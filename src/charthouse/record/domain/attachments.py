@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from charthouse.foundation.ids import named_id
+
+from .exact import editable
 
 #: Decoded bytes above which an attachment is kept in the file store.
 LARGE = 48 * 1024
@@ -48,6 +52,31 @@ def attachments_of(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield inner if isinstance(inner, dict) else each
 
 
+def binary_id(attachment: dict[str, Any]) -> str:
+    """The id under which a detached attachment's bytes are kept; empty where it points elsewhere or nowhere."""
+    url = attachment.get("url")
+    return url.removeprefix("Binary/") if isinstance(url, str) and url.startswith("Binary/") else ""
+
+
+def decoded(data: object) -> bytes | None:
+    """The bytes of an attachment's ``data`` (base64, blanks and line ends allowed); None where it is none."""
+    if not isinstance(data, str):
+        return None
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def without_large(content: bytes) -> tuple[bytes, list[DetachedPart]]:
+    """A resource's bytes without its attachments above :data:`LARGE`, and those; all else stays as written."""
+    if len(content) <= LARGE:
+        return content, []
+    resource = editable(content)
+    parts = detach(resource)
+    return (orjson.dumps(resource) if parts else content), parts
+
+
 def detach(resource: dict[str, Any]) -> list[DetachedPart]:
     """Take attachments above :data:`LARGE` out of ``resource`` (changed in place) and return them.
 
@@ -59,9 +88,8 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         encoded = attachment.get("data")
         if not isinstance(encoded, str) or len(encoded) * 3 // 4 <= LARGE:
             continue
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
+        data = decoded(encoded)
+        if data is None or len(data) <= LARGE:
             continue
         public_id = str(named_id("attachment", hashlib.sha256(data).hexdigest()))
         del attachment["data"]

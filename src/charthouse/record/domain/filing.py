@@ -127,7 +127,7 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         low, high = found.low - UNIX_EPOCH, found.high - UNIX_EPOCH
     if deleted:
         state = State.DELETED
-    elif status_of(resource) == "entered-in-error":
+    elif _entered_in_error(resource):
         state = State.ENTERED_IN_ERROR
     else:
         state = State.ACTIVE
@@ -148,6 +148,15 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         rows=extract(resource, patient, encounter),
         resource=resource if kind in _KEPT else None,
     )
+
+
+def _entered_in_error(resource: dict[str, Any]) -> bool:
+    """Whether a resource says of itself that it is wrong, as a whole, as a document or as a finding."""
+    verified = resource.get("verificationStatus") or {}
+    said = (
+        {coding.get("code") for coding in verified.get("coding", ())} if isinstance(verified, dict) else {verified}
+    )
+    return "entered-in-error" in {status_of(resource), resource.get("docStatus"), *said}
 
 
 #: Where a resource says when it was written down, the first found counts.

@@ -32,7 +32,7 @@ _NAMES = """
     SubstancePolymer SubstanceProtein SubstanceReferenceInformation SubstanceSourceMaterial
     SubstanceSpecification SupplyDelivery SupplyRequest Task TerminologyCapabilities TestReport TestScript
     ValueSet VerificationResult VisionPrescription
-""".split()
+""".split()  # noqa: SIM905
 
 TYPE_ID: dict[str, int] = {name: number for number, name in enumerate(_NAMES, start=1)}
 TYPE_NAME: dict[int, str] = {number: name for name, number in TYPE_ID.items()}

@@ -268,7 +268,7 @@ def _run(
         state_file(site.data),
         tell=lambda sentence: console.print(f"  [yellow]{sentence}[/yellow]"),
         watch=_DatabaseWatch(console),
-        about={"address": address, "kind": kind},
+        about={"address": address, "kind": kind, "mllp": f"{site.mllp_host}:{site.mllp_port}"},
     )
     with step(console, "Starting the web application and the workers", "Web application and workers started"):
         supervisor.start()

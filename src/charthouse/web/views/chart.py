@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity import api as identity
 from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
-from charthouse.web import permissions, results, trends
+from charthouse.record.chart import Document, Part, PartKind
+from charthouse.web import pdf, permissions, results, trends
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -142,11 +143,24 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
-    context = opened.context(request.access, "documents") | {"document": shown}
+    parts = [_with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
+    context = opened.context(request.access, "documents") | {"document": shown, "parts": parts}
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
     page = record.documents(request.access, opened.patients, request.GET.get("older"))
     return render(request, "web/chart/documents.html", context | {"page": page})
+
+
+def _with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
+    """A part as it is shown: a PDF with its number of pages and its text, one that cannot be read as a download."""
+    if part.kind is not PartKind.PDF or part.file is None or part.pages is not None:
+        return part
+    found = record.document_file(ctx, patients, document.type, document.id, part.file)
+    try:
+        read = pdf.reading(found.content) if found else None
+    except pdf.UnreadablePage:
+        read = None
+    return replace(part, pages=read.pages, text=read.text) if read else replace(part, kind=PartKind.FILE)
 
 
 @screen(permissions.READ_CHART)
