@@ -122,7 +122,8 @@ def persons_of(patients: Iterable[int]) -> dict[int, UUID]:
 
 
 def sources_of(ctx: AccessContext, person: UUID) -> list[SourcePatient]:
-    """The source patients of a person that the asker may see, the one changed last first."""
+    """The source patients of a person that the asker may see: the one changed last first, those that their sender
+    merged away at the end."""
     return _sources(ctx, "person = %s", [person])
 
 
@@ -267,7 +268,9 @@ def _sources(ctx: AccessContext, condition: str, parameters: list[Any]) -> list[
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {_COLUMNS} FROM identity_source_patient WHERE {condition} AND labels & %s = 0"  # noqa: S608
-            " ORDER BY updated_at DESC, patient",
+            " ORDER BY EXISTS (SELECT FROM identity_link l WHERE l.patient = identity_source_patient.patient"
+            " AND l.kind = 'merge-notice' AND l.person_to = identity_source_patient.person),"
+            " updated_at DESC, patient",
             [*parameters, ~int(ctx.clearance)],
         )
         return [SourcePatient(*row) for row in cursor.fetchall()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
 
 #: Classes of SQLSTATE that pass: connection, transaction rollback (deadlock), resources, locks, shutdown, system.
 _PASSING = frozenset({"08", "40", "53", "55", "57", "58"})
@@ -23,6 +23,12 @@ def passes(error: BaseException) -> bool:
     if isinstance(error, OperationalError):
         return sqlstate(error)[:2] in {*_PASSING, ""}
     return isinstance(error, IntegrityError) and sqlstate(error) == "23505"
+
+
+def renew_connection() -> None:
+    """After a fault: have a connection that works, unless a transaction around us still needs this one."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
 
 
 def in_words(error: Exception) -> str:

@@ -137,10 +137,12 @@ _STATES = {UnfiledState.WAITING: "open", UnfiledState.FILED: "filed", UnfiledSta
 _FROM_STATE = {value: key for key, value in _STATES.items()}
 
 
+_OPEN_FIRST = "u.state <> 'open', CASE WHEN u.state = 'open' THEN u.id ELSE -u.id END"
+
+
 def _first(column: str) -> str:
     """The value of a message's first open problem, or of its latest settled one."""
-    order = "u.state <> 'open', CASE WHEN u.state = 'open' THEN u.id ELSE -u.id END"
-    return f"(array_agg(u.{column} ORDER BY {order}))[1]"
+    return f"(array_agg(u.{column} ORDER BY {_OPEN_FIRST}))[1]"
 
 
 _UNFILED = (
@@ -252,8 +254,8 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         sender = source_rows(cursor, [record[3]])[record[3]]
         row = _row(record, {sender.id: sender.name})
         cursor.execute(
-            "SELECT coalesce((SELECT original FROM intake_unfiled WHERE message = %s AND original IS NOT NULL "
-            "AND state = 'open' ORDER BY id LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
+            "SELECT coalesce((SELECT original FROM intake_unfiled u WHERE message = %s AND original IS NOT NULL "  # noqa: S608
+            f"ORDER BY {_OPEN_FIRST} LIMIT 1), (SELECT id FROM intake_original WHERE message = %s "
             "ORDER BY seq DESC LIMIT 1))",
             [number, number],
         )

@@ -35,10 +35,9 @@ from .domain.filing import (
     FilingError,
     Outcome,
     State,
-    compress,
-    decompress,
     prepare,
 )
+from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
     SourceRow,
@@ -51,6 +50,8 @@ from .queries import (
     versions,
 )
 from .result_queries import results, vitals
+from .searching.errors import SearchError
+from .searching.running import SearchPage, search
 
 __all__ = [
     "DIRECTORY_TYPES",
@@ -65,6 +66,8 @@ __all__ = [
     "FilingError",
     "Moved",
     "Outcome",
+    "SearchError",
+    "SearchPage",
     "SourceRow",
     "State",
     "Stored",
@@ -94,6 +97,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "search",
     "set_source",
     "source_id",
     "source_rows",

@@ -68,12 +68,12 @@ def _page(
 
 
 def chart_summary(ctx: AccessContext, patients: Patients) -> chart.ChartSummary:
-    """The banner of the chart. Raises LookupError where no patient may be seen."""
+    """The banner of the chart; the first of ``patients`` leads. Raises LookupError where no patient may be seen."""
     with connection.cursor() as cursor:
         stored = of_patients(cursor, ctx, patients, ["Patient"])
     if not stored:
         raise LookupError("No patient of this chart may be seen.")
-    found = [item_of(each) for each in sorted(stored, key=lambda each: (each.filed_at, each.row), reverse=True)]
+    found = [item_of(each) for each in sorted(stored, key=lambda each: patients.index(each.row))]
     carried = _items(ctx, patients, ["AllergyIntolerance", "Flag", "RelatedPerson"])
     return summary(found, carried, today(configuration().time_zone), _counts(ctx, patients))
 

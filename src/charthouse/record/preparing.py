@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from charthouse.record.domain.attachments import DetachedPart, without_large
 from charthouse.record.domain.exact import editable
-from charthouse.record.domain.filing import Filed, Filing, Outcome, State, compress, decompress, prepare
+from charthouse.record.domain.filing import Filed, Filing, Outcome, State, prepare
+from charthouse.record.domain.packing import compress, decompress
 from charthouse.record.domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 
 __all__ = [

@@ -17,9 +17,10 @@ import orjson
 from charthouse.exchange.fhir.api import default_extractor, security_codes
 from charthouse.foundation.access.api import AccessContext
 
-from .domain.filing import State, decompress
+from .domain.filing import State
 from .domain.index_rows import token_hash
 from .domain.labels import bits_of
+from .domain.packing import decompress
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -52,14 +53,18 @@ class Stored:
 
 
 _STATES = list(State)
+#: The columns that :func:`stored_from` reads, of a resource ``r`` and its version ``v``.
+STORED = (
+    "r.id, r.type, r.public_id, v.version, r.patient, r.encounter, r.labels, v.state, v.filed_at, "
+    "v.message, v.original, v.authored, v.place, greatest(r.main_low, '0001-01-01 00:00:00+00'), v.content"
+)
 _SELECT = (
-    "SELECT r.id, r.type, r.public_id, v.version, r.patient, r.encounter, r.labels, v.state, v.filed_at, "
-    "v.message, v.original, v.authored, v.place, greatest(r.main_low, '0001-01-01 00:00:00+00'), v.content "
-    "FROM record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "
+    "SELECT " + STORED + " FROM record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "  # noqa: S608
 )
 
 
-def _stored(record: Sequence[Any]) -> Stored:
+def stored_from(record: Sequence[Any]) -> Stored:
+    """A row of the columns in :data:`STORED` as an object."""
     row, kind, public_id, version, patient, encounter, labels, state, filed_at, *origin, main, content = record
     message, original, authored, place = origin
     return Stored(
@@ -82,7 +87,7 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
             [TYPE_ID[kind], public_ids, ~int(ctx.clearance), TYPE_ID[kind]],
         )
         for record in cursor.fetchall():
-            stored = _stored(record)
+            stored = stored_from(record)
             found[(kind, stored.public_id)] = stored
     return found
 
@@ -100,7 +105,7 @@ def versions(cursor: Any, ctx: AccessContext, kind: str, public_id: str) -> list
         + "WHERE r.type = %s AND r.public_id = %s AND r.labels & %s = 0 AND v.type = %s ORDER BY v.version DESC",
         [TYPE_ID[kind], public_id, ~int(ctx.clearance), TYPE_ID[kind]],
     )
-    return _seen_by(ctx, [_stored(record) for record in cursor.fetchall()])
+    return _seen_by(ctx, [stored_from(record) for record in cursor.fetchall()])
 
 
 def _seen_by(ctx: AccessContext, found: Iterable[Stored]) -> list[Stored]:
@@ -195,7 +200,7 @@ def of_patients(
         text += " LIMIT %s"
         values.append(limit)
     cursor.execute(text, values)
-    return [_stored(record) for record in cursor.fetchall()]
+    return [stored_from(record) for record in cursor.fetchall()]
 
 
 def filed_by(cursor: Any, ctx: AccessContext, message: int) -> list[Stored]:
@@ -204,7 +209,7 @@ def filed_by(cursor: Any, ctx: AccessContext, message: int) -> list[Stored]:
         _SELECT + "WHERE v.message = %s AND r.labels & %s = 0 ORDER BY v.resource, v.version",
         [message, ~int(ctx.clearance)],
     )
-    return _seen_by(ctx, [_stored(record) for record in cursor.fetchall()])
+    return _seen_by(ctx, [stored_from(record) for record in cursor.fetchall()])
 
 
 def known_aliases(cursor: Any, keys: Sequence[str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from charthouse.exchange.fhir.dates import (
     to_datetime,
 )
 from charthouse.exchange.fhir.definitions import parameter_ids, resource_types
+from charthouse.exchange.fhir.elements import is_single, main_date_parameter, strings_of
 from charthouse.exchange.fhir.errors import FhirError
 from charthouse.exchange.fhir.numbers import implicit_range
 from charthouse.exchange.fhir.parameters import (
@@ -70,8 +71,10 @@ __all__ = [
     "implicit_range",
     "instant_range",
     "is_resource_type",
+    "is_single",
     "is_valid",
     "main_date",
+    "main_date_parameter",
     "moment",
     "open_stream",
     "parameter_ids",
@@ -86,6 +89,7 @@ __all__ = [
     "set_id",
     "split",
     "status_of",
+    "strings_of",
     "to_datetime",
     "validate",
 ]

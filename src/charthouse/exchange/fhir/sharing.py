@@ -91,7 +91,7 @@ def _draft(kind: str, definition: Json, enabled: Container[str]) -> Draft:
         draft.reason = "switched off"
     elif definition["type"] != "composite":
         try:
-            draft.leaves = _searched(definition, kind)
+            draft.leaves = searched(definition, kind)
         except UnsupportedExpression as error:
             draft.reason = f"its expression is not understood: {error}"
         if not draft.leaves and draft.reason is None:
@@ -99,7 +99,7 @@ def _draft(kind: str, definition: Json, enabled: Container[str]) -> Draft:
     return draft
 
 
-def _searched(definition: Json, kind: str) -> list[Leaf]:
+def searched(definition: Json, kind: str) -> list[Leaf]:
     """The leaves that a parameter searches, names and addresses in their parts; types without a maker left out."""
     expression = definition["expression"]
     if (special := IS_NOT_FALSE.fullmatch(expression)) is not None:

@@ -350,7 +350,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         message=waiting.id,
         occurred=planned.hl7.occurred if planned.hl7 else None,
     )
-    if notice.problem:
+    if notice.problem and not (merge.action == "change" and notice.code == "unknown-prior"):
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
 
 

@@ -16,7 +16,7 @@ from charthouse.foundation.logging import where
 from charthouse.foundation.memory import without_collection
 from charthouse.intake.domain.arrival import Format
 from charthouse.intake.domain.fhir_plan import Problem
-from charthouse.intake.faults import in_words, passes
+from charthouse.intake.faults import in_words, passes, renew_connection
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 
 from .file_messages import Result, Waiting, file_messages, originals_of, set_aside
@@ -49,7 +49,7 @@ def file_waiting(limit: int = BATCH) -> list[Result]:
                 taken = [number for number, _ in claimed]
                 return file_messages(cursor, _load(cursor, claimed)) if claimed else []
         except Exception as error:
-            connection.close_if_unusable_or_obsolete()
+            renew_connection()
             if passes(error) and attempt < _TRIES:
                 continue
             if not taken or (passes(error) and not isinstance(error, IntegrityError)):
@@ -134,7 +134,7 @@ def file_one(number: int) -> list[Result]:
                 claimed = _claim_one(cursor, number)
                 return file_messages(cursor, _load(cursor, claimed)) if claimed else []
         except Exception as error:
-            connection.close_if_unusable_or_obsolete()
+            renew_connection()
             if passes(error) and attempt < _TRIES:
                 continue
             if passes(error) and not isinstance(error, IntegrityError):

@@ -13,11 +13,13 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger.api import append
 from charthouse.intake.domain.errors import IntakeError
+from charthouse.intake.domain.naming import storable
 from charthouse.intake.models import SenderToken
 from charthouse.intake.permissions import MANAGE_SENDERS
 from charthouse.record.api import source_id, source_rows
 
 _PREFIX = "cht_"
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,24 @@ def add_sender_token(ctx: AccessContext, name: str, sender: str) -> str:
     Raises PermissionRefused; IntakeError for a name in use or an empty one.
     """
     require(ctx, MANAGE_SENDERS)
-    if not name.strip() or not sender.strip():
+    name, sender = name.strip(), sender.strip()
+    if not name or not sender:
         raise IntakeError("A token needs a name, and the name of the sender it stands for.")
+    if (name, sender) != (storable(name, _LONGEST), storable(sender, _LONGEST)):
+        raise IntakeError(f"Names of tokens and senders are plain text of at most {_LONGEST} characters.")
     secret = _PREFIX + secrets.token_urlsafe(32)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             SenderToken.objects.create(
-                name=name.strip(),
-                source=source_id(cursor, sender.strip()),
+                name=name,
+                source=source_id(cursor, sender),
                 digest=_digest(secret),
                 created_at=wall(),
             )
-            append(ctx, "intake.token-added", detail={"token": name.strip()})
+            append(ctx, "intake.token-added", detail={"token": name})
     except IntegrityError:
         raise IntakeError(
-            f"There is a token called {name.strip()!r} already. Revoke it or choose another name."
+            f"There is a token called {name!r} already. Revoke it or choose another name."
         ) from None
     return secret
 

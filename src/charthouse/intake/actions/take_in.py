@@ -25,8 +25,9 @@ from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
 from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.domain.fhir_plan import Problem
+from charthouse.intake.domain.naming import storable
 from charthouse.intake.domain.sender import Sender
-from charthouse.intake.faults import in_words, passes
+from charthouse.intake.faults import in_words, passes, renew_connection
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
 from charthouse.record.api import source_id
 
@@ -74,6 +75,8 @@ def take_in(
         head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
         if head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
             coming = _read_hl7(opened, connector, sender, batch)
+        elif head[:1] not in (b"{", b""):
+            raise IntakeError("The input is neither HL7 v2 (no MSH at its beginning) nor FHIR in JSON (no {).")
         else:
             coming = _read_fhir(opened, connector, sender or "files", batch)
         for chunk in coming:
@@ -155,7 +158,7 @@ def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
             if passes(error):
                 if connection.in_atomic_block:
                     raise  # the caller's transaction is lost, too
-                connection.close_if_unusable_or_obsolete()
+                renew_connection()
                 if attempt < _TRIES:
                     continue
                 if not isinstance(error, IntegrityError):
@@ -236,6 +239,7 @@ _numbers: dict[tuple[str, str], int] = {}
 
 def number_of(sender: str) -> int:
     """The number of a sender, made known on its first message."""
+    sender = storable(sender, 200)
     key = (str(connection.settings_dict["NAME"]), sender)
     if (number := _numbers.get(key)) is not None:
         return number

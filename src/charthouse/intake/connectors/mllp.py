@@ -20,7 +20,7 @@ from charthouse.exchange.hl7v2.api import Deframer, FramingError, Hl7Error, ack,
 from charthouse.foundation.logging import where
 from charthouse.intake.actions.take_in import hl7_coming, keep
 from charthouse.intake.domain.arrival import Connector
-from charthouse.intake.faults import passes
+from charthouse.intake.faults import passes, renew_connection
 
 log = structlog.get_logger("charthouse.intake")
 
@@ -168,13 +168,13 @@ def _commit(group: Sequence[_Pending]) -> list[bool]:
     """Keep a group of messages, durably; whether each was kept. Runs in the committer's thread, which has its own
     connection. A group that the database refuses is kept message by message, so that the others of it are."""
     try:
-        connection.close_if_unusable_or_obsolete()
+        renew_connection()
         coming = [hl7_coming(each.data, Connector.MLLP, None, each.batch) for each in group]
         with transaction.atomic(), connection.cursor() as cursor:
             keep(cursor, coming)
     except Exception as error:
         log.error("messages could not be kept", count=len(group), error=where(error))
-        connection.close_if_unusable_or_obsolete()
+        renew_connection()
         if len(group) == 1 or passes(error):
             return [False] * len(group)
         return [done for each in group for done in _commit([each])]

@@ -153,9 +153,14 @@ def _apply_draft(made: Hl7Filings, desk: Desk, draft: Draft) -> None:
 
 
 def _apply_merge(made: Hl7Filings, desk: Desk, merge: Merge) -> None:
-    """Accounts and visits: a merged one points at the survivor, a moved one belongs to its new owner."""
+    """Accounts and visits: a merged one points at the survivor, a moved one belongs to its new owner.
+
+    One that changed its number, and was never sent under the old one, has nothing to be pointed from.
+    """
     key = _key(merge.survivor if merge.action == "move" else merge.prior)
     current = desk.get(key)
+    if current is None and merge.action == "change":
+        return
     if current is None:
         made.problems.append(
             Problem(

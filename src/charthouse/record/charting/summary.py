@@ -34,7 +34,7 @@ _NO_ALLERGY = {"716186003", "409137002", "428607008", "429625007"}
 def summary(
     patients: Sequence[Item], others: Iterable[Item], today: date, counts: Mapping[str, int]
 ) -> ChartSummary:
-    """The banner. ``patients`` are the Patient resources, the latest filed first; ``others`` the
+    """The banner. ``patients`` are the Patient resources, the one that leads first; ``others`` the
     AllergyIntolerance, Flag, Consent and RelatedPerson resources among the chart's."""
     main = patients[0].resource
     died = _died(patients)

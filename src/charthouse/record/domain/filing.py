@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import zstandard
-
 from charthouse.exchange.fhir.api import (
     Rows,
     encounter_of,
@@ -23,6 +21,7 @@ from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
 
 from .attachments import DetachedPart
 from .labels import bits_of
+from .packing import compress
 from .types import TYPE_ID
 
 
@@ -99,21 +98,8 @@ class Filed:
     outcome: Outcome
 
 
-_compress = zstandard.ZstdCompressor(level=1, write_content_size=True)
-_decompress = zstandard.ZstdDecompressor()
-
 #: Types whose parsed form the next steps of intake need; the others are let go once prepared.
 _KEPT = frozenset({"Patient", "Practitioner", "Encounter"})
-
-
-def compress(content: bytes) -> bytes:
-    """The stored form of a resource's or original's bytes (zstd, one frame)."""
-    return _compress.compress(content)
-
-
-def decompress(stored: bytes | memoryview) -> bytes:
-    """The bytes behind :func:`compress`."""
-    return _decompress.decompress(stored)
 
 
 def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) -> Filing:
@@ -136,7 +122,7 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         type=kind,
         type_id=TYPE_ID[kind],
         public_id=resource["id"],
-        compressed=_compress.compress(content),
+        compressed=compress(content),
         digest=hashlib.blake2b(content, digest_size=16).digest(),
         patient=_local_id(patient, "Patient/"),
         encounter=_local_id(encounter, "Encounter/"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 from charthouse.exchange.fhir.api import Rows
@@ -28,13 +29,27 @@ STRING_LENGTH = 160
 
 @lru_cache(maxsize=65_536)
 def token_hash(text: str) -> int:
-    """The stored hash of a system or code; 0 stands for none."""
+    """The stored hash of a system or code; 0 stands for none. A concept told in words alone has a row of zeros."""
     return hash64(text) if text else 0
 
 
 def unit_hash(system: str | None, code: str | None, unit: str | None) -> int:
     """The stored hash of a quantity's unit: its code when coded, else its text."""
     return token_hash(f"{system or ''}|{code or unit or ''}")
+
+
+def target_hash(target: str) -> int:
+    """The stored hash of what a reference leads to: ``Type/id``, a URL, or ``system|value``.
+
+    The first 64 bits of SHA-256, which PostgreSQL can work out of a resource's id, too: see :func:`target_sql`.
+    """
+    return int.from_bytes(hashlib.sha256(target.encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
+
+
+def target_sql(kind: str, alias: str = "") -> str:
+    """:func:`target_hash` of a resource of type ``kind``, as SQL over its column ``public_id``."""
+    column = f"{alias}.public_id" if alias else "public_id"
+    return f"('x' || left(encode(sha256(('{kind}/' || {column})::bytea), 'hex'), 16))::bit(64)::bigint"
 
 
 def render(
@@ -46,11 +61,9 @@ def render(
     """
     tokens = into[schema.TOKEN]
     for param, system, code, _text in rows.tokens:
-        if code is None:
-            continue
         tokens.append(
             _TOKEN.pack(
-                8, 8, resource, 8, at, 8, token_hash(code), 8, token_hash(system or ""),
+                8, 8, resource, 8, at, 8, token_hash(code or ""), 8, token_hash(system or ""),
                 4, version, 4, labels, 2, type_id, 2, param,
             )
         )  # fmt: skip
@@ -62,11 +75,10 @@ def render(
         )  # fmt: skip
     references = into[schema.REFERENCE]
     for param, kind, number, other in rows.references:
-        target = f"{kind}/{number}" if number else other
-        if target:
+        if target := other or (f"{kind}/{number}" if number else ""):
             references.append(
                 _REFERENCE.pack(
-                    7, 8, resource, 8, at, 8, hash64(target), 4, version, 4, labels, 2, type_id, 2, param
+                    7, 8, resource, 8, at, 8, target_hash(target), 4, version, 4, labels, 2, type_id, 2, param
                 )
             )  # fmt: skip
     dates = into[schema.DATE]

@@ -1,0 +1,1 @@
+"""The search compiler: FHIR's search parameters in, one SQL statement over the search index out."""
