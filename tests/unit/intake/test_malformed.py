@@ -64,7 +64,9 @@ def fhir_samples() -> tuple[dict[str, Any], ...]:
             kinds[kind] += 1
             if kinds[kind] <= 3 and len(json.dumps(entry)) < 40_000:
                 for container, key in list(places(entry["resource"])):
-                    if key == "reference" and container[key].startswith("urn:") and container[key] != patient:
+                    if key == "reference" and container[key] == patient:
+                        container[key] = f"Patient/{entries[0]['resource']['id']}"
+                    elif key == "reference" and container[key].startswith("urn:"):
                         container["display"] = container.pop("reference")
                 found.append(entry)
     return tuple(found)
