@@ -77,9 +77,9 @@ def add_account(
 ) -> NewAccount:
     """Add an account. Without ``password`` one is made; a ``temporary`` one has to be changed at the first sign-in.
 
-    ``require_totp`` defaults to the site's policy. ``encoded`` is the hash of ``password`` where the caller has made
-    it already, since making one takes a good part of a second by design. Raises AccountError for a name or address that is wrong or
-    taken, or a password against the rules.
+    ``require_totp`` defaults to the site's policy. ``encoded`` is the hash of ``password`` where the caller has one
+    already: making it is slow by design. Raises AccountError for a name or address that is wrong or taken, or a
+    password against the rules.
     """
     require(ctx, MANAGE_ACCOUNTS)
     username, email = normal_login(username), email.strip()

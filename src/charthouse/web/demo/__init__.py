@@ -1,1 +1,1 @@
-"""The demonstration's records: invented people, written as data, sent as a hospital and a clinic would send them."""
+"""The demonstration's records: invented people, written as data, sent as a hospital and a clinic send theirs."""

@@ -1,7 +1,7 @@
 """What the record files may say: the people, their visits, and what happened. Read strictly from YAML.
 
-Codes are written as in HL7 v2, ``code^text^system``; times as ``-3d 07:15`` (see :mod:`.days`). Wherever ``at`` is a
-list, values are lists of the same length, and each time makes a message of its own.
+Codes are written as in HL7 v2, ``code^text^system``; times as ``-3d 07:15`` (see :mod:`.days`). Wherever ``at`` is
+a list, values are lists of the same length, and each time makes a message of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Refuses a misspelt field instead of passing it over."""
 
 
-class Contact(Strict, kw_only=True):
+class Contact(Strict, frozen=True, kw_only=True):
     """Next of kin. ``relation`` is of HL7 table 0063."""
 
     name: list[str]
@@ -28,7 +28,7 @@ class Contact(Strict, kw_only=True):
     phone: str = ""
 
 
-class AllergyFact(Strict, kw_only=True):
+class AllergyFact(Strict, frozen=True, kw_only=True):
     """``kind`` is of HL7 table 0127, ``severity`` of 0128."""
 
     kind: str
@@ -37,7 +37,7 @@ class AllergyFact(Strict, kw_only=True):
     reaction: str = ""
 
 
-class Insurance(Strict, kw_only=True):
+class Insurance(Strict, frozen=True, kw_only=True):
     """``holder`` and ``relation`` (IN1-17: what the insured is to the patient) where somebody else is insured."""
 
     company: str
@@ -49,7 +49,7 @@ class Insurance(Strict, kw_only=True):
     relation: str = "SEL"
 
 
-class Visit(Strict, kw_only=True):
+class Visit(Strict, frozen=True, kw_only=True):
     """``kind`` is PV1-2 (I, O, E), ``service`` PV1-10 as code^text, people by their key in ``staff.yaml``."""
 
     number: str
@@ -66,15 +66,16 @@ class Visit(Strict, kw_only=True):
     """PV1-16: VIP, or EMP for a member of staff."""
 
 
-class Event(Strict, kw_only=True, tag_field="send"):
+class Event(Strict, frozen=True, kw_only=True, tag_field="send"):
     """Something that happened. ``visit`` names one of the person's visits."""
 
     at: str
     visit: str = ""
 
 
-class Adt(Event, kw_only=True, tag="adt"):
-    """An ADT message. ``diagnoses`` are DG1 with their kind (A, W or F) before a colon; the rest is what changes."""
+class Adt(Event, frozen=True, kw_only=True, tag="adt"):
+    """An ADT message. ``diagnoses`` are DG1 with their kind (A, W or F) before a colon; ``note`` is for readers of
+    the file; the rest is what changes."""
 
     event: str
     place: str = ""
@@ -91,13 +92,13 @@ class Adt(Event, kw_only=True, tag="adt"):
     note: str = ""
 
 
-class Merge(Event, kw_only=True, tag="merge"):
+class Merge(Event, frozen=True, kw_only=True, tag="merge"):
     """A40: ``prior`` is the number that is given up."""
 
     prior: str
 
 
-class Lab(Strict, kw_only=True, tag_field="send", tag="lab"):
+class Lab(Strict, frozen=True, kw_only=True, tag_field="send", tag="lab"):
     """A laboratory panel at one or several times. ``values`` by the test's key in ``panels.yaml``."""
 
     at: Times
@@ -109,7 +110,7 @@ class Lab(Strict, kw_only=True, tag_field="send", tag="lab"):
     status: str = "F"
 
 
-class Vitals(Strict, kw_only=True, tag_field="send", tag="vitals"):
+class Vitals(Strict, frozen=True, kw_only=True, tag_field="send", tag="vitals"):
     """Vital signs at several times, by their key in ``panels.yaml``; null where one was not taken."""
 
     at: Times
@@ -117,7 +118,7 @@ class Vitals(Strict, kw_only=True, tag_field="send", tag="vitals"):
     visit: str = ""
 
 
-class Report(Event, kw_only=True, tag="report"):
+class Report(Event, frozen=True, kw_only=True, tag="report"):
     """A report in words (radiology, pathology, microbiology): an ORU with text. ``section`` is OBR-24."""
 
     code: str
@@ -129,7 +130,7 @@ class Report(Event, kw_only=True, tag="report"):
     status: str = "F"
 
 
-class Document(Event, kw_only=True, tag="document"):
+class Document(Event, frozen=True, kw_only=True, tag="document"):
     """An MDM document. ``kind`` is TXA-2 as code^text; ``state`` TXA-17 (LA, AU, DI, UC); ``labels`` TXA-18.
     ``form`` is ``text``, or ``pdf`` or ``scan`` for the same words on paper."""
 
@@ -145,7 +146,7 @@ class Document(Event, kw_only=True, tag="document"):
     dictated: str = ""
 
 
-class Order(Event, kw_only=True, tag="order"):
+class Order(Event, frozen=True, kw_only=True, tag="order"):
     """An RDE. ``dose`` is amount and unit, ``how`` the instructions as read aloud."""
 
     drug: str
@@ -158,7 +159,7 @@ class Order(Event, kw_only=True, tag="order"):
     reason: str = ""
 
 
-class Vaccine(Event, kw_only=True, tag="vaccine"):
+class Vaccine(Event, frozen=True, kw_only=True, tag="vaccine"):
     """A VXU. ``given`` is false for a refusal, with ``reason``."""
 
     code: str
@@ -173,7 +174,7 @@ class Vaccine(Event, kw_only=True, tag="vaccine"):
     historical: bool = False
 
 
-class Appointment(Event, kw_only=True, tag="appointment"):
+class Appointment(Event, frozen=True, kw_only=True, tag="appointment"):
     """An SIU S12 (or S15, S26). ``at`` is when it was booked, ``start`` when it is."""
 
     start: str
@@ -186,7 +187,7 @@ class Appointment(Event, kw_only=True, tag="appointment"):
     number: str = ""
 
 
-class Charges(Event, kw_only=True, tag="charges"):
+class Charges(Event, frozen=True, kw_only=True, tag="charges"):
     """A DFT: lines of ``code^text``, quantity, amount in dollars."""
 
     lines: list[tuple[str, int, str]]
@@ -197,7 +198,7 @@ class Charges(Event, kw_only=True, tag="charges"):
 Happening = Adt | Merge | Lab | Vitals | Report | Document | Order | Vaccine | Appointment | Charges
 
 
-class Fact(Strict, kw_only=True):
+class Fact(Strict, frozen=True, kw_only=True):
     """A coded thing with a time, as the clinic keeps it."""
 
     code: str
@@ -206,7 +207,7 @@ class Fact(Strict, kw_only=True):
     note: str = ""
 
 
-class Prescription(Strict, kw_only=True):
+class Prescription(Strict, frozen=True, kw_only=True):
     """A medicine the clinic has the person on."""
 
     code: str
@@ -216,7 +217,7 @@ class Prescription(Strict, kw_only=True):
     reason: str = ""
 
 
-class Told(Strict, kw_only=True):
+class Told(Strict, frozen=True, kw_only=True):
     """Somebody close, and whether that person may be told."""
 
     name: list[str]
@@ -225,7 +226,7 @@ class Told(Strict, kw_only=True):
     may_be_told: bool | None = None
 
 
-class OfficeVisit(Strict, kw_only=True):
+class OfficeVisit(Strict, frozen=True, kw_only=True):
     """A visit to the clinic with its note and measurements."""
 
     at: str
@@ -237,7 +238,7 @@ class OfficeVisit(Strict, kw_only=True):
     labs: dict[str, dict[str, Any]] = {}
 
 
-class Shot(Strict, kw_only=True):
+class Shot(Strict, frozen=True, kw_only=True):
     """An immunization in the clinic's book."""
 
     code: str
@@ -245,7 +246,7 @@ class Shot(Strict, kw_only=True):
     lot: str = ""
 
 
-class Booking(Strict, kw_only=True):
+class Booking(Strict, frozen=True, kw_only=True):
     """An appointment at the clinic."""
 
     start: str
@@ -256,7 +257,7 @@ class Booking(Strict, kw_only=True):
     status: str = "booked"
 
 
-class Chart(Strict, kw_only=True):
+class Chart(Strict, frozen=True, kw_only=True):
     """What Riverside Clinic has of a person and sends as FHIR. Fields left out are as at the hospital."""
 
     id: str
@@ -282,8 +283,8 @@ class Chart(Strict, kw_only=True):
     policy: str = ""
 
 
-class Person(Strict, kw_only=True):
-    """One invented person. ``name`` is family, given, middle, suffix. Without ``mrn`` only the clinic knows them."""
+class Person(Strict, frozen=True, kw_only=True):
+    """An invented person. ``name`` is family, given, middle, suffix; without ``mrn`` only the clinic knows them."""
 
     name: list[str]
     born: str
@@ -310,7 +311,7 @@ class Person(Strict, kw_only=True):
     riverside: Chart | None = None
 
 
-class Colleague(Strict, kw_only=True):
+class Colleague(Strict, frozen=True, kw_only=True):
     """Somebody who works at the hospital or the clinic."""
 
     name: list[str]
@@ -318,7 +319,7 @@ class Colleague(Strict, kw_only=True):
     number: int
 
 
-class Test(Strict, kw_only=True):
+class Analyte(Strict, frozen=True, kw_only=True):
     """One line of a panel. ``range`` and ``critical`` are low-high as printed; ``kind`` is OBX-2."""
 
     code: str
@@ -328,12 +329,12 @@ class Test(Strict, kw_only=True):
     kind: str = "NM"
 
 
-class Panel(Strict, kw_only=True):
+class Panel(Strict, frozen=True, kw_only=True):
     """A panel. ``section`` is OBR-24, ``specimen`` SPM-4."""
 
     code: str
     section: str
-    tests: dict[str, Test]
+    tests: dict[str, Analyte]
     specimen: str = ""
 
 

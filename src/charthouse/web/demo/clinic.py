@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from .cast import AllergyFact, Chart, Panel, Person, Prescription, Test, panels, staff
+from .cast import AllergyFact, Analyte, Chart, Panel, Person, Prescription, panels, staff
 from .days import Calendar, fhir_time
 from .hl7 import npi
 from .hospital import bounds, flag
@@ -355,7 +355,7 @@ def _panel(bundle: Bundle, panel: Panel, values: Json, at: str, when: str, encou
     )
 
 
-def _observation(test: Test, value: Any, when: str, category: str, encounter: str) -> Json:
+def _observation(test: Analyte, value: Any, when: str, category: str, encounter: str) -> Json:
     words = {"vital-signs": "Vital Signs", "laboratory": "Laboratory"}[category]
     elements: Json = {
         "status": "final",

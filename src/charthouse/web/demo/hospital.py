@@ -13,6 +13,7 @@ from typing import Any
 from . import paper
 from .cast import (
     Adt,
+    Analyte,
     Appointment,
     Charges,
     Document,
@@ -22,7 +23,6 @@ from .cast import (
     Panel,
     Person,
     Report,
-    Test,
     Vaccine,
     Vitals,
     panels,
@@ -199,7 +199,7 @@ def _panel(subject: Subject, moment: Moment, panel: Panel, stay: Stay | None, la
         )
 
 
-def _result(position: int, test: Test, given: Any, at: datetime, status: str) -> str:
+def _result(position: int, test: Analyte, given: Any, at: datetime, status: str) -> str:
     value, own = given if isinstance(given, list) else (given, "")
     kind = test.kind if isinstance(value, int | float) else "ST"
     return segment(
@@ -208,7 +208,7 @@ def _result(position: int, test: Test, given: Any, at: datetime, status: str) ->
             1: position,
             2: kind,
             3: test.code,
-            5: text(str(value)),
+            5: text(printed(value, test)),
             6: unit(test),
             7: text(test.range),
             8: own or (flag(value, test) if kind == "NM" else ""),
@@ -218,13 +218,21 @@ def _result(position: int, test: Test, given: Any, at: datetime, status: str) ->
     )
 
 
-def unit(test: Test) -> str:
+def printed(value: Any, test: Analyte) -> str:
+    """A value as the laboratory prints it: a number with as many decimals as its range."""
+    if not isinstance(value, int | float) or "." not in test.range:
+        return str(value)
+    decimals = len(test.range.partition("-")[0].partition(".")[2])
+    return max(f"{value:.{decimals}f}", str(value), key=len)
+
+
+def unit(test: Analyte) -> str:
     """OBX-6: the UCUM code, and how people write it."""
     code, _, words = test.unit.partition("^")
     return f"{text(code)}^{text(words or code)}^UCUM" if code else ""
 
 
-def flag(value: float, test: Test) -> str:
+def flag(value: float, test: Analyte) -> str:
     """OBX-8 (table 0078) of a number: L, H, LL or HH; N within the range, empty without one."""
     number_ = Decimal(str(value))
     for limits, low, high in ((test.critical, "LL", "HH"), (test.range, "L", "H")):

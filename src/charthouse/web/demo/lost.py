@@ -47,7 +47,7 @@ def lost_result(calendar: Calendar, number: str) -> bytes:
 
 
 def early_result(calendar: Calendar, number: str) -> dict[str, Any]:
-    """A reading of a patient whom the clinic has not sent yet: ``docs/examples/late-patient.json`` is that patient."""
+    """A reading of a patient the clinic has not sent yet: ``docs/examples/late-patient.json`` is that patient."""
     return {
         "resourceType": "Bundle",
         "id": number,

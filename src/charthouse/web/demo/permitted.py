@@ -1,4 +1,4 @@
-"""Where the demonstration's records may go. Needs no Django, so that a real site is refused before anything starts."""
+"""Where the demonstration's records may go. Needs no Django: a real site is refused before anything starts."""
 
 from __future__ import annotations
 
