@@ -1,8 +1,9 @@
 """Hostile and broken input: no crash, no hang, everything filed or unfiled with a reason, or refused as a whole.
 
-``CHARTHOUSE_MALFORMED`` sets how many cases are tried (1,500 unless said otherwise) and ``CHARTHOUSE_MALFORMED_SEED``
+``CHARTHOUSE_MALFORMED`` sets how many cases are tried (1,500 unless said otherwise), ``CHARTHOUSE_MALFORMED_SEED``
 where the dice begin. A case that fails is named by its number and can be tried alone.
 """
+# ruff: noqa: E501 (tables)
 
 from __future__ import annotations
 
@@ -51,14 +52,22 @@ def hl7_samples() -> tuple[bytes, ...]:
 
 @cache
 def fhir_samples() -> tuple[dict[str, Any], ...]:
+    """Entries of two patients, which refer to their patient and else to nothing that may be left out."""
     named = os.environ.get("CHARTHOUSE_SAMPLES")
     found: list[dict[str, Any]] = []
     for path in sorted((Path(named) / "fhir" / "synthea").glob("[0-9a-f]*.json.bz2"))[5:7] if named else ():
         kinds: Counter[str] = Counter()
-        for entry in json.loads(bz2.decompress(path.read_bytes()))["entry"]:
+        entries = json.loads(bz2.decompress(path.read_bytes()))["entry"]
+        patient = entries[0]["fullUrl"]
+        for entry in entries:
             kind = entry["resource"]["resourceType"]
             kinds[kind] += 1
             if kinds[kind] <= 3 and len(json.dumps(entry)) < 40_000:
+                for container, key in list(places(entry["resource"])):
+                    if key == "reference" and container[key] == patient:
+                        container[key] = f"Patient/{entries[0]['resource']['id']}"
+                    elif key == "reference" and container[key].startswith("urn:"):
+                        container["display"] = container.pop("reference")
                 found.append(entry)
     return tuple(found)
 
@@ -158,11 +167,12 @@ def nested(depth: int) -> Any:
     return value
 
 
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
+def places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) below a value, as far down as one looks."""
     for key in list(value) if isinstance(value, dict) else range(len(value)):
         yield value, key
-        if isinstance(value[key], dict | list):
-            yield from places(value[key])
+        if depth < 50 and isinstance(value[key], dict | list):
+            yield from places(value[key], depth + 1)
 
 
 def fhir_case(dice: random.Random, plain: list[dict[str, Any]]) -> bytes:
@@ -253,9 +263,9 @@ def try_cases(
     """Send cases, some at once and some by way of the queue; what became of them."""
     outcomes: Counter[str] = Counter()
     for number in range(first, first + count):
-        dice = random.Random(f"{SEED}-{case.__name__}-{number}")
-        data = case(dice, plain)
+        dice = random.Random(f"{SEED} {case.__name__} {number}")
         queued = dice.random() < 0.4
+        data = case(dice, plain)
         try:
             with no_hang():
                 taken = inbox.take(data, sender="fuzz" if case is fhir_case else None, file=not queued)

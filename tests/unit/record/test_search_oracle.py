@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -333,7 +333,7 @@ def _span(text: str) -> tuple[datetime, datetime | None]:
         year, month, day = (*numbers, 1, 1)[:3]
         begin = datetime(year, month, day, tzinfo=UTC)
         if len(text) == 10:
-            return begin, begin + timedelta(days=1) if begin.date() < datetime.max.date() else None
+            return begin, begin + timedelta(days=1) if begin.date() < date.max else None
         after = (year + 1, 1) if len(text) == 4 or month == 12 else (year, month + 1)
         return begin, datetime(*after, 1, tzinfo=UTC) if after[0] < 10_000 else None
     clock = re.split(r"[Z+]|-", text[11:])[0]

@@ -54,9 +54,7 @@ def add_sender_token(ctx: AccessContext, name: str, sender: str) -> str:
             )
             append(ctx, "intake.token-added", detail={"token": name})
     except IntegrityError:
-        raise IntakeError(
-            f"There is a token called {name!r} already. Revoke it or choose another name."
-        ) from None
+        raise IntakeError(f"There is a token called {name!r} already. Revoke it or choose another name.") from None
     return secret
 
 

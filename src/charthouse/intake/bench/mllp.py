@@ -22,6 +22,8 @@ from charthouse.foundation.database.scratch import scratch_database
 
 _READ = 1 << 16
 _WARM_UP = 0.5
+#: Seconds after which an acknowledgement is given up.
+_PATIENCE = 60.0
 _FILING_LIMIT = 300.0
 
 
@@ -83,7 +85,8 @@ async def _drive(port: int, connections: int, seconds: float, patients: int, fir
             writer.write(frame(message(number, patients)))
             answers: list[bytes] = []
             while not answers:
-                chunk = await reader.read(_READ)
+                async with asyncio.timeout(_PATIENCE):
+                    chunk = await reader.read(_READ)
                 if not chunk:
                     raise ConnectionError("The listener closed the connection.")
                 answers = deframer.feed(chunk)
@@ -195,11 +198,15 @@ filing()
 def _listener(arguments: list[str]) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
     assert process.stdout is not None
-    return process, int(process.stdout.readline())
+    for line in process.stdout:
+        if line.strip().isdigit():
+            return process, int(line)
+    _end(process)
+    raise RuntimeError("The listener ended before it listened; its error stands above.")
 
 
 def _end(process: subprocess.Popen[Any]) -> None:
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:

@@ -59,6 +59,7 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def wanted_aliases(source: str, entries: Iterable[Entry]) -> list[str]:
                 keys.update(keys_of(source, kind, sender_id, ()))
         try:
             head = _head.decode(entry.resource)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             continue
         if is_shared(head.resourceType):
             keys.update(
@@ -147,7 +148,7 @@ class Planner:
             return None
         try:
             head = _head.decode(entry.resource)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             self._problem(entry, "not-json", f"The resource cannot be read: {_plain(error)}.")
             return None
         kind = head.resourceType
@@ -229,6 +230,10 @@ class Planner:
         except FhirError as error:
             self._problem(entry, "not-json", error.reason)
             return
+        except ValueError:
+            # Rewriting takes only what is a resource; what is none is told so by the parser.
+            self._problem(entry, "not-json", _why_unreadable(entry.resource))
+            return
         if unresolved:
             self._problem(
                 entry,
@@ -277,6 +282,14 @@ def _stub(kind: str, public_id: str, identifier: Identifier) -> dict[str, Any]:
     """A shared resource known only from a mention of its identifier."""
     system, value = identifier
     return {"resourceType": kind, "id": public_id, "identifier": [{"system": system, "value": value}]}
+
+
+def _why_unreadable(resource: bytes) -> str:
+    try:
+        parse(resource)
+    except FhirError as error:
+        return error.reason
+    return "The resource cannot be read."
 
 
 def _plain(error: Exception) -> str:
