@@ -410,3 +410,16 @@ def test_a_stream_that_gives_little_at_a_time_is_read_whole(inbox: Any, make: An
     (taken,) = take_in(Slow(data), connector=Connector.FILES)
     assert taken.result is not None
     assert taken.result.state is MessageState.FILED
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE intake_original SET body = ''", "DELETE FROM intake_original", "TRUNCATE intake_original"],
+)
+def test_originals_cannot_be_changed_or_deleted(inbox: Any, make: Any, statement: str) -> None:
+    from django.db import DatabaseError, transaction
+
+    inbox.take(make.patient())
+    with pytest.raises(DatabaseError), transaction.atomic():
+        inbox.cursor.execute(statement)
+    assert inbox.one("SELECT count(*) FROM intake_original") == 1
