@@ -13,13 +13,13 @@ from typing import Any
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext
-from charthouse.foundation.ids import hash64
 
 from . import chart
 from .charting import results as rows
 from .charting.elements import references
 from .charting.item import item_of
 from .domain.filing import State
+from .domain.index_rows import target_hash
 from .domain.types import TYPE_ID
 from .queries import Coded, Stored, current, cursor_of, of_patients, param_of, place_of
 
@@ -69,7 +69,9 @@ def vitals(ctx: AccessContext, patients: Patients) -> tuple[chart.VitalSeries, .
 
 def _heads(db: Any, ctx: AccessContext, patients: Patients, window: Sequence[Stored]) -> list[Stored]:
     """Of a run of reports and observations: reports with results, and observations that stand in no report."""
-    hashes = {each.row: hash64(f"Observation/{each.public_id}") for each in window if each.type == "Observation"}
+    hashes = {
+        each.row: target_hash(f"Observation/{each.public_id}") for each in window if each.type == "Observation"
+    }
     db.execute(
         "SELECT DISTINCT i.target FROM record_index_reference i JOIN record_resource r "
         "ON r.type = i.type AND r.id = i.resource AND r.version = i.version "
