@@ -1,0 +1,295 @@
+"""The first day: one command, then a technician's work in the browser, then the privacy officer's.
+
+Nothing stands in for anything: the program is started as a new user starts it, with its own database, in a folder
+of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+PATIENCE = 240
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Charthouse:
+    """An installation in a folder of its own, and the command line a person has beside it."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    mllp_port: int = field(default_factory=free_port)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CHARTHOUSE_", "DATABASE_"))
+        }
+        return kept | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "CHARTHOUSE_DATA": str(self.folder / "data"),
+            "CHARTHOUSE_KEYS": str(self.folder / "keys"),
+            "COLUMNS": "200",
+        }
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with (self.folder / "said").open("wb") as log:
+            words = ["start", "--port", str(self.port), "--mllp-port", str(self.mllp_port)]
+            return subprocess.Popen(
+                [sys.executable, "-m", "charthouse", *words],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while "Ctrl-C stops it" not in self.said:
+            assert process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    def run(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "charthouse", *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def password_of(self, name: str) -> str:
+        found = re.search(rf"^ .*\b{name} +(\S+) *$", self.said, re.MULTILINE)
+        assert found, self.said
+        return found[1]
+
+
+@pytest.fixture(scope="module")
+def charthouse(browser_path: str) -> Iterator[Charthouse]:
+    """Started by the one command; everything below happens in it, in order."""
+    folder = Path(tempfile.mkdtemp(prefix="ch-"))
+    folder.chmod(0o711)
+    here = Charthouse(folder)
+    process = here.start()
+    try:
+        here.wait_until_ready(process)
+        yield here
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+class Person:
+    """Somebody at the browser."""
+
+    def __init__(self, charthouse: Charthouse, browser: Any, name: str) -> None:
+        self.charthouse = charthouse
+        self.page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        self.page.set_default_timeout(60_000)
+        self.page.goto(charthouse.address)
+        self.looks("Sign in")
+        self.page.get_by_label("User name").fill(name)
+        self.page.get_by_label("Password").fill(charthouse.password_of(name))
+        self.page.get_by_role("button", name="Sign in").click()
+        self.looks("Today")
+
+    def looks(self, title: str) -> Any:
+        """The screen with this title is there, and axe finds nothing on it."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        self.page.get_by_role("heading", level=1, name=title).wait_for()
+        found = Axe().run(self.page).response["violations"]
+        assert [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]] == []
+        return self.page
+
+    def finds(self, letters: str, name: str) -> None:
+        self.page.keyboard.press("/")
+        self.page.keyboard.type(letters)
+        self.page.get_by_role("option", name=name).first.wait_for()
+        answers = self.page.get_by_role("option").all_inner_texts()
+        for _ in range(1 + next(at for at, text in enumerate(answers) if name in text)):
+            self.page.keyboard.press("ArrowDown")
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url("**/chart/**")
+        self.looks("Overview")
+        assert name in self.page.get_by_role("region", name="Patient").inner_text()
+
+    def goes(self, letter: str, title: str) -> None:
+        self.page.keyboard.press("g")
+        self.page.keyboard.press(letter)
+        self.looks(title)
+
+    def leaves(self) -> None:
+        self.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def helen(charthouse: Charthouse, browser: Any) -> Iterator[Person]:
+    """The health information technician."""
+    person = Person(charthouse, browser, "helen")
+    yield person
+    person.leaves()
+
+
+def test_one_command_brings_records_through_the_connectors(charthouse: Charthouse, helen: Person) -> None:
+    said = charthouse.said
+    assert re.search(r"\d+ messages sent \(.*by the drop folder.*by HTTP.*by MLLP\)", said), said
+    connectors = helen.page.locator("main").inner_text()
+    for name in ("Drop folder", "MLLP", "HTTP"):
+        row = re.search(rf"{name}\s+\d+ \w+ \d+ [\d:]+.*?(\d+)", connectors, re.DOTALL)
+        assert row, connectors
+    assert "Nothing new" in charthouse.run("demo", "seed")
+
+
+def test_files_of_our_own_are_taken_in(charthouse: Charthouse) -> None:
+    said = charthouse.run("intake", str(EXAMPLES / "registration.hl7"), str(EXAMPLES / "result.hl7"))
+    assert "2 filed" in said
+
+
+@pytest.mark.samples
+def test_the_samples_are_taken_in(charthouse: Charthouse, helen: Person, samples: Path) -> None:
+    patients = sorted((samples / "fhir" / "synthea").glob("[0-9a-f]*-*-*-*-*.json.bz2"))[:3]
+    shared = sorted((samples / "fhir" / "synthea").glob("0-*.json.bz2"))
+    for paths in (shared, patients):
+        charthouse.run("intake", "--processes", "2", *map(str, paths))
+    said = charthouse.run("intake", "--processes", "2", *map(str, sorted((samples / "hl7v2").glob("*.hl7"))))
+    assert re.search(r"Messages: .*\d+ filed", said), said
+
+
+def test_a_patient_is_found_by_three_letters_and_the_chart_is_read(helen: Person) -> None:
+    helen.finds("abe", "Abernathy, Ruth Eleanor")
+    banner = helen.page.get_by_role("region", name="Patient").inner_text()
+    assert "Penicillin G" in banner
+    assert "0041703" in banner
+
+    helen.goes("d", "Documents")
+    helen.page.get_by_role("link", name="Discharge summary").first.click()
+    helen.page.get_by_role("heading", name="Discharge summary").wait_for()
+    assert "torsemide 40 mg daily (CHANGED" in helen.page.locator("main").inner_text()
+    helen.looks("Documents")
+
+
+def test_a_result_is_read_down_to_its_segment(helen: Person) -> None:
+    helen.goes("r", "Results")
+    row = helen.page.locator("tr", has_text="Potassium").filter(has_text="5.9")
+    assert "High" in row.inner_text()
+    row.get_by_role("link", name="Source of Potassium").click()
+    dialog = helen.page.get_by_role("dialog", name="Where did this come from")
+    dialog.wait_for()
+    marked = dialog.locator("li.marked").all_inner_texts()
+    assert any("|2823-3^Potassium^LN||5.9|" in text for text in marked)
+    assert "CORELINK|LVMC" in dialog.inner_text()
+    helen.page.keyboard.press("Escape")
+
+
+def test_a_lost_result_is_mended_in_a_corrected_copy(helen: Person) -> None:
+    page = helen.page
+    page.goto(f"{helen.charthouse.address}/unfiled/")
+    helen.looks("Unfiled messages")
+    page.get_by_role("row", name="CORELINK").filter(has_text="no identifier").get_by_role("link").first.click()
+    page.wait_for_url("**/unfiled/*")
+    helen.looks("ORU^R01")
+    assert "PID-3" in page.locator(".notice").first.inner_text()
+    assert "Okonjo-Reyes^Marcus" in page.locator("main").inner_text()
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog", name="Correct a copy")
+    text = dialog.get_by_label("The corrected message")
+    text.fill(text.input_value().replace("PID|1||||Okonjo", "PID|1||0042055^^^LVMC^MR||Okonjo"))
+    dialog.get_by_label("What was wrong with it").fill("The record number was missing.")
+    dialog.get_by_role("button", name="Send the correction").click()
+    page.get_by_text("Filed", exact=False).first.wait_for()
+
+    helen.finds("oko", "Okonjo-Reyes, Marcus D")
+    helen.goes("r", "Results")
+    assert page.locator("tr", has_text="Potassium").filter(has_text="5.6").count() == 1
+
+
+def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Charthouse, helen: Person) -> None:
+    page = helen.page
+    charthouse.run("intake", str(EXAMPLES / "late-patient.json"), "--source", "Riverside Clinic")
+    page.goto(f"{charthouse.address}/unfiled/")
+    page.get_by_role("row", name="Riverside Clinic").get_by_role("link").first.click()
+    page.wait_for_url("**/unfiled/*")
+    assert "not in the record" in page.locator(".notice").first.inner_text()
+    page.keyboard.press("r")
+    page.get_by_text("Filed. The reason it waited").wait_for()
+    helen.finds("eve", "Everhart-Singh, Cosima")
+    helen.goes("r", "Results")
+    assert "7.9" in page.locator("main").inner_text()
+
+
+def test_the_privacy_officer_sees_all_of_it_and_the_ledger_is_whole(
+    charthouse: Charthouse, helen: Person, browser: Any
+) -> None:
+    helen.leaves()
+    priya = Person(charthouse, browser, "priya")
+    page = priya.page
+    for action in ("people.sign-in", "patient.search", "chart.read", "intake.correct", "intake.retry"):
+        page.goto(f"{charthouse.address}/ledger/?actor=helen&action={action}")
+        priya.looks("Ledger")
+        assert "Helen Ivory" in page.locator("tbody").inner_text(), action
+        assert "okonjo" not in page.locator("main").inner_text().casefold()
+    page.goto(f"{charthouse.address}/ledger/seal")
+    page.keyboard.press("v")
+    page.get_by_text("Whole.").wait_for()
+    priya.leaves()
+
+    charthouse.run("ledger", "seal")
+    said = charthouse.run("ledger", "verify")
+    assert "The ledger is whole" in said
