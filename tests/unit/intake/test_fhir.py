@@ -128,7 +128,8 @@ def test_a_bad_line_of_ndjson_leaves_the_others(inbox: Any, make: Any) -> None:
     "data",
     [
         b"", b"   \n", b"hello", b"<xml/>", b"[]", b"42", b'{"a":', b"\x00\x01\x02", b"\xff\xfe",
-        b"PK\x03\x04zip", b"%PDF-1.7", b"{}{}", gzip.compress(b"hello"), gzip.compress(b'{"resourceType"')[:-9],
+        b"PK\x03\x04zip", b"%PDF-1.7", b"{}{}", gzip.compress(b"hello", mtime=0),
+        gzip.compress(b'{"resourceType"', mtime=0)[:-9],
         bz2.compress(b"x" * 5_000)[:20], b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00",
     ],
 )  # fmt: skip
@@ -410,3 +411,16 @@ def test_a_stream_that_gives_little_at_a_time_is_read_whole(inbox: Any, make: An
     (taken,) = take_in(Slow(data), connector=Connector.FILES)
     assert taken.result is not None
     assert taken.result.state is MessageState.FILED
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE intake_original SET body = ''", "DELETE FROM intake_original", "TRUNCATE intake_original"],
+)
+def test_originals_cannot_be_changed_or_deleted(inbox: Any, make: Any, statement: str) -> None:
+    from django.db import DatabaseError, transaction
+
+    inbox.take(make.patient())
+    with pytest.raises(DatabaseError), transaction.atomic():
+        inbox.cursor.execute(statement)
+    assert inbox.one("SELECT count(*) FROM intake_original") == 1
