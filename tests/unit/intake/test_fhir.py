@@ -129,7 +129,8 @@ def test_a_bad_line_of_ndjson_leaves_the_others(inbox: Any, make: Any) -> None:
     [
         b"", b"   \n", b"hello", b"<xml/>", b"[]", b"42", b'{"a":', b"\x00\x01\x02", b"\xff\xfe",
         b"PK\x03\x04zip", b"%PDF-1.7", b"{}{}", gzip.compress(b"hello", mtime=0),
-        gzip.compress(b'{"resourceType"', mtime=0)[:-9], bz2.compress(b"x" * 5_000)[:20], b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00",
+        gzip.compress(b'{"resourceType"', mtime=0)[:-9],
+        bz2.compress(b"x" * 5_000)[:20], b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00",
     ],
 )  # fmt: skip
 def test_what_is_neither_is_said_to_be_so_and_nothing_is_kept(inbox: Any, data: bytes) -> None:
