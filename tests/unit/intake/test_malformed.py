@@ -364,16 +364,21 @@ def test_what_was_filed_of_hostile_input_can_be_read(inbox: Any, make: Any) -> N
 # Cases that once went wrong, or would most easily
 
 
+def noise(length: int) -> str:
+    """Text that does not pack well, so that its length counts."""
+    return random.Random(length).randbytes(length // 2).hex()
+
+
 @pytest.mark.parametrize(
     "resource",
     [
-        {"resourceType": "Practitioner", "id": "d", "identifier": [{"system": "urn:x", "value": "9" * 9_000}]},
-        {"resourceType": "Practitioner", "id": "d", "identifier": [{"system": "urn:" + "x" * 9_000, "value": "9"}]},
-        {"resourceType": "Organization", "id": "d", "name": "N" * 100_000},
-        {"resourceType": "Practitioner", "id": "d", "name": [{"family": "F" * 5_000, "given": ["G" * 5_000] * 20}]},
-        {"resourceType": "Patient", "id": "p", "name": [{"family": "F" * 100_000}], "telecom": [{"value": "1" * 9_000}]},
-        {"resourceType": "Patient", "id": "p", "identifier": [{"system": "s" * 9_000, "value": "v" * 9_000}]},
-        {"resourceType": "Patient", "id": "p", "address": [{"line": ["L" * 20_000] * 5, "postalCode": "9" * 5_000}]},
+        {"resourceType": "Practitioner", "id": "d", "identifier": [{"system": "urn:x", "value": noise(9_000)}]},
+        {"resourceType": "Practitioner", "id": "d", "identifier": [{"system": "urn:" + noise(9_000), "value": "9"}]},
+        {"resourceType": "Organization", "id": "d", "name": noise(100_000)},
+        {"resourceType": "Practitioner", "id": "d", "name": [{"family": noise(5_000), "given": [noise(4_000)] * 20}]},
+        {"resourceType": "Patient", "id": "p", "name": [{"family": noise(100_000)}], "telecom": [{"value": "1" * 9_000}]},
+        {"resourceType": "Patient", "id": "p", "identifier": [{"system": noise(9_000), "value": noise(8_000)}]},
+        {"resourceType": "Patient", "id": "p", "address": [{"line": [noise(20_000)] * 5, "postalCode": noise(5_000)}]},
         {"resourceType": "Patient", "id": "p", "name": [{"text": "x"}] * 3_000},
         {"resourceType": "Patient", "id": "p", "birthDate": "9999-12-31", "deceasedDateTime": "0001-01-01"},
     ],

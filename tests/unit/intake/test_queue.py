@@ -176,25 +176,64 @@ def test_any_fault_of_one_message_leaves_the_others(
     assert "Poison" not in reason
 
 
-def test_what_an_unfiled_message_said_is_not_in_the_next_ones(inbox: Any, make: Any) -> None:
-    """Messages of one file build on each other; one that is refused must leave no trace in those after it."""
+WRONG = {"name": "Wrong^Name", "pv1": "I|9X^999^Z^GENERAL", "at": "20260106080000", "control": "2"}
+
+
+def taken_by_another(make: Any) -> bytes:
+    """Refused once it is looked up: its account belongs to somebody else."""
+    data: bytes = make.hl7("ADT^A08", **WRONG)
+    return data.replace(b"^01060", b"^01060|||||||ACC1^^^GENERAL^AN")
+
+
+def merging_nobody(make: Any) -> bytes:
+    """Refused while it is worked out: the account it merges was never sent."""
+    data: bytes = make.hl7("ADT^A41", "MRG|||NEVERSENT^^^GENERAL^AN", **WRONG)
+    return data.replace(b"^01060", b"^01060|||||||ACC7^^^GENERAL^AN")
+
+
+@pytest.mark.parametrize("refused", [taken_by_another, merging_nobody])
+@pytest.mark.parametrize("queued", [False, True], ids=["at once", "queue"])
+def test_what_an_unfiled_message_said_is_not_in_the_next_ones(
+    inbox: Any, make: Any, refused: Any, queued: bool
+) -> None:
+    """Messages of one batch build on each other; one that is refused must leave no trace in those after it."""
+    other = make.hl7("ADT^A01", control="0", mrn="999", visit="V999", name="Zeller^Ottilie")
+    inbox.take(other.replace(b"^01060", b"^01060|||||||ACC1^^^GENERAL^AN"))
     first = make.hl7("ADT^A01", control="1", pv1="I|4W^401^A^GENERAL")
-    refused = make.hl7("ADT^A08", control="2", name="Wrong^Name", pv1="I|9X^999^Z^GENERAL", at="20260106080000")
-    # An account of the same number belongs to somebody else.
-    refused = refused.replace(b"^01060", b"^01060|||||||ACC1^^^GENERAL^AN")
-    other = make.hl7("ADT^A01", control="0", mrn="999", visit="V999", name="Zeller^Ottilie").replace(
-        b"^01060", b"^01060|||||||ACC1^^^GENERAL^AN"
-    )
     after = make.hl7("ADT^A02", control="3", pv1="I|ICU^1^A^GENERAL", at="20260107080000", name="")
-    inbox.take(other)
-    taken = inbox.take(first + refused + after)
-    assert [each.result.state.value for each in taken] == ["filed", "unfiled", "filed"]
+    taken = inbox.take(first + refused(make) + after, file=not queued)
+    inbox.file_waiting()
+    assert [inbox.state(each.receipt.message) for each in taken] == ["filed", "unfiled", "filed"]
     patient = next(each for each in inbox.all_of("Patient") if each["identifier"][0]["value"] == "100")
     assert patient["name"][0]["family"] == "Marsh"
     visit = next(each for each in inbox.all_of("Encounter") if each["identifier"][0]["value"] == "V100")
     assert not any("9X" in str(each) for each in visit["location"])
-    versions = inbox.versions("Encounter", visit["id"])
-    assert len(versions) == 2
+    assert len(inbox.versions("Encounter", visit["id"])) == 2
+
+
+def test_filing_one_message_waits_for_who_has_its_patient(committed_db: str, make: Any) -> None:
+    import psycopg
+
+    with connection.cursor() as cursor:
+        inbox = make.inbox(cursor)
+        number = inbox.take_one(make.hl7("ADT^A01"), file=False).receipt.message
+        ((key,),) = inbox.rows("SELECT key FROM intake_queue")
+        done = threading.Event()
+
+        def file() -> None:
+            file_one(number)
+            done.set()
+            connections.close_all()
+
+        thread = threading.Thread(target=file)
+        with psycopg.connect(committed_db) as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+            thread.start()
+            assert not done.wait(0.7)
+            other.rollback()
+            assert done.wait(20)
+        thread.join()
+        assert inbox.state(number) == "filed"
 
 
 def test_a_deadlock_says_nothing_about_the_messages(
