@@ -300,6 +300,26 @@ def test_old_events_go_when_every_consumer_has_them(committed_db: str) -> None:
     assert slow.numbers() == [1]
 
 
+def test_a_transaction_that_runs_on_does_not_keep_old_events(committed_db: str) -> None:
+    reader = Reader()
+    with psycopg.connect(committed_db) as slow:
+        insert(slow, 2)
+        tell(1)
+        events.drain(reader.consumer)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (before,) = cursor.fetchone()
+        assert events.trim(before) == 1
+        slow.commit()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (before,) = cursor.fetchone()
+    assert events.trim(before) == 0, "nobody has read it yet"
+    events.drain(reader.consumer)
+    assert reader.numbers() == [1, 2]
+    assert events.trim(before) == 1
+
+
 def test_lag_counts_what_waits(committed_db: str) -> None:
     reader = Reader()
     events.run_once(reader.consumer)

@@ -67,9 +67,8 @@ def trim(before: datetime) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "DELETE FROM events_event WHERE id IN ("
-                " SELECT id FROM events_event WHERE at < %s"
-                " AND xid < coalesce((SELECT min(pg_snapshot_xmin(done)) FROM events_cursor),"
-                "  pg_snapshot_xmin(pg_current_snapshot()))"
+                " SELECT id FROM events_event AS e WHERE at < %s"
+                " AND NOT EXISTS (SELECT FROM events_cursor WHERE NOT pg_visible_in_snapshot(e.xid, done))"
                 " ORDER BY id LIMIT %s)",
                 [before, _TRIM_CHUNK],
             )
