@@ -42,6 +42,11 @@ def row_struct(kinds: str) -> Struct:
     return Struct(">h" + "".join("i" + kind for kind in kinds))
 
 
+def run_struct(kinds: str) -> Struct:
+    """The layout of some columns without nulls within a row, as :func:`row_struct` without the count."""
+    return Struct(">" + "".join("i" + kind for kind in kinds))
+
+
 def int2(value: int) -> bytes:
     return INT2.pack(2, value)
 

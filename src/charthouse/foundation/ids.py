@@ -23,15 +23,20 @@ def named_id(*parts: str) -> UUID:
 
     BLAKE2b-128 over the parts, each with its length before it, so that ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    return UUID(named_text(*parts))
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def named_text(*parts: str) -> str:
+    """:func:`named_id` in its usual spelling."""
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big"))
-        digest.update(data)
-    value = int.from_bytes(digest.digest(), "big")
-    value = value & ~(0xF << 76) | 0x8 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+        pieces += (len(data).to_bytes(4, "big"), data)
+    digits = hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 
 def hash64(text: str) -> int:

@@ -86,7 +86,16 @@ def _tasks(paths: Sequence[Path], sender: str | None) -> list[_Task]:
         else:
             task = _Task((str(path),), sender, Connector.FILES)
             (others if b'"Patient"' in head else shared).append(task)
+    # The largest first, so that no process is left with one while the others have nothing to do.
+    others.sort(key=lambda task: -_size(task.paths[0]))
     return [*shared, *([_Task(tuple(hl7), sender, Connector.FILES)] if hl7 else []), *others]
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _head(path: Path) -> bytes:

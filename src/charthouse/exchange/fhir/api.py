@@ -35,7 +35,15 @@ from charthouse.exchange.fhir.parameters import (
 )
 from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
 from charthouse.exchange.fhir.reading import Form, Split, split
-from charthouse.exchange.fhir.references import read_reference, references_of, rewrite, set_id
+from charthouse.exchange.fhir.references import (
+    Opened,
+    Rewriter,
+    read_reference,
+    references_of,
+    rewrite,
+    set_id,
+    unescaped,
+)
 from charthouse.exchange.fhir.rows import Rows
 from charthouse.exchange.fhir.search import Extractor, default_extractor, extract
 from charthouse.exchange.fhir.streams import open_stream
@@ -56,9 +64,11 @@ __all__ = [
     "Form",
     "Limits",
     "Moment",
+    "Opened",
     "Parameter",
     "Precision",
     "Problem",
+    "Rewriter",
     "Rows",
     "Split",
     "all_parameters",
@@ -91,5 +101,6 @@ __all__ = [
     "status_of",
     "strings_of",
     "to_datetime",
+    "unescaped",
     "validate",
 ]

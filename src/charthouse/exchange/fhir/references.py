@@ -7,7 +7,7 @@ bytes nothing is promised.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from charthouse.exchange.fhir.definitions import Json, resource_types
+from charthouse.exchange.fhir.parsing import parse
 
 # A key with its value, as split wants them: the part up to the value's first quote, then the value.
 _REFERENCE = re.compile(rb'("reference"[ \t\r\n]*:[ \t\r\n]*")([^"\\]*(?:\\.[^"\\]*)*)(?=")', re.DOTALL)
@@ -56,72 +57,128 @@ def rewrite(resource: bytes, resolve: Resolve, id: str | None = None) -> tuple[b
     ``None`` to leave it. Left references are returned, each once, without absolute URLs (those point to another
     system) and without ``url``s. Narrative is attested text and is not changed.
     """
-    left: dict[str, None] = {}
-    if _hides_keys(resource):
-        result = _rewrite_every_string(resource, resolve, left)
-    else:
-        result = _replace(_REFERENCE, resource, lambda old: _new_value(old, resolve, left))
+    result, left = Rewriter(resolve).rewrite(Opened(resource))
+    return (result if id is None else set_id(result, id)), left
+
+
+class Opened:
+    """A resource's bytes taken apart at its references, so that they can be read before they are rewritten."""
+
+    __slots__ = ("pieces", "resource")
+
+    def __init__(self, resource: bytes) -> None:
+        self.resource = resource
+        #: as ``re.split`` gives them: a reference is every third, from the third; None where keys may be hidden
+        self.pieces = None if _hides_keys(resource) else _REFERENCE.split(resource)
+
+    def references(self) -> Sequence[bytes]:
+        """What stands between the quotes of each ``reference``, see :func:`unescaped`; maybe other strings, too."""
+        if self.pieces is not None:
+            return self.pieces[2::3]
+        return [match[1] for match in _STRING.finditer(self.resource)]
+
+
+def unescaped(raw: bytes) -> str:
+    """The inside of a JSON string as text."""
+    return _unescape(raw) if b"\\" in raw else raw.decode()
+
+
+class Rewriter:
+    """:func:`rewrite` for many resources whose references mean the same, each asked for once."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        #: by the bytes of a value: what takes their place (None where they stay), and what was left
+        self._references: dict[bytes, tuple[bytes | None, str | None]] = {}
+        self._urls: dict[bytes, tuple[bytes | None, str | None]] = {}
+
+    def rewrite(self, opened: Opened) -> tuple[bytes, list[str]]:
+        """The resource with its references replaced, and those that stayed unresolved."""
+        left: dict[str, None] = {}
+        if opened.pieces is None:
+            return self._rewrite_every_string(opened.resource, left), list(left)
+        result = self._replace(opened.pieces, self._references, self._new_value, left)
         if b'"urn:' in result:
-            result = _replace(_URN_URL, result, lambda old: _new_url(old, resolve))
-    if id is not None:
-        result = set_id(result, id)
-    return result, list(left)
+            result = self._replace(_URN_URL.split(result), self._urls, self._new_url, left)
+        return result, list(left)
 
+    def rewrite_and_parse(self, opened: Opened, id: str) -> tuple[bytes, Json, list[str]]:
+        """The resource with its references replaced and ``id`` its own, as bytes and parsed.
 
-def _new_value(old: str, resolve: Resolve, left: dict[str, None]) -> bytes | None:
-    """What a reference becomes, as the inside of a string; ``None`` where it stays."""
-    if not old or old[0] == "#":
-        return None
-    new = resolve(old)
-    if new is None:
-        if not old.startswith(("http://", "https://")):
-            left[old] = None
-        return None
-    return _escape(new) if new != old else None
+        Raises :class:`FhirError` for what ``parse`` refuses, and ValueError for what is no JSON object.
+        """
+        content, left = self.rewrite(opened)
+        content = _set_usual_id(content, id) or set_id(content, id)
+        parsed = parse(content)
+        if parsed.get("id") != id:
+            content = set_id(content, id)
+            parsed = parse(content)
+        return content, parsed, left
 
+    def _new_value(self, old: str) -> tuple[bytes | None, str | None]:
+        """What a reference becomes, as the inside of a string."""
+        if not old or old[0] == "#":
+            return None, None
+        new = self._resolve(old)
+        if new is None:
+            return None, None if old.startswith(("http://", "https://")) else old
+        return (_escape(new) if new != old else None), None
 
-def _new_url(old: str, resolve: Resolve) -> bytes | None:
-    """As :func:`_new_value`, for the ``url`` of something in the same Bundle; not found is not missed."""
-    new = resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
-    return _escape(new) if new is not None and new != old else None
+    def _new_url(self, old: str) -> tuple[bytes | None, str | None]:
+        """As :meth:`_new_value`, for the ``url`` of something in the same Bundle; not found is not missed."""
+        new = self._resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
+        return (_escape(new) if new is not None and new != old else None), None
 
+    def _replace(
+        self,
+        pieces: Sequence[bytes],
+        known: dict[bytes, tuple[bytes | None, str | None]],
+        new_value: Callable[[str], tuple[bytes | None, str | None]],
+        left: dict[str, None],
+    ) -> bytes:
+        """Pass every third of ``pieces`` through ``new_value``, and put them together.
 
-def _replace(pattern: re.Pattern[bytes], resource: bytes, new_value: Callable[[str], bytes | None]) -> bytes:
-    """Pass the values that ``pattern`` finds through ``new_value``.
-
-    In valid JSON ``"reference"`` with its quotes is a key or a whole string, unless a backslash stands before its
-    first quote; and a string that is no key has no colon after it.
-    """
-    pieces = pattern.split(resource)
-    for number in range(2, len(pieces), 3):
-        raw = pieces[number]
-        if pieces[number - 2][-1:] != b"\\":
-            new = new_value(_unescape(raw) if b"\\" in raw else raw.decode())
+        In valid JSON ``"reference"`` with its quotes is a key or a whole string, unless a backslash stands before
+        its first quote; and a string that is no key has no colon after it.
+        """
+        result = list(pieces)
+        for number in range(2, len(pieces), 3):
+            if pieces[number - 2][-1:] == b"\\":
+                continue
+            raw = pieces[number]
+            if (found := known.get(raw)) is None:
+                found = new_value(unescaped(raw))
+                known[raw] = found
+            new, missing = found
             if new is not None:
-                pieces[number] = new
-    return b"".join(pieces)
+                result[number] = new
+            elif missing is not None:
+                left[missing] = None
+        return b"".join(result)
 
-
-def _rewrite_every_string(resource: bytes, resolve: Resolve, left: dict[str, None]) -> bytes:
-    """Rewrite looking at every string, since keys and values may be spelt with escapes."""
-    pieces = []
-    done = at = 0
-    while (match := _STRING.search(resource, at)) is not None:
-        at = match.end()
-        if (value := _VALUE.match(resource, at)) is None:
-            continue
-        key, old = _unescape(match[1]), _unescape(value[1])
-        if key == "reference":
-            new = _new_value(old, resolve, left)
-        else:
-            new = _new_url(old, resolve) if key == "url" else None
-        if new is not None:
-            start, end = value.span(1)
-            pieces += [resource[done:start], new]
-            done = end
-        at = value.end()
-    pieces.append(resource[done:])
-    return b"".join(pieces)
+    def _rewrite_every_string(self, resource: bytes, left: dict[str, None]) -> bytes:
+        """Rewrite looking at every string, since keys and values may be spelt with escapes."""
+        pieces = []
+        done = at = 0
+        while (match := _STRING.search(resource, at)) is not None:
+            at = match.end()
+            if (value := _VALUE.match(resource, at)) is None:
+                continue
+            key, old = _unescape(match[1]), _unescape(value[1])
+            new, missing = None, None
+            if key == "reference":
+                new, missing = self._new_value(old)
+            elif key == "url":
+                new, missing = self._new_url(old)
+            if missing is not None:
+                left[missing] = None
+            if new is not None:
+                start, end = value.span(1)
+                pieces += [resource[done:start], new]
+                done = end
+            at = value.end()
+        pieces.append(resource[done:])
+        return b"".join(pieces)
 
 
 @lru_cache(maxsize=4096)
@@ -137,17 +194,12 @@ def _unescape(raw: bytes) -> str:
 
 def set_id(resource: bytes, id: str) -> bytes:
     """``resource`` with ``id`` as its own id: replaced, or put in after ``resourceType``."""
+    result = _set_usual_id(resource, id)
+    # Of several, others are inner elements' ids, or the root's again, which then would count instead.
+    if result is not None and (result.count(b'"id"') == 1 or _root.decode(result).id == id):
+        return result
     new = b'"%b"' % _escape(id)
     found = _TYPE_FIRST.match(resource)
-    if found is not None and not _hides_keys(resource):
-        end = found.end()
-        if found[1] is not None:
-            result = resource[: found.start(1)] + new + resource[found.end(1) :]
-            # Of several, others are inner elements' ids, or the root's again, which then would count instead.
-            if resource.find(b'"id"', end) < 0 or _root.decode(result).id == id:
-                return result
-        elif resource.find(b'"id"') < 0:
-            return resource[:end] + b',"id":' + new + resource[end:]
     places = list(_root_values(resource, "id"))
     if places:
         for start, end in reversed(places):
@@ -158,6 +210,19 @@ def set_id(resource: bytes, id: str) -> bytes:
     at = resource.index(b"{") + 1
     comma = b"" if resource[at:].lstrip().startswith(b"}") else b","
     return resource[:at] + b'"id":' + new + comma + resource[at:]
+
+
+def _set_usual_id(resource: bytes, id: str) -> bytes | None:
+    """``resource`` with ``id`` where its id usually stands; ``None`` where it is written otherwise. That no other
+    id of the root follows is the caller's to check."""
+    found = _TYPE_FIRST.match(resource)
+    if found is None or _hides_keys(resource):
+        return None
+    if found[1] is not None:
+        return b'%b"%b"%b' % (resource[: found.start(1)], _escape(id), resource[found.end(1) :])
+    if resource.find(b'"id"') < 0:
+        return b'%b,"id":"%b"%b' % (resource[: found.end()], _escape(id), resource[found.end() :])
+    return None
 
 
 def _hides_keys(resource: bytes) -> bool:

@@ -37,15 +37,18 @@ class _Source(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
-        if self._head:
-            data, self._head = self._head[: len(view)], self._head[len(view) :]
-        else:
-            data = self._read(len(view))
+        if not self._head:
+            return self._read_into(view)
+        data, self._head = self._head[: len(view)], self._head[len(view) :]
         view[: len(data)] = data
         return len(data)
 
-    def _read(self, size: int) -> bytes:
-        return self._stream.read(size)
+    def _read_into(self, view: memoryview) -> int:
+        if isinstance(self._stream, io.BufferedReader | io.BytesIO):
+            return self._stream.readinto(view)
+        data = self._stream.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         if self._owned and not self.closed:
@@ -56,9 +59,9 @@ class _Source(io.RawIOBase):
 class _Unpacked(_Source):
     """A decompressing stream whose damage is told as a :class:`FhirError`."""
 
-    def _read(self, size: int) -> bytes:
+    def _read_into(self, view: memoryview) -> int:
         try:
-            return self._stream.read(size)
+            return super()._read_into(view)
         except (EOFError, zlib.error, lzma.LZMAError) as error:
             raise FhirError("The compressed data is damaged or cut short; send the file again.") from error
         except OSError as error:

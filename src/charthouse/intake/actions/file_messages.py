@@ -31,7 +31,7 @@ from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, persons_of, place
 from charthouse.intake.domain.arrival import Format
-from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, wanted_aliases
+from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, survey, wanted_aliases
 from charthouse.intake.domain.hl7_plan import Desk, Key, apply, minter, read, wanted
 from charthouse.intake.domain.naming import identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
@@ -131,8 +131,9 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
             waiting.entries = [
                 entry_of(seq, data, waiting.kind) for seq, (_, data) in sorted(waiting.originals.items()) if seq
             ]
-        aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, waiting.entries))
-        plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(waiting.entries)
+        surveyed = survey(waiting.entries)
+        aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, surveyed))
+        plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(surveyed)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
         _address(each)
 

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from charthouse.exchange.fhir.api import Entry, FhirError, parse, rewrite, split, validate
-from charthouse.record.preparing import TYPE_ID, Filing, prepare, without_large
+from charthouse.exchange.fhir.api import Entry, FhirError, Opened, Rewriter, parse, split, unescaped, validate
+from charthouse.record.preparing import DIRECTORY_TYPES, TYPE_ID, Filing, prepare, without_large
 
 from .naming import (
     Identifier,
@@ -29,8 +29,6 @@ from .naming import (
     resource_id,
     shared_id,
 )
-
-_CONDITIONAL = re.compile(rb'"([A-Z][A-Za-z]{2,40})\?identifier=([^"\\]{1,500})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,42 +61,66 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
+class Surveyed:
+    """An entry with what its resource says of itself at the root; ``fault`` is why that cannot be read."""
+
+    entry: Entry
+    opened: Opened
+    type: str = ""
+    id: str | None = None
+    identifiers: list[Identifier] = field(default_factory=list)
+    fault: Exception | None = None
+
+
+@dataclass(slots=True)
 class _Named:
     entry: Entry
+    opened: Opened
     type: str
     public_id: str
 
 
-def wanted_aliases(source: str, entries: Iterable[Entry]) -> list[str]:
+def survey(entries: Iterable[Entry]) -> list[Surveyed]:
+    """Look at the root of every entry's resource, once for all that follows."""
+    return [_look_at(entry) for entry in entries]
+
+
+def _look_at(entry: Entry) -> Surveyed:
+    opened = Opened(entry.resource)
+    if entry.error is not None or not entry.resource:
+        return Surveyed(entry, opened)
+    try:
+        head = _head.decode(entry.resource)
+    except _UNREADABLE as error:
+        return Surveyed(entry, opened, fault=error)
+    identifiers = identifiers_of({"identifier": head.identifier}) if head.identifier else []
+    return Surveyed(entry, opened, head.resourceType, head.id, identifiers)
+
+
+def wanted_aliases(source: str, surveyed: Iterable[Surveyed]) -> list[str]:
     """The alias keys whose meaning the plan needs: shared resources sent, and shared resources mentioned."""
     keys: set[str] = set()
-    for entry in entries:
-        if not entry.resource:
-            continue
-        if b"?identifier=" in entry.resource:
-            for kind, query in _CONDITIONAL.findall(entry.resource):
-                system, _, value = query.decode("utf-8", "replace").partition("|")
-                if value:
-                    keys.add(identifier_key(kind.decode(), system, value))
-        for found in _SHARED_REFERENCE.findall(entry.resource):
-            kind, _, sender_id = found.decode("utf-8", "replace").partition("/")
-            if is_shared(kind):
-                keys.update(keys_of(source, kind, sender_id, ()))
+    mentioned: set[bytes] = set()
+    for each in surveyed:
+        mentioned.update(each.opened.references())
+        if is_shared(each.type):
+            keys.update(keys_of(source, each.type, each.id, each.identifiers))
+    for reference in mentioned:
         try:
-            head = _head.decode(entry.resource)
-        except _UNREADABLE:
+            text = unescaped(reference)
+        except ValueError:  # not in UTF-8, or no string of JSON: its entry is told so when it is planned
             continue
-        if is_shared(head.resourceType):
-            keys.update(
-                keys_of(source, head.resourceType, head.id, identifiers_of({"identifier": head.identifier}))
-            )
+        kind, conditional, token = text.partition("?identifier=")
+        if conditional:
+            system, _, value = token.partition("|")
+            if value and kind in TYPE_ID:
+                keys.add(identifier_key(kind, system, value))
+        elif literal := _SHARED_REFERENCE.search(text):
+            keys.update(keys_of(source, literal[1], literal[2], ()))
     return sorted(keys)
 
 
-_SHARED_REFERENCE = re.compile(
-    rb'"((?:Practitioner|PractitionerRole|Organization|Location|HealthcareService|Endpoint|InsurancePlan)'
-    rb'/[A-Za-z0-9\-.]{1,64})"'
-)
+_SHARED_REFERENCE = re.compile(rf"(?:^|/)({'|'.join(sorted(DIRECTORY_TYPES))})/([A-Za-z0-9\-.]{{1,64}})")
 
 
 def entry_of(seq: int, original: bytes, kind: str) -> Entry:
@@ -121,11 +143,12 @@ class Planner:
         self._stubs: dict[str, dict[str, Any]] = {}
         self._plan = FhirPlan()
 
-    def plan(self, entries: Sequence[Entry]) -> FhirPlan:
+    def plan(self, surveyed: Sequence[Surveyed]) -> FhirPlan:
         """Plan all entries; nothing is raised for a bad one."""
-        named = [each for entry in entries if (each := self._name(entry)) is not None]
+        named = [found for each in surveyed if (found := self._name(each)) is not None]
+        rewriter = Rewriter(self._resolve)
         for each in named:
-            self._prepare(each)
+            self._prepare(each, rewriter)
         for stub in self._stubs.values():
             filing = prepare(stub, orjson.dumps(stub))
             filing.only_if_absent = True
@@ -136,7 +159,8 @@ class Planner:
         seq = entry.index + 1
         self._plan.problems.append(Problem(seq, code, reason, f"entry {seq}{place}"))
 
-    def _name(self, entry: Entry) -> _Named | None:
+    def _name(self, surveyed: Surveyed) -> _Named | None:
+        entry = surveyed.entry
         if entry.error is not None:
             self._problem(entry, "not-fhir", entry.error.reason, f" {entry.error.path}" if entry.error.path else "")
             return None
@@ -146,12 +170,10 @@ class Planner:
                 entry, "no-resource", f"The entry {what} without a resource; only records sent are filed."
             )
             return None
-        try:
-            head = _head.decode(entry.resource)
-        except _UNREADABLE as error:
-            self._problem(entry, "not-json", f"The resource cannot be read: {_plain(error)}.")
+        if surveyed.fault is not None:
+            self._problem(entry, "not-json", f"The resource cannot be read: {_plain(surveyed.fault)}.")
             return None
-        kind = head.resourceType
+        kind = surveyed.type
         if kind not in TYPE_ID or kind in _NOT_RECORDS:
             self._problem(
                 entry,
@@ -162,8 +184,8 @@ class Planner:
                 ".resourceType",
             )
             return None
-        sender_id = head.id or _from_url(entry.full_url)
-        identifiers = identifiers_of({"identifier": head.identifier})
+        sender_id = surveyed.id or _from_url(entry.full_url)
+        identifiers = surveyed.identifiers
         if is_shared(kind):
             public_id = name_shared(self._source, kind, sender_id, identifiers, self._known)
             for key in keys_of(self._source, kind, sender_id, identifiers):
@@ -178,11 +200,11 @@ class Planner:
         local = f"{kind}/{public_id}"
         if entry.full_url:
             self._local[entry.full_url] = local
-        if head.id:
-            self._local[f"{kind}/{head.id}"] = local
+        if surveyed.id:
+            self._local[f"{kind}/{surveyed.id}"] = local
         for system, value in identifiers:
             self._by_identifier.setdefault(identifier_key(kind, system, value), local)
-        return _Named(entry, kind, public_id)
+        return _Named(entry, surveyed.opened, kind, public_id)
 
     def _resolve(self, reference: str) -> str | None:
         if known := self._local.get(reference):
@@ -222,11 +244,10 @@ class Planner:
         self._by_identifier[key] = f"{kind}/{public_id}"
         return f"{kind}/{public_id}"
 
-    def _prepare(self, named: _Named) -> None:
+    def _prepare(self, named: _Named, rewriter: Rewriter) -> None:
         entry = named.entry
         try:
-            content, unresolved = rewrite(entry.resource, self._resolve, named.public_id)
-            resource = parse(content)
+            content, resource, unresolved = rewriter.rewrite_and_parse(named.opened, named.public_id)
         except FhirError as error:
             self._problem(entry, "not-json", error.reason)
             return

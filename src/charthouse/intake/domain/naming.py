@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from charthouse.foundation.ids import named_id
+from charthouse.foundation.ids import named_text
 from charthouse.record.preparing import DIRECTORY_TYPES
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
@@ -20,12 +20,12 @@ Identifier = tuple[str, str]
 
 def resource_id(source: str, resource_type: str, sender_id: str) -> str:
     """The public id of a resource that belongs to its sender."""
-    return str(named_id("resource", source, resource_type, sender_id))
+    return named_text("resource", source, resource_type, sender_id)
 
 
 def shared_id(resource_type: str, system: str, value: str) -> str:
     """The public id of a shared resource first met under this identifier."""
-    return str(named_id("shared", resource_type, system, value))
+    return named_text("shared", resource_type, system, value)
 
 
 def id_key(source: str, resource_type: str, sender_id: str) -> str:
@@ -44,7 +44,7 @@ _LONGEST_KEY = 500
 
 def _key(*parts: str) -> str:
     key = "|".join(parts)
-    return key if storable(key, _LONGEST_KEY) == key else f"{parts[0]}|{named_id(*parts)}"
+    return key if storable(key, _LONGEST_KEY) == key else f"{parts[0]}|{named_text(*parts)}"
 
 
 def identifiers_of(resource: Mapping[str, Any]) -> list[Identifier]:

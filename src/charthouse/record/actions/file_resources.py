@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros, row
+from charthouse.foundation.copying import blob, copy_in, int8, micros, row_struct, run_struct
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
@@ -30,6 +30,10 @@ _RESOURCE_COLUMNS = (
 _VERSION_COLUMNS = (
     "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place", "content",
 )  # fmt: skip
+
+# The columns of a row that are never null, run by run.
+_RESOURCE_BEGIN, _RESOURCE_MIDDLE = row_struct("q"), run_struct("qqqiiihh")
+_VERSION_BEGIN, _VERSION_END = row_struct("qqqq"), run_struct("ihh")
 
 Key = tuple[int, str]
 
@@ -156,23 +160,28 @@ class FilingBatch:
         entry.version += 1
         entry.digest, entry.state, entry.patient, entry.filing = filing.digest, filing.state, patient, filing
         versions.append(
-            row(
-                int8(entry.id), int8(filing.message), int8(filing.original), int8(now), int8(filing.authored),
-                int4(entry.version), int2(filing.type_id), int2(filing.state),
-                blob(filing.place.encode() or None), blob(filing.compressed),
-            )
-        )  # fmt: skip
+            _VERSION_BEGIN.pack(len(_VERSION_COLUMNS), 8, entry.id, 8, filing.message, 8, filing.original, 8, now)
+            + int8(filing.authored)
+            + _VERSION_END.pack(4, entry.version, 2, filing.type_id, 2, filing.state)
+            + blob(filing.place.encode() or None)
+            + blob(filing.compressed)
+        )
         return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
 
     def _resource_row(self, entry: _Known, now: int) -> bytes:
         filing = entry.filing
         assert filing is not None
         encounter = self._known.get((_ENCOUNTER, filing.encounter)) if filing.encounter else None
-        return row(
-            int8(entry.id), int8(entry.patient), int8(encounter.id if encounter else None),
-            int8(filing.main_low), int8(filing.main_high), int8(now), int4(filing.source), int4(entry.version),
-            int4(filing.labels), int2(filing.type_id), int2(filing.state), blob(filing.public_id.encode()),
-            blob(filing.digest),
+        return (
+            _RESOURCE_BEGIN.pack(len(_RESOURCE_COLUMNS), 8, entry.id)
+            + int8(entry.patient)
+            + int8(encounter.id if encounter else None)
+            + _RESOURCE_MIDDLE.pack(
+                8, filing.main_low, 8, filing.main_high, 8, now, 4, filing.source, 4, entry.version,
+                4, filing.labels, 2, filing.type_id, 2, filing.state,
+            )
+            + blob(filing.public_id.encode())
+            + blob(filing.digest)
         )  # fmt: skip
 
     def _update(self, changed: Sequence[_Known], now: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from charthouse.foundation.ids import named_id
+from charthouse.foundation.ids import named_text
 
 from .exact import editable
 
@@ -91,7 +91,7 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         data = decoded(encoded)
         if data is None or len(data) <= LARGE:
             continue
-        public_id = str(named_id("attachment", hashlib.sha256(data).hexdigest()))
+        public_id = named_text("attachment", hashlib.sha256(data).hexdigest())
         del attachment["data"]
         media_type = attachment.get("contentType") or "application/octet-stream"
         if resource.get("resourceType") != "Binary":

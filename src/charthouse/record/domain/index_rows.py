@@ -38,6 +38,7 @@ def unit_hash(system: str | None, code: str | None, unit: str | None) -> int:
     return token_hash(f"{system or ''}|{code or unit or ''}")
 
 
+@lru_cache(maxsize=32_768)
 def target_hash(target: str) -> int:
     """The stored hash of what a reference leads to: ``Type/id``, a URL, or ``system|value``.
 
