@@ -79,3 +79,12 @@ def copy_in(cursor: Any, table: str, columns: Iterable[str], rows: Iterable[byte
         copy.write(_HEADER)
         copy.write(data)
         copy.write(_TRAILER)
+
+
+def next_numbers(cursor: Any, sequence: str, count: int) -> list[int]:
+    """``count`` fresh numbers of a sequence, for rows to be copied in."""
+    if not count:
+        return []
+    cursor.execute("SELECT array_agg(nextval(%s::regclass)) FROM generate_series(1, %s)", [sequence, count])
+    numbers: list[int] = cursor.fetchone()[0]
+    return numbers

@@ -12,6 +12,7 @@ import orjson
 from django.db import connection
 
 from charthouse.foundation.clock import wall
+from charthouse.foundation.copying import next_numbers
 
 from .domain.decision import Candidate
 from .domain.keys import Keys
@@ -206,10 +207,7 @@ def write(writing: Writing) -> None:
 
 
 def _persons(cursor: Any, persons: Sequence[UUID]) -> dict[str, Any]:
-    serials: list[int] = []
-    if persons:
-        cursor.execute("SELECT nextval('identity_person_serial') FROM generate_series(1, %s)", [len(persons)])
-        serials = [row[0] for row in cursor.fetchall()]
+    serials = next_numbers(cursor, "identity_person_serial", len(persons))
     numbers = _array(enterprise_number(serial) for serial in serials)
     return {"person_ids": _array(persons), "numbers": numbers, "now": wall()}
 

@@ -122,6 +122,12 @@ def _cut(text: str | None) -> str | None:
     return text[:LONGEST] if text is not None and len(text) > LONGEST else text
 
 
+def _coded(id: int, system: str | None, code: str | None, text: str | None) -> Token:
+    if (system and len(system) > LONGEST) or (code and len(code) > LONGEST) or (text and len(text) > LONGEST):
+        return id, _cut(system), _cut(code), _cut(text)
+    return id, system, code, text
+
+
 def _token_concept(id: int) -> Maker:
     def make(value: Any, rows: Rows) -> None:
         text = _cut(value.get("text"))
@@ -132,7 +138,7 @@ def _token_concept(id: int) -> Maker:
                 display, told = text, True
             elif display == text:
                 told = True
-            rows.tokens.append((id, _cut(coding.get("system")), _cut(coding.get("code")), _cut(display)))
+            rows.tokens.append(_coded(id, coding.get("system"), coding.get("code"), display))
         if not told:
             rows.tokens.append((id, None, None, text))
 
@@ -141,7 +147,7 @@ def _token_concept(id: int) -> Maker:
 
 def _token_coding(id: int) -> Maker:
     def make(value: Any, rows: Rows) -> None:
-        rows.tokens.append((id, _cut(value.get("system")), _cut(value.get("code")), _cut(value.get("display"))))
+        rows.tokens.append(_coded(id, value.get("system"), value.get("code"), value.get("display")))
 
     return make
 
@@ -150,7 +156,7 @@ def _token_identifier(id: int) -> Maker:
     def make(value: Any, rows: Rows) -> None:
         if (code := value.get("value")) is not None:
             text = (value.get("type") or _NOTHING).get("text")
-            rows.tokens.append((id, _cut(value.get("system")), _cut(code), _cut(text)))
+            rows.tokens.append(_coded(id, value.get("system"), code, text))
 
     return make
 

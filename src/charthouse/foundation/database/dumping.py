@@ -30,6 +30,7 @@ from .account import Account, server_account
 from .api import application_role, connection_info, running
 from .binaries import Binaries, choose, choose_clients
 from .cluster import cluster_major
+from .dropping import drop_database
 from .embedded import superuser_connection_info
 from .layout import Layout
 from .problems import DatabaseProblem
@@ -114,7 +115,7 @@ def restore(
                 with _files_swapped(folder / "files", site.files):
                     _swap(connection, name, fresh)
             except BaseException:
-                _drop(connection, fresh)
+                drop_database(connection, fresh)
                 raise
             if not site.site_file.exists() and (folder / archive.SITE).exists():
                 shutil.copyfile(folder / archive.SITE, site.site_file)
@@ -162,7 +163,7 @@ def _check_target(connection: Connection, name: str, manifest: archive.Manifest,
 
 def _make_beside(connection: Connection, fresh: str) -> None:
     owner = str(conninfo_to_dict(connection_info(owner=True))["user"])
-    _drop(connection, fresh)
+    drop_database(connection, fresh)
     try:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
@@ -245,18 +246,14 @@ def _files_swapped(restored: Path, present: Path) -> Iterator[None]:
 def _swap(connection: Connection, name: str, fresh: str) -> None:
     """Give ``fresh`` the name ``name``, in one transaction, and drop what had it."""
     old = f"{name}_replaced"
-    _drop(connection, old)
+    drop_database(connection, old)
     connection.execute(_END_SESSIONS, [[name, fresh]])
     with connection.transaction():
         for before, after in ((name, old), (fresh, name)):
             connection.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(before), sql.Identifier(after))
             )
-    _drop(connection, old)
-
-
-def _drop(connection: Connection, name: str) -> None:
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    drop_database(connection, old)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from psycopg import sql
 from charthouse.configuration import configuration
 
 from .api import OWNER_ROLE, connection_info, connection_url, ensure_running, migrate
+from .dropping import drop_database
 from .layout import Layout
 
 
@@ -42,7 +43,8 @@ def scratch_database(label: str) -> Iterator[str]:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-        _run(admin, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        with psycopg.connect(admin, autocommit=True) as connection:
+            drop_database(connection, name)
         server.release()
 
 

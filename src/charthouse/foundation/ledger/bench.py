@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +15,10 @@ from typing import Any
 
 import orjson
 import psycopg
-from django.db import connections
 
 from charthouse.foundation.access.api import AccessContext, Purpose, Role
-from charthouse.foundation.database.api import connection_info, ensure_running, migrate
+from charthouse.foundation.database.api import connection_info
+from charthouse.foundation.database.scratch import scratch_database
 
 from .entries import Entry, Subject
 from .heads import Heads
@@ -91,28 +90,13 @@ def bench_ledger(entries: int, writers: int, say: Callable[[str], None]) -> dict
 
 @contextmanager
 def _database() -> Iterator[str]:
-    """A fresh migrated database that Django points at, removed afterwards with its heads."""
-    server = ensure_running()
-    name = f"charthouse_bench_{secrets.token_hex(4)}"
-    entry = connections.settings["default"]
-    before = entry["NAME"]
-    with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
-        owner.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
-    try:
-        migrate(database=name)
-        connections.close_all()
-        entry["NAME"] = name
+    """A scratch database, removed afterwards with its heads."""
+    with scratch_database("bench") as name:
         yield name
         heads = Heads.of_this_site().folder
         for path in [*heads.glob("*.jsonl"), heads / ".lock"]:
             path.unlink(missing_ok=True)
         heads.rmdir()
-    finally:
-        connections.close_all()
-        entry["NAME"] = before
-        with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
-            owner.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-        server.release()
 
 
 def _rate(count: int, writers: int, conninfo: str, write: Callable[[str, int, Any], None]) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from charthouse.foundation.copying import blob, copy_in, int4, int8, row
+from charthouse.foundation.copying import blob, copy_in, int4, int8, next_numbers, row
 from charthouse.intake.domain.arrival import Arrival, Receipt
 from charthouse.intake.domain.naming import storable
 
@@ -58,7 +58,8 @@ def receive_messages(cursor: Any, arrivals: Sequence[Arrival], *, queue: bool = 
             arrival = arrivals[position]
             receipts[position] = earlier[(arrival.source, arrival.digest)].pop(0)
     kept = [position for position in range(len(arrivals)) if position not in receipts]
-    parts = _original_numbers(cursor, sum(len(arrivals[position].originals) for position in kept))
+    count = sum(len(arrivals[position].originals) for position in kept)
+    parts = iter(next_numbers(cursor, "intake_original_id_seq", count))
     originals: list[bytes] = []
     waiting: list[bytes] = []
     for position in kept:
@@ -75,14 +76,6 @@ def receive_messages(cursor: Any, arrivals: Sequence[Arrival], *, queue: bool = 
     copy_in(cursor, "intake_original", ("id", "message", "seq", "size", "body"), originals)
     copy_in(cursor, "intake_queue", ("message", "key"), waiting)
     return [receipts[position] for position in range(len(arrivals))]
-
-
-def _original_numbers(cursor: Any, count: int) -> Iterator[int]:
-    if count:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('intake_original', 'id')) FROM generate_series(1, %s)", [count]
-        )
-        yield from (number for (number,) in cursor.fetchall())
 
 
 def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:

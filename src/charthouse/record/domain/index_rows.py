@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 
 from charthouse.exchange.fhir.api import Rows
-from charthouse.foundation.copying import UNIX_EPOCH, blob, int2, int4, int8, row, row_struct
+from charthouse.foundation.copying import UNIX_EPOCH, blob, row_struct, run_struct
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 
@@ -18,10 +18,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     schema.STRING: ("resource", "at", "version", "labels", "type", "param", "value"),
 }
 
-_TOKEN = row_struct("qqqqiihh")
-_REFERENCE = row_struct("qqqiihh")
-_DATE = row_struct("qqqqiihh")
-_QUANTITY = row_struct("qqddqiihh")
+# A row is its beginning (one for all of a resource's), what is its own, and its end (one for a parameter's).
+_BEGIN = row_struct("qq")
+_TWO, _ONE, _QUANTITY = run_struct("qq"), run_struct("q"), run_struct("ddq")
+_END = run_struct("iihh")
 
 #: Strings are indexed by their first bytes; a longer one is compared again against the resource.
 STRING_LENGTH = 160
@@ -56,60 +56,49 @@ def target_sql(kind: str, alias: str = "") -> str:
 def render(
     rows: Rows, into: dict[str, list[bytes]], *, resource: int, at: int, version: int, labels: int, type_id: int
 ) -> None:
-    """Append the index rows of one resource version to ``into`` (table -> rows).
+    """Append the index rows of one resource version to ``into`` (table -> pieces of rows).
 
     ``at`` is the resource's main date in microseconds since PostgreSQL's epoch.
     """
-    tokens = into[schema.TOKEN]
-    for param, system, code, _text in rows.tokens:
-        tokens.append(
-            _TOKEN.pack(
-                8, 8, resource, 8, at, 8, token_hash(code or ""), 8, token_hash(system or ""),
-                4, version, 4, labels, 2, type_id, 2, param,
+    ends: dict[int, bytes] = {}
+
+    def end(param: int) -> bytes:
+        found = ends.get(param)
+        if found is None:
+            found = ends[param] = _END.pack(4, version, 4, labels, 2, type_id, 2, param)
+        return found
+
+    if rows.tokens or rows.uris:
+        tokens = into[schema.TOKEN]
+        begin = _BEGIN.pack(8, 8, resource, 8, at)
+        for param, system, code, _text in rows.tokens:
+            tokens += begin, _TWO.pack(8, token_hash(code or ""), 8, token_hash(system or "")), end(param)
+        for param, uri in rows.uris:
+            tokens += begin, _TWO.pack(8, token_hash(uri), 8, 0), end(param)
+    if rows.references:
+        references = into[schema.REFERENCE]
+        begin = _BEGIN.pack(7, 8, resource, 8, at)
+        for param, kind, number, other in rows.references:
+            if target := other or (f"{kind}/{number}" if number else ""):
+                references += begin, _ONE.pack(8, target_hash(target)), end(param)
+    if rows.dates:
+        dates = into[schema.DATE]
+        begin = _BEGIN.pack(8, 8, resource, 8, at)
+        for param, low, high in rows.dates:
+            dates += begin, _TWO.pack(8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH), end(param)
+    if rows.quantities or rows.numbers:
+        quantities = into[schema.QUANTITY]
+        begin = _BEGIN.pack(9, 8, resource, 8, at)
+        for param, low_value, high_value, system, code, unit in rows.quantities:
+            quantities += (
+                begin,
+                _QUANTITY.pack(8, low_value, 8, high_value, 8, unit_hash(system, code, unit)),
+                end(param),
             )
-        )  # fmt: skip
-    for param, uri in rows.uris:
-        tokens.append(
-            _TOKEN.pack(
-                8, 8, resource, 8, at, 8, token_hash(uri), 8, 0, 4, version, 4, labels, 2, type_id, 2, param
-            )
-        )  # fmt: skip
-    references = into[schema.REFERENCE]
-    for param, kind, number, other in rows.references:
-        if target := other or (f"{kind}/{number}" if number else ""):
-            references.append(
-                _REFERENCE.pack(
-                    7, 8, resource, 8, at, 8, target_hash(target), 4, version, 4, labels, 2, type_id, 2, param
-                )
-            )  # fmt: skip
-    dates = into[schema.DATE]
-    for param, low, high in rows.dates:
-        dates.append(
-            _DATE.pack(
-                8, 8, resource, 8, at, 8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH,
-                4, version, 4, labels, 2, type_id, 2, param,
-            )
-        )  # fmt: skip
-    quantities = into[schema.QUANTITY]
-    for param, low_value, high_value, system, code, unit in rows.quantities:
-        quantities.append(
-            _QUANTITY.pack(
-                9, 8, resource, 8, at, 8, low_value, 8, high_value, 8, unit_hash(system, code, unit),
-                4, version, 4, labels, 2, type_id, 2, param,
-            )
-        )  # fmt: skip
-    for param, low_value, high_value in rows.numbers:
-        quantities.append(
-            _QUANTITY.pack(
-                9, 8, resource, 8, at, 8, low_value, 8, high_value, 8, 0,
-                4, version, 4, labels, 2, type_id, 2, param,
-            )
-        )  # fmt: skip
-    strings = into[schema.STRING]
-    for param, value in rows.strings:
-        strings.append(
-            row(
-                int8(resource), int8(at), int4(version), int4(labels), int2(type_id), int2(param),
-                blob(value[:STRING_LENGTH].encode()),
-            )
-        )  # fmt: skip
+        for param, low_value, high_value in rows.numbers:
+            quantities += begin, _QUANTITY.pack(8, low_value, 8, high_value, 8, 0), end(param)
+    if rows.strings:
+        strings = into[schema.STRING]
+        begin = _BEGIN.pack(7, 8, resource, 8, at)
+        for param, value in rows.strings:
+            strings += begin, end(param), blob(value[:STRING_LENGTH].encode())
