@@ -28,6 +28,9 @@ VERSION = "4.5.2"
 DATA = Path(__file__).resolve().parent.parent / "src/charthouse/exchange/fhir/data"
 IDS = DATA / "search-parameter-ids.tsv"
 
+# R4, datatypes, string: no code points below 32 but tab, carriage return and line feed.
+STORABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]+$"
+
 # Elements that the package's authors added to HL7's schema for their own server.
 FOREIGN_ELEMENTS = {
     "Meta": ("project", "author", "account", "accounts", "compartment", "onBehalfOf"),
@@ -105,11 +108,15 @@ def hl7_types(profiles: dict[str, Any]) -> list[str]:
 
 
 def mend(definitions: dict[str, Any]) -> None:
-    """Say what R4 says and HL7's schema leaves out.
+    r"""Say what R4 says and HL7's schema leaves out.
 
     Complex types are objects; whole numbers are whole; xhtml is text; a choice of a primitive type is of that type;
-    a list of primitives may hold null where the extensions stand in its twin (``given`` and ``_given``).
+    a list of primitives may hold null where the extensions stand in its twin (``given`` and ``_given``). A string is
+    as R4's text has it, not empty and without control characters but tab and line ends: the schema's ``\S`` would
+    refuse every blank of Unicode's but the plain one, and people paste no-break spaces.
     """
+    for name in ("string", "markdown"):
+        definitions[name] = {"type": "string", "pattern": STORABLE}
     definitions["xhtml"] = {"type": "string"}
     definitions["boolean"] = {"type": "boolean"}
     for name, least in WHOLE_NUMBERS.items():

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charthouse.exchange.fhir.api import FhirError, parse, read_reference, references_of, rewrite, set_id
+from charthouse.exchange.fhir.api import (
+    FhirError,
+    Opened,
+    Rewriter,
+    parse,
+    read_reference,
+    references_of,
+    rewrite,
+    set_id,
+)
 from charthouse.exchange.fhir.definitions import schema_definitions
 
 KNOWN = {
@@ -177,6 +186,27 @@ def test_rewriting_bytes_is_rewriting_the_value(raw: bytes, id: str | None) -> N
     result, left = rewrite(raw, KNOWN.get, id)
     assert orjson.loads(result) == expected
     assert set(left) == set(missing)
+
+
+@settings(max_examples=250)
+@given(documents())
+def test_rewriting_and_parsing_at_once_is_the_same_and_leaves_one_id(raw: bytes) -> None:
+    try:
+        whole = b'{"resourceType":"Basic",' + raw[1:] if orjson.loads(raw) else b'{"resourceType":"Basic"}'
+    except orjson.JSONDecodeError:
+        return
+    for resource in (whole, whole[:-1] + b',"id":"last"}', b'{"id":"first",' + whole[1:]):
+        try:
+            expected, missing = rewrite(resource, KNOWN.get, "n")
+            parsed = parse(expected)
+        except FhirError:
+            continue
+        content, found, left = Rewriter(KNOWN.get).rewrite_and_parse(Opened(resource), "n")
+        assert (found, left) == (parsed, missing)
+        pairs = json.loads(content, object_pairs_hook=list)
+        ids = [value for key, value in pairs if key == "id"]
+        assert set(ids) == {"n"}
+        assert len(ids) == max(1, sum(key == "id" for key, _ in json.loads(resource, object_pairs_hook=list)))
 
 
 @settings(max_examples=120)

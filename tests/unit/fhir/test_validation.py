@@ -45,11 +45,15 @@ def test_a_right_resource_has_no_problems() -> None:
         ({"gender": "m"}, "Patient.gender", "'male', 'female', 'other' or 'unknown'"),
         ({"name": {"family": "A"}}, "Patient.name", "Expected a list, found an object"),
         ({"name": ["A"]}, "Patient.name[0]", "Expected an object (HumanName), found a string"),
-        ({"name": [{"family": ""}]}, "Patient.name[0].family", "a string that is not empty"),
+        (
+            {"name": [{"family": ""}]},
+            "Patient.name[0].family",
+            "a string that is not empty and has no control characters",
+        ),
         (
             {"name": [{"given": [7]}]},
             "Patient.name[0].given[0]",
-            "a string that is not empty, found a whole number",
+            "a string that is not empty and has no control characters, found a whole number",
         ),
         ({"maritalStatus": "M"}, "Patient.maritalStatus", "an object (CodeableConcept)"),
         ({"generalPractitioner": ["x"]}, "Patient.generalPractitioner[0]", "an object (Reference)"),
@@ -160,3 +164,11 @@ def test_nothing_of_other_authors_is_in_the_schema() -> None:
         *("id", "extension", "reference", "_reference", "type", "_type", "identifier", "display", "_display"),
     }
     assert "Project" not in definitions
+
+
+def test_any_blank_may_stand_in_a_string_and_no_control_character() -> None:
+    """People paste no-break spaces; the S of HL7's schema would refuse the whole record for one."""
+    for text in ("Van\u00a0Dyke", "a\u2003b", "a\tb\r\n", "\u0085"):
+        assert is_valid({"resourceType": "Patient", "name": [{"family": text}]})
+    for text in ("", "a\x0bb", "\x1f"):
+        assert not is_valid({"resourceType": "Patient", "name": [{"family": text}]})

@@ -107,9 +107,12 @@ class Rewriter:
 
         Raises :class:`FhirError` for what ``parse`` refuses, and ValueError for what is no JSON object.
         """
+        # Usually the id stands before the first reference, and what follows need not be copied once more.
+        head = _set_usual_id(opened.pieces[0], id, opened.resource) if opened.pieces else None
+        if head is not None and opened.pieces:
+            opened.pieces[0] = head
         content, left = self.rewrite(opened)
-        content = _set_usual_id(content, id) or set_id(content, id)
-        parsed = parse(content)
+        parsed = parse(content) if head is not None else {}
         if parsed.get("id") != id:
             content = set_id(content, id)
             parsed = parse(content)
@@ -194,7 +197,7 @@ def _unescape(raw: bytes) -> str:
 
 def set_id(resource: bytes, id: str) -> bytes:
     """``resource`` with ``id`` as its own id: replaced, or put in after ``resourceType``."""
-    result = _set_usual_id(resource, id)
+    result = None if _hides_keys(resource) else _set_usual_id(resource, id, resource)
     # Of several, others are inner elements' ids, or the root's again, which then would count instead.
     if result is not None and (result.count(b'"id"') == 1 or _root.decode(result).id == id):
         return result
@@ -212,17 +215,16 @@ def set_id(resource: bytes, id: str) -> bytes:
     return resource[:at] + b'"id":' + new + comma + resource[at:]
 
 
-def _set_usual_id(resource: bytes, id: str) -> bytes | None:
-    """``resource`` with ``id`` where its id usually stands; ``None`` where it is written otherwise. That no other
-    id of the root follows is the caller's to check."""
+def _set_usual_id(resource: bytes, id: str, whole: bytes) -> bytes | None:
+    """``resource``, or its beginning, with ``id`` where its id usually stands, or put there when it has none at all;
+    ``None`` where it is written otherwise. That no key is spelt with escapes, and that no other id of the root
+    follows, is the caller's to check."""
     found = _TYPE_FIRST.match(resource)
-    if found is None or _hides_keys(resource):
+    if found is None or (found[1] is None and b'"id"' in whole):
         return None
     if found[1] is not None:
         return b'%b"%b"%b' % (resource[: found.start(1)], _escape(id), resource[found.end(1) :])
-    if resource.find(b'"id"') < 0:
-        return b'%b,"id":"%b"%b' % (resource[: found.end()], _escape(id), resource[found.end() :])
-    return None
+    return b'%b,"id":"%b"%b' % (resource[: found.end()], _escape(id), resource[found.end() :])
 
 
 def _hides_keys(resource: bytes) -> bool:

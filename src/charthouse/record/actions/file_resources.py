@@ -17,7 +17,7 @@ from charthouse.foundation.copying import blob, copy_in, int8, micros, next_numb
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
-from charthouse.record.domain.index_rows import COLUMNS, render
+from charthouse.record.domain.index_rows import COLUMNS, complete
 from charthouse.record.domain.types import TYPE_ID
 
 _PATIENT = TYPE_ID["Patient"]
@@ -130,11 +130,7 @@ class FilingBatch:
                 changed.append(entry)
             else:
                 created.append(self._resource_row(entry, now))
-            render(
-                current.rows, index,
-                resource=entry.id, at=current.main_low, version=entry.version, labels=current.labels,
-                type_id=current.type_id,
-            )  # fmt: skip
+            complete(current.index, index, resource=entry.id, at=current.main_low, version=entry.version)
         copy_in(self._cursor, schema.RESOURCE, _RESOURCE_COLUMNS, created)
         self._update(changed, now)
         copy_in(self._cursor, schema.VERSION, _VERSION_COLUMNS, versions)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from charthouse.exchange.fhir.api import (
-    Rows,
     encounter_of,
     extract,
     instant_range,
@@ -20,6 +19,7 @@ from charthouse.exchange.fhir.api import (
 from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
 
 from .attachments import DetachedPart
+from .index_rows import Endings, render
 from .labels import bits_of
 from .packing import compress
 from .types import TYPE_ID
@@ -76,7 +76,7 @@ class Filing:
     authored: int | None
     labels: int
     state: int
-    rows: Rows
+    index: Endings
     resource: dict[str, Any] | None
     source: int = 0
     message: int = 0
@@ -118,9 +118,10 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
     else:
         state = State.ACTIVE
     patient, encounter = patient_of(resource), encounter_of(resource)
+    labels, type_id = bits_of(security_codes(resource)), TYPE_ID[kind]
     return Filing(
         type=kind,
-        type_id=TYPE_ID[kind],
+        type_id=type_id,
         public_id=resource["id"],
         compressed=compress(content),
         digest=hashlib.blake2b(content, digest_size=16).digest(),
@@ -129,9 +130,9 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         main_low=low,
         main_high=high,
         authored=_authored(resource),
-        labels=bits_of(security_codes(resource)),
+        labels=labels,
         state=STATE_NUMBER[state],
-        rows=extract(resource, patient, encounter),
+        index=render(extract(resource, patient, encounter), labels=labels, type_id=type_id),
         resource=resource if kind in _KEPT else None,
     )
 

@@ -10,18 +10,22 @@ from charthouse.foundation.copying import UNIX_EPOCH, blob, row_struct, run_stru
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 
+#: The columns of each table as its rows are rendered: first what is known only when a resource is filed.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    schema.TOKEN: ("resource", "at", "code", "system", "version", "labels", "type", "param"),
-    schema.REFERENCE: ("resource", "at", "target", "version", "labels", "type", "param"),
-    schema.DATE: ("resource", "at", "low", "high", "version", "labels", "type", "param"),
-    schema.QUANTITY: ("resource", "at", "low", "high", "unit", "version", "labels", "type", "param"),
-    schema.STRING: ("resource", "at", "version", "labels", "type", "param", "value"),
+    schema.TOKEN: ("resource", "at", "version", "code", "system", "labels", "type", "param"),
+    schema.REFERENCE: ("resource", "at", "version", "target", "labels", "type", "param"),
+    schema.DATE: ("resource", "at", "version", "low", "high", "labels", "type", "param"),
+    schema.QUANTITY: ("resource", "at", "version", "low", "high", "unit", "labels", "type", "param"),
+    schema.STRING: ("resource", "at", "version", "value", "labels", "type", "param"),
 }
 
-# A row is its beginning (one for all of a resource's), what is its own, and its end (one for a parameter's).
-_BEGIN = row_struct("qq")
+_BEGIN = row_struct("qqi")
+_WIDTH = {table: len(columns) for table, columns in COLUMNS.items()}
 _TWO, _ONE, _QUANTITY = run_struct("qq"), run_struct("q"), run_struct("ddq")
-_END = run_struct("iihh")
+_END = run_struct("ihh")
+
+#: By table, what follows the beginning of each row.
+Endings = tuple[tuple[str, tuple[bytes, ...]], ...]
 
 #: Strings are indexed by their first bytes; a longer one is compared again against the resource.
 STRING_LENGTH = 160
@@ -53,52 +57,51 @@ def target_sql(kind: str, alias: str = "") -> str:
     return f"('x' || left(encode(sha256(('{kind}/' || {column})::bytea), 'hex'), 16))::bit(64)::bigint"
 
 
-def render(
-    rows: Rows, into: dict[str, list[bytes]], *, resource: int, at: int, version: int, labels: int, type_id: int
-) -> None:
-    """Append the index rows of one resource version to ``into`` (table -> pieces of rows).
-
-    ``at`` is the resource's main date in microseconds since PostgreSQL's epoch.
-    """
+def render(rows: Rows, *, labels: int, type_id: int) -> Endings:
+    """The index rows of one resource, without what is known only when it is filed; no row twice."""
     ends: dict[int, bytes] = {}
 
     def end(param: int) -> bytes:
         found = ends.get(param)
         if found is None:
-            found = ends[param] = _END.pack(4, version, 4, labels, 2, type_id, 2, param)
+            found = ends[param] = _END.pack(4, labels, 2, type_id, 2, param)
         return found
 
-    if rows.tokens or rows.uris:
-        tokens = into[schema.TOKEN]
-        begin = _BEGIN.pack(8, 8, resource, 8, at)
-        for param, system, code, _text in rows.tokens:
-            tokens += begin, _TWO.pack(8, token_hash(code or ""), 8, token_hash(system or "")), end(param)
-        for param, uri in rows.uris:
-            tokens += begin, _TWO.pack(8, token_hash(uri), 8, 0), end(param)
-    if rows.references:
-        references = into[schema.REFERENCE]
-        begin = _BEGIN.pack(7, 8, resource, 8, at)
-        for param, kind, number, other in rows.references:
-            if target := other or (f"{kind}/{number}" if number else ""):
-                references += begin, _ONE.pack(8, target_hash(target)), end(param)
-    if rows.dates:
-        dates = into[schema.DATE]
-        begin = _BEGIN.pack(8, 8, resource, 8, at)
-        for param, low, high in rows.dates:
-            dates += begin, _TWO.pack(8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH), end(param)
-    if rows.quantities or rows.numbers:
-        quantities = into[schema.QUANTITY]
-        begin = _BEGIN.pack(9, 8, resource, 8, at)
-        for param, low_value, high_value, system, code, unit in rows.quantities:
-            quantities += (
-                begin,
-                _QUANTITY.pack(8, low_value, 8, high_value, 8, unit_hash(system, code, unit)),
-                end(param),
-            )
-        for param, low_value, high_value in rows.numbers:
-            quantities += begin, _QUANTITY.pack(8, low_value, 8, high_value, 8, 0), end(param)
-    if rows.strings:
-        strings = into[schema.STRING]
-        begin = _BEGIN.pack(7, 8, resource, 8, at)
-        for param, value in rows.strings:
-            strings += begin, end(param), blob(value[:STRING_LENGTH].encode())
+    tokens = [
+        _TWO.pack(8, token_hash(code or ""), 8, token_hash(system or "")) + end(param)
+        for param, system, code, _text in rows.tokens
+    ]
+    tokens += [_TWO.pack(8, token_hash(uri), 8, 0) + end(param) for param, uri in rows.uris]
+    references = [
+        _ONE.pack(8, target_hash(target)) + end(param)
+        for param, kind, number, other in rows.references
+        if (target := other or (f"{kind}/{number}" if number else ""))
+    ]
+    dates = [_TWO.pack(8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH) + end(param) for param, low, high in rows.dates]
+    quantities = [
+        _QUANTITY.pack(8, low, 8, high, 8, unit_hash(system, code, unit)) + end(param)
+        for param, low, high, system, code, unit in rows.quantities
+    ]
+    quantities += [_QUANTITY.pack(8, low, 8, high, 8, 0) + end(param) for param, low, high in rows.numbers]
+    strings = [blob(value[:STRING_LENGTH].encode()) + end(param) for param, value in rows.strings]
+    return tuple(
+        (table, tuple(dict.fromkeys(found)))
+        for table, found in (
+            (schema.TOKEN, tokens),
+            (schema.REFERENCE, references),
+            (schema.DATE, dates),
+            (schema.QUANTITY, quantities),
+            (schema.STRING, strings),
+        )
+        if found
+    )
+
+
+def complete(endings: Endings, into: dict[str, list[bytes]], *, resource: int, at: int, version: int) -> None:
+    """Append the rows of one resource version to ``into`` (table -> rows).
+
+    ``at`` is the resource's main date in microseconds since PostgreSQL's epoch.
+    """
+    for table, ends in endings:
+        begin = _BEGIN.pack(_WIDTH[table], 8, resource, 8, at, 4, version)
+        into[table].append(begin + begin.join(ends))
