@@ -111,9 +111,9 @@ def mend(definitions: dict[str, Any]) -> None:
     r"""Say what R4 says and HL7's schema leaves out.
 
     Complex types are objects; whole numbers are whole; xhtml is text; a choice of a primitive type is of that type;
-    a list of primitives may hold null where the extensions stand in its twin (``given`` and ``_given``). A string is
-    as R4's text has it, not empty and without control characters but tab and line ends: the schema's ``\S`` would
-    refuse every blank of Unicode's but the plain one, and people paste no-break spaces.
+    a list of primitives may hold null where the extensions stand in its twin (``given`` and ``_given``). A string
+    is as R4's text has it, not empty and without control characters but tab and line ends: the schema's ``\S``
+    would refuse every blank of Unicode's but the plain one, and people paste no-break spaces.
     """
     for name in ("string", "markdown"):
         definitions[name] = {"type": "string", "pattern": STORABLE}

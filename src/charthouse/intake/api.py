@@ -19,7 +19,15 @@ from .domain.errors import IntakeError
 from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
 from .provenance import Provenance
 from .queries import control_ids
-from .screen_queries import connectors, message_state, provenance, unfiled, unfiled_count, unfiled_message
+from .screen_queries import (
+    connectors,
+    filing_runs,
+    message_state,
+    provenance,
+    unfiled,
+    unfiled_count,
+    unfiled_message,
+)
 from .unfiled import ConnectorHealth, UnfiledFilter, UnfiledMessage, UnfiledPage, UnfiledState
 
 __all__ = [
@@ -42,6 +50,7 @@ __all__ = [
     "control_ids",
     "correct_message",
     "correct_sender",
+    "filing_runs",
     "message_state",
     "provenance",
     "refuse_message",

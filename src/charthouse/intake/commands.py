@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from charthouse.configuration import configuration
+from charthouse.foundation.presence import present
+from charthouse.intake.domain.arrival import Part
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.parallel import FileReport, take_in_files
 
@@ -123,7 +125,8 @@ def mllp() -> None:
         await listener.serve(stop)
 
     try:
-        asyncio.run(serve())
+        with present(Part.MLLP):
+            asyncio.run(serve())
     except OSError as error:
         typer.echo(
             f"The MLLP listener cannot use {site.mllp_host}:{site.mllp_port}: {error.strerror or error}. "
@@ -137,14 +140,16 @@ def filing() -> None:
     """File what the connectors received until stopped."""
     from .jobs import run_filing
 
-    run_filing(stopping())
+    with present(Part.FILING):
+        run_filing(stopping())
 
 
 def folder() -> None:
     """Watch the drop folder until stopped."""
     from .connectors.folder import watch
 
-    watch(configuration().drop, stopping())
+    with present(Part.FOLDER):
+        watch(configuration().drop, stopping())
 
 
 def stopping() -> threading.Event:

@@ -12,10 +12,11 @@ from django.db import connection
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import today
+from charthouse.foundation.presence import is_present
 from charthouse.record.api import State, Stored, decompress, filed_by, source_rows, versions
 from charthouse.record.chart import UNKNOWN, When
 
-from .domain.arrival import Connector
+from .domain.arrival import Connector, Part
 from .originals import fhir_original, hl7_original, only_marked
 from .permissions import READ_ORIGINAL, READ_UNFILED
 from .provenance import Format, Original, Provenance, Version
@@ -37,6 +38,7 @@ CONNECTOR_TITLES = {
     Connector.HTTP: "HTTP",
     Connector.FORM: "Entered here",
 }
+_PARTS = {Connector.FOLDER: Part.FOLDER, Connector.MLLP: Part.MLLP}
 _FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2}
 _PAGE = 50
 _SYSTEM = system_context("intake")
@@ -331,8 +333,15 @@ def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
                 [each.value, each.value, midnight, each.value],
             )
             last, count, waiting = cursor.fetchone()
-            found.append(ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting))
+            running = is_present(_PARTS[each]) if each in _PARTS else True if each is Connector.HTTP else None
+            found.append(ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting, running))
     return tuple(found)
+
+
+def filing_runs(ctx: AccessContext) -> bool:
+    """Whether somebody files what the connectors received. Raises PermissionRefused."""
+    require(ctx, READ_UNFILED)
+    return is_present(Part.FILING)
 
 
 def unfiled_count(ctx: AccessContext) -> int:

@@ -104,7 +104,8 @@ class UnfiledPage:
 @dataclass(frozen=True, slots=True)
 class ConnectorHealth:
     """How a connector fares: ``last`` is when the last message came, None when none ever did; ``today`` counts
-    messages since midnight of the business day; ``waiting`` those received and not yet worked off."""
+    messages since midnight of the business day; ``waiting`` those received and not yet worked off; ``running`` is
+    None for what runs only when somebody uses it."""
 
     name: str
     title: str

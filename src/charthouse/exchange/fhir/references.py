@@ -216,9 +216,9 @@ def set_id(resource: bytes, id: str) -> bytes:
 
 
 def _set_usual_id(resource: bytes, id: str, whole: bytes) -> bytes | None:
-    """``resource``, or its beginning, with ``id`` where its id usually stands, or put there when it has none at all;
-    ``None`` where it is written otherwise. That no key is spelt with escapes, and that no other id of the root
-    follows, is the caller's to check."""
+    """``resource``, or its beginning, with ``id`` where its id usually stands, or put there when the ``whole`` has
+    none; ``None`` where it is written otherwise. That no key is spelt with escapes, and that no other id of the
+    root follows, is the caller's to check."""
     found = _TYPE_FIRST.match(resource)
     if found is None or (found[1] is None and b'"id"' in whole):
         return None

@@ -17,6 +17,14 @@ class Connector(StrEnum):
     FORM = "form"
 
 
+class Part(StrEnum):
+    """What of intake runs by itself, as :mod:`charthouse.foundation.presence` knows it."""
+
+    MLLP = "intake-mllp"
+    FOLDER = "intake-folder"
+    FILING = "intake-filing"
+
+
 class Format(StrEnum):
     """What a message is written in."""
 

@@ -20,6 +20,7 @@ def home(request: SignedInRequest) -> HttpResponse:
     context = {
         "sees_intake": sees_intake,
         "connectors": intake.connectors(request.access) if sees_intake else (),
+        "filing": intake.filing_runs(request.access) if sees_intake else True,
         "unfiled": intake.unfiled_count(request.access) if sees_intake else 0,
     }
     return render(request, "web/home.html", context)

@@ -8,6 +8,7 @@ if (input) {
   const status = document.getElementById("find-status");
   const options = () => [...list.querySelectorAll('[role="option"]:not([aria-disabled="true"])')];
   let chosen = -1;
+  let answered = ""; // the text that the list answers
 
   const open = () => input.setAttribute("aria-expanded", String(list.childElementCount > 0));
 
@@ -38,8 +39,10 @@ if (input) {
     if (document.activeElement !== input || !input.value.trim()) return close();
     choose(-1);
     open();
+    answered = input.value;
     const count = options().length;
-    status.textContent = count ? `${count} found; use the arrow keys` : list.textContent.trim();
+    status.textContent =
+      count > 1 ? `${count} found; use the arrow keys` : count ? "One found; Enter opens it" : list.textContent.trim();
   });
 
   input.addEventListener("keydown", (event) => {
@@ -48,9 +51,10 @@ if (input) {
       if (!count) return;
       event.preventDefault();
       choose((chosen + (event.key === "ArrowDown" ? 1 : -1) + count + (chosen < 0 && event.key === "ArrowUp" ? 1 : 0)) % count);
-    } else if (event.key === "Enter" && chosen >= 0) {
+    } else if (event.key === "Enter" && (chosen >= 0 || (count === 1 && answered === input.value))) {
+      // The only one found needs no choosing.
       event.preventDefault();
-      follow(options()[chosen]);
+      follow(options()[Math.max(chosen, 0)]);
     } else if (event.key === "Escape" && (list.childElementCount || input.value)) {
       event.preventDefault();
       event.stopPropagation();

@@ -1,0 +1,66 @@
+"""Which long-running parts run, as the database knows it: each holds a lock for as long as it is connected.
+
+A part that is killed is gone from here at once, and nothing is written; a part whose database went away says so
+again when it is back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+from django.db import connection
+
+from .ids import hash64
+
+#: seconds between looks whether the connection still stands
+_EVERY = 5.0
+_SPACE = 0x5061_7274
+
+log = structlog.get_logger("charthouse.presence")
+
+
+@contextmanager
+def present(part: str) -> Iterator[None]:
+    """Let others see that ``part`` runs while the block does; a thread with a connection of its own keeps it so."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_stay, args=(part, stop), name=f"presence-{part}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=_EVERY)
+
+
+def is_present(part: str) -> bool:
+    """Whether a process runs ``part`` at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND classid = %s AND objid = %s)",
+            [_SPACE, _number(part)],
+        )
+        return bool(cursor.fetchone()[0])
+
+
+def _number(part: str) -> int:
+    return hash64(part) & 0x7FFF_FFFF
+
+
+def _stay(part: str, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            # Not Django's connection of this thread: that one is closed between pieces of work.
+            parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
+            with psycopg.connect(**parameters, autocommit=True) as held:
+                held.execute("SELECT pg_advisory_lock_shared(%s, %s)", [_SPACE, _number(part)])
+                while not stop.wait(_EVERY):
+                    held.execute("SELECT 1")
+        except psycopg.Error:
+            log.warning("presence waits for the database", part=part)
+            stop.wait(_EVERY)
