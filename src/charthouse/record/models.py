@@ -159,6 +159,18 @@ class Attachment(models.Model):
         ]
 
 
+@table(TableClass.MACHINERY)
+class Superseded(models.Model):
+    """A resource that got a new version since its index rows were last swept."""
+
+    pk = models.CompositePrimaryKey("type", "resource")
+    type = models.SmallIntegerField()
+    resource = models.BigIntegerField()
+
+    class Meta:
+        db_table = "record_superseded"
+
+
 @table(TableClass.DIRECTORY)
 class DirectoryAlias(models.Model):
     """A name by which a sender refers to a shared resource: its own id there, or an identifier.

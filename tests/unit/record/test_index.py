@@ -96,6 +96,26 @@ def test_a_new_version_brings_its_own_rows_and_the_old_ones_count_no_more(book: 
     assert found(book, "o1", 1)["token"] > 0
 
 
+def test_rows_of_earlier_versions_are_swept_and_no_others(book: Any, make: Any) -> None:
+    from charthouse.record.actions.sweep_index import sweep_index
+
+    book.patient()
+    book.file(make.observation(), make.document(), make.observation("o2"))
+    for turn in range(3):
+        book.file(
+            make.observation(valueQuantity={"value": 14 + turn, "unit": "g/dL"}), make.document(date="2026-02-04")
+        )
+    kept = {name: found(book, name, version) for name, version in (("o1", 4), ("d1", 2), ("o2", 1), ("p1", 1))}
+    assert sum(sum(found(book, "o1", version).values()) for version in (1, 2, 3)) > 0
+    assert sweep_index() > 0
+    for name, versions in (("o1", (1, 2, 3)), ("d1", (1,))):
+        assert all(sum(found(book, name, version).values()) == 0 for version in versions)
+    assert kept == {
+        name: found(book, name, version) for name, version in (("o1", 4), ("d1", 2), ("o2", 1), ("p1", 1))
+    }
+    assert sweep_index() == 0
+
+
 def test_versions_that_were_never_current_have_no_rows(book: Any, make: Any) -> None:
     book.file(make.patient(), make.observation(status="preliminary"), make.observation(status="final"))
     assert sum(found(book, "o1", 1).values()) == 0

@@ -17,6 +17,7 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
+from charthouse.exchange.hl7v2.api import Envelope as Hl7Envelope
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
 from charthouse.foundation.logging import where
@@ -122,6 +123,13 @@ def hl7_coming(data: bytes, connector: Connector, sender: str | None, batch: str
         envelope = peek(data)
     except Hl7Error:
         envelope = None
+    return hl7_coming_as(envelope, data, connector, sender, batch)
+
+
+def hl7_coming_as(
+    envelope: Hl7Envelope | None, data: bytes, connector: Connector, sender: str | None, batch: str
+) -> Coming:
+    """As :func:`hl7_coming`, where the envelope was read already; None where it could not be."""
     name = sender or (sender_of(envelope) if envelope else "unknown")
     arrival = hl7_arrival(
         data, envelope, source=number_of(name), sender=name, connector=connector, received_at=wall(), batch=batch

@@ -1,32 +1,38 @@
-"""The MLLP listener: many connections, one committer, an acknowledgement only for what is on disk.
+"""The MLLP listener: many connections, a few committers, an acknowledgement only for what is on disk.
 
-Messages of all connections are committed together: the committer takes what has come while the commit before it
-ran, and waits a few milliseconds at most for more. Each connection's acknowledgements leave in the order its
-messages came.
+Messages of many connections are committed together: a committer takes what has come while the commit before it
+ran, and waits a few milliseconds at most for more. A connection keeps to one committer, so that its messages are
+kept, and its acknowledgements leave, in the order in which they came; while one committer waits for the disk
+another gathers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
-from charthouse.exchange.hl7v2.api import Deframer, FramingError, Hl7Error, ack, frame, peek
+from charthouse.exchange.hl7v2.api import Deframer, Envelope, FramingError, Hl7Error, ack, frame, peek
 from charthouse.foundation.logging import where
-from charthouse.intake.actions.take_in import hl7_coming, keep
+from charthouse.intake.actions.take_in import hl7_coming_as, keep
 from charthouse.intake.domain.arrival import Connector
 from charthouse.intake.faults import passes, renew_connection
 
 log = structlog.get_logger("charthouse.intake")
 
-#: Seconds the committer waits for company, and how many messages it commits at once.
+#: Seconds a committer waits for company, in how many steps, and how many messages it commits at once.
 GROUP_WAIT = 0.003
+_STEPS = 3
 GROUP_SIZE = 256
+_COMMITTERS = 2
+#: Seconds a thread may keep the interpreter when another wants it. The default, 5 ms, is as long as a whole commit.
+_SWITCH = 0.0005
 _CHUNK = 1 << 16
 _IN_FLIGHT = 64
 
@@ -36,6 +42,41 @@ class _Pending:
     data: bytes
     batch: str
     kept: asyncio.Future[bool]
+    envelope: Envelope | None = None
+    fault: Hl7Error | None = None
+
+    def read(self) -> None:
+        """Read the envelope, once for keeping and for answering."""
+        try:
+            self.envelope = peek(self.data)
+        except Hl7Error as error:
+            self.fault = error
+
+
+class _Committer:
+    """Keeps messages, group by group, in a thread with a database connection of its own."""
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=4 * GROUP_SIZE)
+        #: how many connections keep to it
+        self.connections = 0
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            group = [await self.waiting.get()]
+            for _ in range(_STEPS):
+                # Senders that wait for each answer have one message under way, so no more than this can come.
+                if self.waiting.qsize() + 1 >= min(self.connections, GROUP_SIZE):
+                    break
+                await asyncio.sleep(GROUP_WAIT / _STEPS)
+            while len(group) < GROUP_SIZE and not self.waiting.empty():
+                group.append(self.waiting.get_nowait())
+            kept = await loop.run_in_executor(self.thread, _commit, group)
+            for pending, done in zip(group, kept, strict=True):
+                if not pending.kept.done():
+                    pending.kept.set_result(done)
 
 
 class MllpListener:
@@ -56,31 +97,34 @@ class MllpListener:
         self._idle = idle
         self._most = connections
         self._max_bytes = max_bytes
-        self._waiting: asyncio.Queue[_Pending] = asyncio.Queue(maxsize=4 * GROUP_SIZE)
+        self._committers = [_Committer() for _ in range(_COMMITTERS)]
         self._open: set[asyncio.Task[None]] = set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
     async def serve(self, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
         """Listen until ``stop`` is set, then acknowledge what was received whole. ``port`` 0 chooses a free one."""
+        sys.setswitchinterval(_SWITCH)
         server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls, limit=_CHUNK)
         self._port = server.sockets[0].getsockname()[1]
         log.info("mllp listening", port=self._port)
-        committer = asyncio.create_task(self._commit_all())
+        running = [asyncio.create_task(committer.run()) for committer in self._committers]
         if ready:
             ready.set()
         waiter = asyncio.create_task(stop.wait())
-        await asyncio.wait({waiter, committer}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiter, *running}, return_when=asyncio.FIRST_COMPLETED)
         server.close()
-        if not committer.done():
+        if not any(task.done() for task in running):
             for task in self._open:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
         waiter.cancel()
-        committer.cancel()
-        await asyncio.gather(committer, return_exceptions=True)
-        self._thread.shutdown()
-        if not stop.is_set():
-            committer.result()
+        failed = [task for task in running if task.done()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for committer in self._committers:
+            committer.thread.shutdown()
+        for task in failed:
+            task.result()
 
     @property
     def port(self) -> int:
@@ -100,13 +144,16 @@ class MllpListener:
         """Serve one connection until it ends; what came whole is answered, also when the listener stops."""
         answers: asyncio.Queue[Awaitable[bytes] | None] = asyncio.Queue(maxsize=_IN_FLIGHT)
         answering = asyncio.create_task(self._answer(answers, writer))
+        committer = min(self._committers, key=lambda each: each.connections)
+        committer.connections += 1
         try:
-            await self._read(reader, writer, answers)
+            await self._read(reader, writer, answers, committer)
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             pass  # silent for too long, or gone
         finally:
             await answers.put(None)
             await answering
+            committer.connections -= 1
             writer.close()
 
     async def _read(
@@ -114,6 +161,7 @@ class MllpListener:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         answers: asyncio.Queue[Awaitable[bytes] | None],
+        committer: _Committer,
     ) -> None:
         peer = writer.get_extra_info("peername")
         name = str(peer[0]) if peer else ""
@@ -129,15 +177,10 @@ class MllpListener:
             except FramingError as error:
                 messages, fault = error.messages, error
             for message in messages:
-                await answers.put(await self._take(message, name))
+                await answers.put(await _take(message, name, committer))
             if fault:
                 await answers.put(_ready(ack(b"", "AR", fault.reason)))
                 return
-
-    async def _take(self, data: bytes, peer: str) -> Awaitable[bytes]:
-        pending = _Pending(data, peer, asyncio.get_running_loop().create_future())
-        await self._waiting.put(pending)
-        return asyncio.ensure_future(_acknowledge(pending))
 
     async def _answer(self, answers: asyncio.Queue[Awaitable[bytes] | None], writer: asyncio.StreamWriter) -> None:
         while (answer := await answers.get()) is not None:
@@ -150,46 +193,59 @@ class MllpListener:
             except OSError:
                 continue  # the sender is gone; what it sent is kept all the same
 
-    async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            group = [await self._waiting.get()]
-            if self._waiting.empty() and len(self._open) > 1:
-                await asyncio.sleep(GROUP_WAIT)
-            while len(group) < GROUP_SIZE and not self._waiting.empty():
-                group.append(self._waiting.get_nowait())
-            kept = await loop.run_in_executor(self._thread, _commit, group)
-            for pending, done in zip(group, kept, strict=True):
-                if not pending.kept.done():
-                    pending.kept.set_result(done)
+
+async def _take(data: bytes, peer: str, committer: _Committer) -> Awaitable[bytes]:
+    """Hand a message to the committer; the answer to it, when there is one."""
+    pending = _Pending(data, peer, asyncio.get_running_loop().create_future())
+    await committer.waiting.put(pending)
+    return _acknowledge(pending)
 
 
 def _commit(group: Sequence[_Pending]) -> list[bool]:
     """Keep a group of messages, durably; whether each was kept. Runs in the committer's thread, which has its own
     connection. A group that the database refuses is kept message by message, so that the others of it are."""
+    for each in group:
+        each.read()
     try:
+        _keep(group)
+    except (OperationalError, InterfaceError):
+        # Most often a connection that was lost since the last group: seen only when it is used.
         renew_connection()
-        coming = [hl7_coming(each.data, Connector.MLLP, None, each.batch) for each in group]
-        with transaction.atomic(), connection.cursor() as cursor:
-            keep(cursor, coming)
+        return _commit_again(group)
     except Exception as error:
-        log.error("messages could not be kept", count=len(group), error=where(error))
-        renew_connection()
-        if len(group) == 1 or passes(error):
-            return [False] * len(group)
-        return [done for each in group for done in _commit([each])]
+        return _refused(group, error)
     return [True] * len(group)
+
+
+def _commit_again(group: Sequence[_Pending]) -> list[bool]:
+    try:
+        _keep(group)
+    except Exception as error:
+        return _refused(group, error)
+    return [True] * len(group)
+
+
+def _keep(group: Sequence[_Pending]) -> None:
+    coming = [hl7_coming_as(each.envelope, each.data, Connector.MLLP, None, each.batch) for each in group]
+    with transaction.atomic(), connection.cursor() as cursor:
+        keep(cursor, coming)
+
+
+def _refused(group: Sequence[_Pending], error: Exception) -> list[bool]:
+    log.error("messages could not be kept", count=len(group), error=where(error))
+    renew_connection()
+    if len(group) == 1 or passes(error):
+        return [False] * len(group)
+    return [done for each in group for done in _commit([each])]
 
 
 async def _acknowledge(pending: _Pending) -> bytes:
     """The answer to one message, when it is known whether it was kept."""
-    if not await pending.kept:
-        return ack(pending.data, "AE", "The message could not be kept just now; send it again.")
-    try:
-        peek(pending.data)
-    except Hl7Error as error:
-        return ack(pending.data, "AR", str(error))
-    return ack(pending.data, "AA")
+    kept = await pending.kept
+    to = pending.envelope or pending.data
+    if not kept:
+        return ack(to, "AE", "The message could not be kept just now; send it again.")
+    return ack(to, "AR", str(pending.fault)) if pending.fault else ack(to, "AA")
 
 
 def _ready(data: bytes) -> Awaitable[bytes]:

@@ -194,6 +194,11 @@ class FilingBatch:
             "labels = c.labels, state = c.state, digest = c.digest "
             "FROM filing_changed c WHERE r.type = c.type AND r.id = c.id"
         )
+        # A note that is there already is locked, or a sweep could take it away before this version is to be seen.
+        self._cursor.execute(
+            "INSERT INTO record_superseded (type, resource) SELECT type, id FROM filing_changed ORDER BY type, id "
+            "ON CONFLICT (type, resource) DO UPDATE SET resource = excluded.resource"
+        )
 
 
 def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:
