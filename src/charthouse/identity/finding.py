@@ -69,23 +69,20 @@ def find(ctx: AccessContext, text: str, limit: int = 20) -> list[Hit]:
 def _ranked(ctx: AccessContext, search: Wanted, limit: int) -> list[tuple[UUID, int]]:
     """Persons and the source patient that answers best, best first.
 
-    The rarest term is walked along its index; each patient it brings is looked up and probed for the others
-    (OFFSET 0 keeps the planner from reading the whole table instead, misled by the labels).
+    The rarest term is walked along its index; each patient it brings is probed for the others, and looked up only
+    when it answers to them (OFFSET 0 keeps the planner from reading whole tables instead, misled by the labels).
     """
     first, *others = _rarest_first(search.terms)
     walk, walked = _walk(first, _REACH if others else _RANKED)
-    probes, probed = [], []
-    for term in others:
-        sql, values = _probe(term)
-        probes.append(f" AND ({sql})")
-        probed.extend(values)
+    probes, probed = _probes([term for term in others if not term.dates], "brought")
+    checks, checked = _probes([term for term in others if term.dates], "s")
     words, numbers, dates = _whole(search)
     query = f"""
         WITH brought AS MATERIALIZED ({walk}), hit AS MATERIALIZED (
           SELECT s.patient, s.person, s.birth, s.updated_at
-            FROM brought CROSS JOIN LATERAL (
-                 SELECT * FROM identity_source_patient WHERE patient = brought.patient OFFSET 0) AS s
-           WHERE s.labels & %s = 0{"".join(probes)} LIMIT %s
+            FROM (SELECT patient FROM brought WHERE true{probes} OFFSET 0) AS answering CROSS JOIN LATERAL (
+                 SELECT * FROM identity_source_patient WHERE patient = answering.patient OFFSET 0) AS s
+           WHERE s.labels & %s = 0{checks} LIMIT %s
         ), ranked AS (
           SELECT patient, person, updated_at,
                  (SELECT count(*) FROM identity_name n WHERE n.patient = hit.patient AND n.folded = ANY(%s))
@@ -100,7 +97,7 @@ def _ranked(ctx: AccessContext, search: Wanted, limit: int) -> list[tuple[UUID, 
         SELECT person, patient FROM best ORDER BY whole DESC, updated_at DESC, patient LIMIT %s
     """  # noqa: S608 - the text is this module's own, every value is a parameter
     with connection.cursor() as cursor:
-        cursor.execute(query, [*walked, _hidden(ctx), *probed, _RANKED, words, numbers, dates, limit])
+        cursor.execute(query, [*walked, *probed, _hidden(ctx), *checked, _RANKED, words, numbers, dates, limit])
         return [(person, patient) for person, patient in cursor.fetchall()]
 
 
@@ -145,15 +142,25 @@ def _walk(term: Term, reach: int) -> tuple[str, list[Any]]:
     return " UNION ALL ".join(parts), parameters
 
 
-def _probe(term: Term) -> tuple[str, list[Any]]:
-    """Whether the source patient ``s`` answers to a term. A scalar subquery is always probed by its index, where
-    EXISTS may be turned into a join over the whole range."""
+def _probes(terms: Sequence[Term], alias: str) -> tuple[str, list[Any]]:
+    """Further conditions: that the patient of ``alias`` answers to every term."""
+    conditions, parameters = [], []
+    for term in terms:
+        sql, values = _probe(term, alias)
+        conditions.append(f" AND ({sql})")
+        parameters.extend(values)
+    return "".join(conditions), parameters
+
+
+def _probe(term: Term, alias: str) -> tuple[str, list[Any]]:
+    """Whether the source patient ``alias`` answers to a term; for a date it must have a birth. A scalar subquery is
+    always probed by its index, where EXISTS may be turned into a join over the whole range."""
     parts, parameters = [], []
     for table, condition, values in _ranges(term):
         if table == "identity_source_patient":
-            parts.append(condition.replace("birth", "s.birth"))
+            parts.append(condition.replace("birth", f"{alias}.birth"))
         else:
-            parts.append(f"(SELECT true FROM {table} WHERE patient = s.patient AND {condition} LIMIT 1)")  # noqa: S608
+            parts.append(f"(SELECT true FROM {table} WHERE patient = {alias}.patient AND {condition} LIMIT 1)")  # noqa: S608
         parameters.extend(values)
     return " OR ".join(parts), parameters
 
