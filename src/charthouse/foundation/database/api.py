@@ -10,12 +10,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Protocol
 
-from charthouse.configuration import ConfigurationError, configuration
+from charthouse.configuration import configuration
 
-from .layout import PORT, Layout
+from .addressing import (
+    APPLICATION_ROLE,
+    DATABASE_NAME,
+    OWNER_ROLE,
+    application_role,
+    connection_info,
+    connection_url,
+    django_database,
+)
+from .layout import Layout
 from .problems import DatabaseProblem
 
 if TYPE_CHECKING:
@@ -46,13 +54,6 @@ __all__ = [
     "weaknesses",
 ]
 
-DATABASE_NAME = "charthouse"
-OWNER_ROLE = "charthouse_owner"
-APPLICATION_ROLE = "charthouse_app"
-
-#: Seconds a web thread keeps its connection.
-_CONNECTION_AGE = 600
-
 
 class Server(Protocol):
     """The server in use. ``pid`` is None for an outside one."""
@@ -78,56 +79,6 @@ class OutsideServer:
 
     def release(self) -> None:
         return
-
-
-def django_database(*, owner: bool) -> dict[str, Any]:
-    """Django's DATABASES entry for the schema's owner (migrations) or the application (everything else)."""
-    site = configuration()
-    url = site.external_owner_database if owner else site.external_database
-    entry: dict[str, Any] = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": DATABASE_NAME,
-        "USER": OWNER_ROLE if owner else APPLICATION_ROLE,
-        "PASSWORD": "",
-        "HOST": str(Layout(site.data).socket_folder),
-        "PORT": str(PORT),
-        "OPTIONS": {},
-    }
-    if url:
-        entry |= _from_url(url)
-    return entry | {
-        "CONN_MAX_AGE": 0 if owner else _CONNECTION_AGE,
-        "CONN_HEALTH_CHECKS": True,
-    }
-
-
-def connection_info(*, owner: bool = False, dbname: str | None = None) -> str:
-    """A psycopg connection string for the owner or the application, of ``dbname`` or the installation's own."""
-    from psycopg.conninfo import make_conninfo
-
-    entry = django_database(owner=owner)
-    given = {
-        "host": entry["HOST"],
-        "port": entry["PORT"],
-        "user": entry["USER"],
-        "password": entry["PASSWORD"],
-        "dbname": dbname or entry["NAME"],
-    }
-    return make_conninfo("", **{name: value for name, value in given.items() if value}, **entry["OPTIONS"])
-
-
-def connection_url(*, owner: bool = False, dbname: str | None = None) -> str:
-    """The same as a ``postgresql://`` address, as DATABASE_URL takes it. It may hold a password: keep it secret."""
-    entry = django_database(owner=owner)
-    user = quote(entry["USER"], safe="") + (f":{quote(entry['PASSWORD'], safe='')}" if entry["PASSWORD"] else "")
-    options = {"host": entry["HOST"], "port": entry["PORT"], **entry["OPTIONS"]}
-    query = urlencode({name: value for name, value in options.items() if value})
-    return f"postgresql://{user}@/{quote(dbname or entry['NAME'], safe='')}?{query}"
-
-
-def application_role() -> str:
-    """The name of the application's role, for the rights a migration takes away from it."""
-    return str(django_database(owner=False)["USER"]) or APPLICATION_ROLE
 
 
 def ensure_running(progress: Callable[[str], None] | None = None) -> Server:
@@ -250,22 +201,3 @@ def stop_server() -> bool:
     from .server import stop
 
     return stop(Layout(configuration().data))
-
-
-def _from_url(url: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"DATABASE_URL cannot be read: {error}.") from None
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ConfigurationError(f"DATABASE_URL begins with {parts.scheme!r}: postgresql:// is needed.")
-    options = dict(parse_qsl(parts.query))
-    return {
-        "USER": unquote(parts.username or options.pop("user", "")),
-        "PASSWORD": unquote(parts.password or options.pop("password", "")),
-        "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
-        "PORT": str(port or options.pop("port", "")),
-        "NAME": unquote(parts.path.lstrip("/")) or options.pop("dbname", DATABASE_NAME),
-        "OPTIONS": options,
-    }

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from charthouse.configuration import configuration
 
-from .api import APPLICATION_ROLE, DATABASE_NAME, OWNER_ROLE
+from .addressing import APPLICATION_ROLE, DATABASE_NAME, OWNER_ROLE
 from .cluster import SUPERUSER_ROLE
 from .layout import PORT, Layout
 from .problems import DatabaseProblem

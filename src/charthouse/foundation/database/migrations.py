@@ -54,7 +54,7 @@ def migrate(progress: MigrationProgress | None = None, *, database: str | None =
     ``database`` names another database of the same server (tests, students' hospitals). Raises DatabaseProblem
     with what the failing migration said.
     """
-    from .api import connection_url
+    from .addressing import connection_url
 
     environment = os.environ | {
         "CHARTHOUSE_DATABASE_ROLE": "owner",
@@ -105,7 +105,7 @@ def _main() -> int:
     from django.core.management.commands import migrate as django_migrate
     from django.db import Error, connection
 
-    from .api import application_role
+    from .addressing import application_role
     from .roles import grant_defaults
 
     class Command(django_migrate.Command):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.migrations.operations.base import Operation
 
-from .api import application_role
+from .addressing import application_role
 
 
 class Revoke(Operation):

@@ -17,7 +17,7 @@ EXTENSIONS = ("btree_gin", "citext", "pg_trgm", "unaccent")
 
 def check_outside() -> None:
     """Raise DatabaseProblem, naming the variable to change, unless the outside server can be used."""
-    from .api import connection_info
+    from .addressing import connection_info
 
     with _connect(connection_info(), "DATABASE_URL") as application:
         _check_server(application)
@@ -33,7 +33,7 @@ def check_outside() -> None:
 
 def weaknesses() -> list[str]:
     """What an outside server lets the application do that it should not, each a sentence. For the doctor."""
-    from .api import connection_info
+    from .addressing import connection_info
 
     found = []
     with _connect(connection_info(), "DATABASE_URL") as application:
