@@ -2,8 +2,8 @@
 
     python tools/letter_fonts.py
 
-The package comes by the ordinary npm client and is refused unless its SHA-512 is the one written here. Its WOFF2 files
-are unpacked to TrueType by fontTools, which needs ``pip install fonttools brotli``; nothing in the outlines is changed.
+The package comes by the ordinary npm client and is refused unless its SHA-512 is the one written here. Its WOFF2
+files are unpacked to TrueType by fontTools (``pip install fonttools brotli``); nothing in the outlines is changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What arrives from anywhere, made fit to be set: no controls, no text that reorders its neighbours, no endless words."""
+"""What arrives from anywhere, made fit to be set: no controls, nothing that reorders its neighbours, no long words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BREAK = "\u200b"
 
 
 def plain(text: str) -> str:
-    """The text as it can be set: line ends are ``\\n``, a tab is four spaces, what has no sign is named by its number.
+    """The text as it can be set: line ends are ``\\n``, a tab is four spaces, what has no sign is named by number.
 
     A word of 28 letters and more gets places where it may be broken, so that nothing runs over the edge.
     """

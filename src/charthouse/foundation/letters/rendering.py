@@ -26,7 +26,7 @@ _NAMED = "Signs that this typeface does not have are written by their number, as
 
 
 class LetterError(Exception):
-    """A letter that cannot be set, because its template is missing or wrong. The message holds nothing of its text."""
+    """A letter that cannot be set: its template is missing or wrong. The message holds nothing of the text."""
 
 
 def render(letter: Letter) -> bytes:
@@ -67,7 +67,9 @@ def template_file(template: str) -> Path:
         path = _ROOT / app / "letters" / f"{name}.typ"
         if path.is_file():
             return path
-    raise LetterError(f"There is no template {template!r}: it is given as app/name, and its file as app/letters/name.typ.")
+    raise LetterError(
+        f"There is no template {template!r}: it is given as app/name, and its file as app/letters/name.typ."
+    )
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +82,7 @@ def _data(letter: Letter) -> dict[str, Any]:
     language = _LANGUAGE.match(letter.lang)
     return {
         "title": letter.title.strip() or "Untitled",
+        "file_title": (letter.file_title or letter.title).strip() or "Untitled",
         "lang": language[0].lower() if language else "en",
         "paper": letter.paper,
         "letterhead": {

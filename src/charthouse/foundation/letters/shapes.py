@@ -35,10 +35,11 @@ class PatientIdentity:
 class Letter:
     """A letter or print. ``template`` is ``app/name``: the file ``app/letters/name.typ``.
 
-    ``by`` names who printed it and ``at`` says when, in words; ``instant`` is the same moment, aware, for the file's own
-    date. ``use`` is the sentence that says what the paper is for. ``mark`` is the word for a paper that is not final
-    ("unsigned"), printed across each page. ``content`` is what the template shows: text, numbers, lists and mappings.
-    ``notes`` stand at the end. ``lang`` is the BCP 47 language the paper is written in.
+    ``by`` names who printed it and ``at`` says when, in words; ``instant`` is the same moment, aware, for the file
+    itself. ``use`` is the sentence that says what the paper is for. ``mark`` is the word for a paper that is not
+    final ("unsigned"), printed across each page. ``content`` is what the template shows: text, numbers, lists and
+    mappings. ``notes`` stand at the end. ``file_title`` is what the file calls itself, which a browser shows on its
+    tab; empty where the title itself may stand there. ``lang`` is the BCP 47 language the paper is written in.
     """
 
     template: str
@@ -52,5 +53,6 @@ class Letter:
     patient: PatientIdentity | None = None
     mark: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
+    file_title: str = ""
     lang: str = "en"
     paper: str = "us-letter"
