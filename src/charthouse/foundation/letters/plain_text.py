@@ -1,4 +1,4 @@
-"""What arrives from anywhere, made fit to be set: no controls, nothing that reorders its neighbours, no long words."""
+"""What arrives from anywhere, made fit to be set: no controls, nothing that reorders, no endless words."""
 
 from __future__ import annotations
 
