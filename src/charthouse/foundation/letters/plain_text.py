@@ -15,7 +15,7 @@ _NO_SIGN = re.compile(
     + "".join(chr(plane * 0x10000 + low) for plane in range(1, 15) for low in (0xFFFE, 0xFFFF))
     + "]"
 )
-_ENDLESS = re.compile(r"[^\s\u200b]{28,}")
+_ENDLESS = re.compile(r"[^\s\u200b/-]{28,}")
 _STEP = 14
 _BREAK = "\u200b"
 
@@ -23,7 +23,7 @@ _BREAK = "\u200b"
 def plain(text: str) -> str:
     """The text as it can be set: line ends are ``\\n``, a tab is four spaces, what has no sign is named by number.
 
-    A word of 28 letters and more gets places where it may be broken, so that nothing runs over the edge.
+    A word of 28 letters and more without a hyphen gets places where it may be broken, lest it run over the edge.
     """
     text = _DROPPED.sub("", _LINES.sub("\n", text).replace("\t", "    "))
     text = _NO_SIGN.sub(lambda found: named(found[0]), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,6 +146,7 @@ def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside
 
 
 _NEWEST = 6
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _opened(ctx: AccessContext, person: UUID, outside: Outside | None) -> tuple[Patients, record.ChartSummary]:
@@ -311,7 +313,12 @@ def _about(document: Document) -> list[tuple[str, str | None]]:
         pairs.append(("Signed", f"{document.signed_by}, {signed}" if signed else document.signed_by))
     elif document.mark is not Mark.NONE:
         pairs.append(("Signed", printing.mark(document.mark)))
-    return pairs + [pair for pair in (("Service", document.service), ("Encounter", document.encounter)) if pair[1]]
+    return pairs + [pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]]
+
+
+def _said(reference: str) -> str:
+    """What a reference says in words; a mere id says nothing on paper."""
+    return "" if _ID.fullmatch(reference) else reference
 
 
 def _contents(ctx: AccessContext, patients: Patients, rows: Sequence[Row], gathered: _Gathered) -> None:
@@ -332,7 +339,8 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
     if not document.parts:
         gathered.parts.append({"kind": "empty", "text": "Only the description of this document has arrived."})
     for number, part in enumerate(document.parts, start=1):
-        title = part.title or (f"Part {number}" if len(document.parts) > 1 else "")
+        title = part.title if part.title.casefold() != document.title.casefold() else ""
+        title = title or (f"Part {number}" if len(document.parts) > 1 else "")
         if title:
             gathered.parts.append({"kind": "heading", "level": 3, "text": title})
         if part.kind is PartKind.TEXT:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from charthouse.foundation.access.api import may
+from charthouse.foundation.letters.api import LetterError
 from charthouse.foundation.work.api import UnknownQueue
 from charthouse.identity import api as identity
 from charthouse.record import api as record
@@ -32,7 +33,8 @@ from .chart import BY_SLUG, open_chart
 _FACE_SHEET = "overview"
 
 
-def _pdf(printed: Printed) -> HttpResponse:
+@framed
+def _pdf(request: SignedInRequest, printed: Printed) -> HttpResponse:
     """The print for the browser's own viewer, under a name that says nothing."""
     response = HttpResponse(printed.content, content_type="application/pdf")
     response["Content-Disposition"] = 'inline; filename="print.pdf"'
@@ -56,10 +58,10 @@ def _asked(
             outside = None
             if sent.get("use") != "here":
                 outside = given_outside(*(sent.get(name, "") for name in ("recipient", "address", "purpose")))
-            return _pdf(act(outside))
+            return _pdf(request, act(outside))
         except NothingToPrint as error:
             raise Http404(str(error)) from None
-        except PrintError as error:
+        except (PrintError, LetterError) as error:
             wrong = str(error)
     inside = "HX-Request" in request.headers
     context: dict[str, Any] = {
@@ -77,7 +79,6 @@ def _asked(
     return render(request, "web/chart/print.html", context, status=422 if wrong else 200)
 
 
-@framed
 @screen(permissions.PRINT_CHART)
 @require_http_methods(["GET", "HEAD", "POST"])
 def section(request: SignedInRequest, person: UUID, section: str) -> HttpResponse:
@@ -98,7 +99,6 @@ def section(request: SignedInRequest, person: UUID, section: str) -> HttpRespons
     return _asked(request, person, section, what, reverse("print-section", args=(person, section)), act)
 
 
-@framed
 @screen(permissions.PRINT_CHART)
 @require_http_methods(["GET", "HEAD", "POST"])
 def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
@@ -118,12 +118,11 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     )
 
 
-@framed
 @screen(permissions.OPEN_HOME)
 @require_POST
 def work_list(request: SignedInRequest, queue: str) -> HttpResponse:
     """Print what waits in a queue, for use here. Who may is the queue's own right."""
     try:
-        return _pdf(print_work_list(request.access, queue))
+        return _pdf(request, print_work_list(request.access, queue))
     except UnknownQueue as error:
         raise Http404(str(error)) from None
