@@ -91,7 +91,7 @@ def encounters(rows: Sequence[chart.Encounter]) -> Part:
 
 
 def documents(rows: Sequence[chart.DocumentEntry]) -> Part:
-    columns = (("Document", 5), ("About", 2), ("Written", 2), ("Author", 3), ("Service", 2))
+    columns = (("Document", 5), ("About", 3), ("Written", 3), ("Author", 3), ("Service", 2))
     return listing(
         columns,
         (
@@ -125,7 +125,7 @@ def results(rows: Sequence[chart.ResultPanel]) -> Part:
             lines.append({"cells": cells, "struck": row.mark is Mark.RETRACTED or panel.mark is Mark.RETRACTED})
         if panel.conclusion:
             lines.append({"heading": {"text": panel.conclusion}})
-    columns = (("Test", 4), ("Value", 3), ("Flag", 2), ("Range", 2), ("Status", 2), ("Time", 2))
+    columns = (("Test", 4), ("Value", 3), ("Flag", 2), ("Range", 2), ("Status", 2), ("Time", 3))
     return {"kind": "listing", "columns": columns, "rows": lines}
 
 

@@ -38,7 +38,7 @@ def print_work_list(
         page = work.items(ctx, queue, limit=MOST_ITEMS)
         items, more = page.items, page.next is not None
     left_out = [f"more than the first {MOST_ITEMS} items wait; the others are not listed."] if more else []
-    columns = (("Due", 2), ("What", 4), ("Why it is here", 6), ("Rule", 3), ("State", 3))
+    columns = (("What", 4), ("Why it is here", 6), ("Rule", 3), ("Due", 3), ("State", 3))
     parts = (
         [{"kind": "listing", "columns": columns, "rows": [{"cells": _cells(ctx, item)} for item in items]}]
         if items
@@ -68,9 +68,9 @@ def _cells(ctx: AccessContext, item: work.WorkItem) -> tuple[Cell, ...]:
     if item.hold_until:
         held = f"{held} until {local_time(item.hold_until, zone)}".strip()
     return (
-        due,
         work.describe(ctx, item),
         item.reason,
         {"text": item.rule or "–"},
+        due,
         {"text": _STATES[item.state], "soft": held or item.owner or ""},
     )
