@@ -76,7 +76,7 @@ def _asked(
     if inside:
         return render(request, "web/chart/print_form.html", context)
     context |= open_chart(request.access, person).context(request.access, section)
-    return render(request, "web/chart/print.html", context, status=422 if wrong else 200)
+    return render(request, "web/chart/print.html", context)
 
 
 @screen(permissions.PRINT_CHART)
