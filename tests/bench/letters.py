@@ -3,8 +3,8 @@
     python tests/bench/letters.py [ROWS]
 
 A table of ROWS results (300 unless told) as tagged PDF/UA-1. Prints a line for people and one JSON line: ``rows``,
-``pages``, ``bytes``, ``first_ms`` (the first print of a process, typefaces loaded), ``ms`` and ``cpu_ms`` (the medians
-of those after it, each of other text, by the clock and by the processor) and ``rss_mb`` after all of them.
+``pages``, ``bytes``, ``first_ms`` (the first print of a process, typefaces loaded), ``ms`` and ``cpu_ms`` (the
+medians of those after it, each of other text, by the clock and by the processor) and ``rss_mb`` after all of them.
 """
 
 from __future__ import annotations

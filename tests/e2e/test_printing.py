@@ -1,4 +1,4 @@
-"""Printing by keyboard: p asks what the print is for, Enter prints for use here, a disclosure needs its recipient."""
+"""Printing by keyboard: p asks what it is for, Enter prints for use here, a disclosure needs its recipient."""
 
 from __future__ import annotations
 

@@ -105,11 +105,11 @@ def test_levels_of_headings_that_a_caller_leaves_out_are_mended() -> None:
 CODE = [
     "#panic()",
     "#set text(0pt)",
-    "]#read(\"/etc/passwd\")[",
+    ']#read("/etc/passwd")[',
     "$ sum_(i=0)^n $",
     "\\u{41} \\ ` ``` ` _a_ *b* = c",
     "<label> @reference // no comment /* none */",
-    "\"; #import \"x.typ\": *",
+    '"; #import "x.typ": *',
     "{{ data }} {% x %}",
 ]
 
@@ -144,7 +144,16 @@ def test_no_template_evaluates_or_reads_anything_but_what_it_is_given() -> None:
 
 
 def test_every_script_the_typefaces_have_is_shown_as_it_is() -> None:
-    words = ["Wołodyjowska", "Ægir Søn", "Ελένη", "Достоевский", "שלום עולם", "محمد", "Nguyễn Thị Ánh", "25 µg ≤ 3 °C ½"]
+    words = [
+        "Wołodyjowska",
+        "Ægir Søn",
+        "Ελένη",
+        "Достоевский",
+        "שלום עולם",
+        "محمد",
+        "Nguyễn Thị Ánh",
+        "25 µg ≤ 3 °C ½",
+    ]
     (text,) = pages(render(letter({"kind": "items", "items": words})))
     for word in words:
         if not re.search("[\u0590-\u06ff]", word):

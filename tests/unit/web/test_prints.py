@@ -67,7 +67,7 @@ def resources() -> list[dict[str, Any]]:
         {**note, "id": "d1", "docStatus": "preliminary", "type": {"text": "Discharge summary"},
          "content": [
              {"attachment": {"contentType": "text/plain",
-                             "data": base64.b64encode("DIAGNOSES:\n  1. Asthma   mild".encode()).decode()}},
+                             "data": base64.b64encode(b"DIAGNOSES:\n  1. Asthma   mild").decode()}},
              {"attachment": {"contentType": "image/png", "data": base64.b64encode(PNG).decode()}},
              {"attachment": {"contentType": "application/zip", "data": base64.b64encode(b"PK..").decode()}},
          ]},
@@ -208,6 +208,17 @@ def test_a_print_for_somebody_outside_is_a_disclosure_of_all_that_is_on_it(perso
     assert "Riverside" not in str(line), "the ledger names no recipient: it could be the patient"
 
 
+def test_what_needs_a_permission_of_its_own_does_not_leave_with_a_print(person: UUID) -> None:
+    officer = asker(Role.PRIVACY)
+    therapy = ids("DocumentReference")[1]
+    assert "withheld word" in pages(print_chart_section(officer, person, "results").content)[0]
+    assert "withheld word" not in pages(print_chart_section(officer, person, "results", CLINIC).content)[0]
+    with pytest.raises(NothingToPrint):
+        print_document(officer, person, "DocumentReference", therapy, CLINIC)
+    (row,) = disclosed()
+    assert Subject("resource", f"Observation/{ids('Observation')[2]}") not in row.items
+
+
 def test_what_cannot_be_written_down_is_not_printed(person: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("no ledger")
@@ -251,7 +262,9 @@ def test_a_chart_that_there_is_not_is_not_printed(person: UUID) -> None:
         ("A\0clinic", "", "TREAT", "cannot be kept"),
     ],
 )
-def test_a_disclosure_needs_its_recipient_and_purpose(recipient: str, address: str, purpose: str, said: str) -> None:
+def test_a_disclosure_needs_its_recipient_and_purpose(
+    recipient: str, address: str, purpose: str, said: str
+) -> None:
     with pytest.raises(PrintError, match=said):
         given_outside(recipient, address, purpose)
 
@@ -259,8 +272,8 @@ def test_a_disclosure_needs_its_recipient_and_purpose(recipient: str, address: s
 def test_a_work_list_names_what_waits_in_its_order_and_is_in_the_ledger(db: None) -> None:
     for number, due in ((1, None), (2, datetime(2020, 5, 1, 12, 0, tzinfo=UTC))):
         work.open_item(
-            "intake.unfiled", subject=Subject("message", str(number)), reason=f"Reason #{number} $", dedupe=str(number),
-            due=due,
+            "intake.unfiled", subject=Subject("message", str(number)), reason=f"Reason #{number} $",
+            dedupe=str(number), due=due,
         )  # fmt: skip
     printed = print_work_list(TECHNICIAN, "intake.unfiled", shown="all that wait")
     (text,) = pages(printed.content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import msgspec
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.disclosure.api import needs_own_permission
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.letters.api import PatientIdentity, drawn, picture
 from charthouse.identity import api as identity
@@ -72,7 +73,7 @@ class _Gathered:
 
 def print_face_sheet(ctx: AccessContext, person: UUID, outside: Outside | None = None) -> Printed:
     """Who the patient is and what anybody must know first. Raises NothingToPrint, PermissionRefused."""
-    patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = _opened(ctx, person, outside)
     gathered = _Gathered()
     sources = identity.sources_of(ctx, person)
     lead = record.resource(ctx, patients, "Patient", sources[0].public_id) if sources else None
@@ -104,7 +105,7 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
     PermissionRefused."""
     if section not in SECTIONS:
         raise NothingToPrint("A chart has no such section.")
-    patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = _opened(ctx, person, outside)
     title, gathered = _TITLES[section], _Gathered()
     if section == "vitals":
         series = record.vitals(ctx, patients)
@@ -126,7 +127,7 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
 def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside: Outside | None = None) -> Printed:
     """One document with all its parts, marked on each page where it is not final. Raises NothingToPrint,
     PermissionRefused."""
-    patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = _opened(ctx, person, outside)
     document = record.document(ctx, patients, type, id)
     if document is None:
         raise NothingToPrint("The chart has no such document, or it is not open to you.")
@@ -149,14 +150,19 @@ _NEWEST = 6
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def _opened(ctx: AccessContext, person: UUID, outside: Outside | None) -> tuple[Patients, record.ChartSummary]:
+def _opened(
+    ctx: AccessContext, person: UUID, outside: Outside | None
+) -> tuple[AccessContext, Patients, record.ChartSummary]:
+    """The chart as it may be printed: what may go outside is less than what may be read here."""
     require(ctx, READ_CHART)
     require(ctx, PRINT_CHART)
     if outside:
         require(ctx, DISCLOSE_PRINT)
+        # What needs an authorization or consent of its own is not given away with a print made at the chart.
+        ctx = replace(ctx, clearance=ctx.clearance & ~needs_own_permission())
     patients = identity.patients_of(ctx, person)
     try:
-        return patients, record.chart_summary(ctx, patients)
+        return ctx, patients, record.chart_summary(ctx, patients)
     except LookupError:
         raise NothingToPrint("There is no such chart, or it is not open to you.") from None
 
@@ -313,7 +319,9 @@ def _about(document: Document) -> list[tuple[str, str | None]]:
         pairs.append(("Signed", f"{document.signed_by}, {signed}" if signed else document.signed_by))
     elif document.mark is not Mark.NONE:
         pairs.append(("Signed", printing.mark(document.mark)))
-    return pairs + [pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]]
+    return pairs + [
+        pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]
+    ]
 
 
 def _said(reference: str) -> str:

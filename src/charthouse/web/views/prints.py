@@ -54,13 +54,15 @@ def _asked(
     wrong = ""
     if request.method == "POST":
         sent = request.POST
+        outside = None
         try:
-            outside = None
             if sent.get("use") != "here":
                 outside = given_outside(*(sent.get(name, "") for name in ("recipient", "address", "purpose")))
             return _pdf(request, act(outside))
         except NothingToPrint as error:
-            raise Http404(str(error)) from None
+            if outside is None:
+                raise Http404(str(error)) from None
+            wrong = "Nothing of it may be given away like this; it needs an authorization or consent of its own."
         except (PrintError, LetterError) as error:
             wrong = str(error)
     inside = "HX-Request" in request.headers
