@@ -34,6 +34,7 @@ SCREENS = [
     *[f"{CHART}/documents/DocumentReference/documentreference-{number}" for number in (1, 3, 4)],
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
+    f"{CHART}/print/results",
     "/unfiled/",
     "/unfiled/?state=refused",
     "/unfiled/4711",

@@ -43,6 +43,12 @@ def _opened(content: bytes) -> Iterator[pdfium.PdfDocument]:
             document.close()
 
 
+def page_count(content: bytes) -> int:
+    """How many pages a PDF has. Raises UnreadablePage."""
+    with _opened(content) as document:
+        return len(document)
+
+
 def reading(content: bytes) -> Reading:
     """The pages and the text of a PDF. Raises UnreadablePage."""
     with _opened(content) as document:

@@ -23,3 +23,9 @@ READ_CHART = declare(
     },
 )
 READ_RULES = declare("web.read_rules", "Read the rules", Role)
+PRINT_CHART = declare("web.print_chart", "Print from a chart for use here", READ_CHART.roles)
+DISCLOSE_PRINT = declare(
+    "web.disclose_print",
+    "Print from a chart for somebody outside",
+    {Role.HIT, Role.RELEASE, Role.PRIVACY, Role.PHYSICIAN, Role.MANAGER},
+)

@@ -1,4 +1,4 @@
-"""How values are printed on screens: dates by their own precision, codes as words, unknown as unknown.
+"""How values are printed on screens and on paper: dates by their own precision, codes as words, unknown as unknown.
 
 Pure functions over plain values; the template filters of the same names call them.
 """
@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from charthouse.foundation.access.api import Label
-from charthouse.record.chart import Interpretation
+from charthouse.record.chart import Interpretation, Mark
 
 _FHIR_DATE = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
@@ -30,6 +30,13 @@ _LABELS = {
     Label.RESTRICTED: "Restricted",
     Label.VERY_RESTRICTED: "Very restricted",
     Label.LEGAL_HOLD_SEALED: "Sealed by legal hold",
+}
+_MARKS = {
+    Mark.NONE: "",
+    Mark.DRAFT: "Draft",
+    Mark.UNSIGNED: "Unsigned",
+    Mark.CORRECTED: "Corrected",
+    Mark.RETRACTED: "Retracted",
 }
 _SEXES = {"male": "M", "female": "F", "other": "X"}
 
@@ -70,6 +77,11 @@ def ago(instant: datetime, now: datetime) -> str:
 def words(code: str) -> str:
     """A FHIR code as words: "entered-in-error" becomes "entered in error"."""
     return code.replace("-", " ").replace("_", " ")
+
+
+def mark(value: Mark) -> str:
+    """The one mark in a word: draft, unsigned, corrected, retracted; empty for what is final."""
+    return _MARKS[value]
 
 
 def sex(code: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import chart, errors, files, find, home, ledger, provenance, receive, rules, unfiled
+from .views import chart, errors, files, find, home, ledger, prints, provenance, receive, rules, unfiled
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("charthouse.web.security.urls")),
@@ -22,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
+    path("chart/<uuid:person>/print/<slug:section>", prints.section, name="print-section"),
+    path("chart/<uuid:person>/print/<slug:type>/<str:id>", prints.document, name="print-document"),
+    path("work/<str:queue>/print", prints.work_list, name="print-work-list"),
     path("unfiled/", unfiled.unfiled, name="unfiled"),
     path("unfiled/<int:message>", unfiled.message, name="unfiled-message"),
     path("unfiled/<int:message>/retry", unfiled.retry, name="unfiled-retry"),

@@ -6,6 +6,7 @@ Everything is written, whatever its ground; which disclosures a patient's accoun
 
 from __future__ import annotations
 
+from .own_permission import needs_own_permission
 from .permissions import DISCLOSURES_READ
 from .records import Basis, DisclosureLine, How, Recipient, disclosures_of, record_disclosure, record_disclosures
 
@@ -16,6 +17,7 @@ __all__ = [
     "How",
     "Recipient",
     "disclosures_of",
+    "needs_own_permission",
     "record_disclosure",
     "record_disclosures",
 ]

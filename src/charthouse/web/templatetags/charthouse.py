@@ -119,10 +119,10 @@ def _badge(tone: str, words: str, sign: str = "") -> SafeString:
 
 _MARKS = {
     Mark.NONE: SafeString(""),
-    Mark.DRAFT: _badge("violet", "Draft"),
-    Mark.UNSIGNED: _badge("amber", "Unsigned"),
-    Mark.CORRECTED: _badge("blue", "Corrected"),
-    Mark.RETRACTED: _badge("red", "Retracted", "!"),
+    Mark.DRAFT: _badge("violet", printing.mark(Mark.DRAFT)),
+    Mark.UNSIGNED: _badge("amber", printing.mark(Mark.UNSIGNED)),
+    Mark.CORRECTED: _badge("blue", printing.mark(Mark.CORRECTED)),
+    Mark.RETRACTED: _badge("red", printing.mark(Mark.RETRACTED), "!"),
 }
 
 

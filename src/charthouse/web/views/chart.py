@@ -101,6 +101,7 @@ class OpenChart:
             "section": BY_SLUG[section],
             "sections": [(each, counts.get(each.slug) or None) for each in SECTIONS],
             "may_read_original": may(ctx, READ_ORIGINAL),
+            "may_print": may(ctx, permissions.PRINT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
         }
 

@@ -10,6 +10,11 @@ document.addEventListener("click", (event) => {
   event.target.closest("[data-closes]")?.closest("dialog")?.close();
 });
 
+// What is sent from a dialog into a window of its own closes the dialog; what is not valid is not sent.
+document.addEventListener("submit", (event) => {
+  if (event.target.target === "_blank") event.target.closest("dialog")?.close();
+});
+
 document.addEventListener("htmx:after:swap", (event) => {
   const target = event.detail.ctx?.target;
   const dialog = target instanceof Element ? target.closest("dialog[data-loads]") : null;

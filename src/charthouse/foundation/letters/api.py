@@ -1,0 +1,13 @@
+"""Letters and prints: a template and what it says become a PDF.
+
+:func:`render` is the one way. A template is a ``.typ`` file in an app's ``letters/`` folder; what it says goes in
+as data and is only ever shown as text.
+"""
+
+from __future__ import annotations
+
+from .pictures import Picture, drawn, picture
+from .rendering import LetterError, render
+from .shapes import Letter, Letterhead, PatientIdentity
+
+__all__ = ["Letter", "LetterError", "Letterhead", "PatientIdentity", "Picture", "drawn", "picture", "render"]

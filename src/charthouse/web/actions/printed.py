@@ -1,0 +1,154 @@
+"""What every print has in common: what it is for, its frame, and the rows that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from charthouse.configuration import configuration
+from charthouse.foundation import clock
+from charthouse.foundation.access.api import AccessContext, Purpose
+from charthouse.foundation.disclosure.api import How, Recipient, record_disclosures
+from charthouse.foundation.ledger import api as ledger
+from charthouse.foundation.letters.api import Letter, Letterhead, PatientIdentity, render
+from charthouse.people.api import facilities, organization_name
+from charthouse.web import pdf
+from charthouse.web.printing import local_time
+
+#: Why a print may leave the house, in the words that stand on it.
+PURPOSES = {
+    Purpose.TREATMENT: "treatment",
+    Purpose.EMERGENCY: "emergency treatment",
+    Purpose.PATIENT_REQUEST: "the patient’s own request",
+    Purpose.PAYMENT: "payment",
+    Purpose.OPERATIONS: "health care operations",
+    Purpose.PUBLIC_HEALTH: "public health",
+    Purpose.LEGAL: "a legal matter",
+    Purpose.RESEARCH: "research",
+}
+_LONGEST_NAME, _LONGEST_ADDRESS = 200, 500
+_HERE = "For use here; not to be given away."
+
+
+class PrintError(Exception):
+    """What was asked for cannot be printed so; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Somebody outside the house who is given a print, and what for (45 CFR 164.528(b)(2))."""
+
+    recipient: str
+    purpose: Purpose
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A print: the PDF, its number of pages, and the ids of the disclosures written for it."""
+
+    content: bytes
+    pages: int
+    disclosures: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A print before it is set. ``mark`` is the word for all of it, ``file_title`` what a browser's tab shows."""
+
+    template: str
+    title: str
+    content: Mapping[str, Any]
+    patient: PatientIdentity | None = None
+    mark: str = ""
+    notes: Sequence[str] = ()
+    file_title: str = ""
+
+
+def given_outside(recipient: str, address: str, purpose: str) -> Outside:
+    """Who is given a print, from what a person typed. Raises PrintError."""
+    name, place = " ".join(recipient.split()), address.strip()
+    if not name:
+        raise PrintError("Say who is given the print: a disclosure needs its recipient.")
+    if len(name) > _LONGEST_NAME or len(place) > _LONGEST_ADDRESS:
+        raise PrintError(
+            f"The recipient may have {_LONGEST_NAME} letters and the address {_LONGEST_ADDRESS}. Shorten them."
+        )
+    if "\0" in name + place:
+        raise PrintError("The recipient or the address holds a sign that cannot be kept. Type them again.")
+    try:
+        why = Purpose(purpose)
+    except ValueError:
+        why = None
+    if why not in PURPOSES:
+        raise PrintError("Say what the print is given for: choose one of the purposes.")
+    return Outside(name, why, place)
+
+
+def set_print(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Printed:
+    """The draft as a PDF in the house's frame; nothing is written yet."""
+    now = clock.now()
+    letter = Letter(
+        template=draft.template,
+        title=draft.title,
+        file_title=draft.file_title,
+        letterhead=letterhead(ctx),
+        patient=draft.patient,
+        by=ctx.name or ctx.actor,
+        at=local_time(now, ZoneInfo(configuration().time_zone)),
+        instant=now.replace(microsecond=0),
+        use=f"Given to {outside.recipient} for {PURPOSES[outside.purpose]}." if outside else _HERE,
+        mark=draft.mark,
+        content=draft.content,
+        notes=draft.notes,
+    )
+    content = render(letter)
+    return Printed(content, pdf.page_count(content))
+
+
+def letterhead(ctx: AccessContext) -> Letterhead:
+    """The asker's facility where they have one only, else the organization."""
+    organization = organization_name()
+    reached = [each for each in facilities() if each.closed_at is None and each.id in ctx.facilities]
+    if len(reached) != 1:
+        return Letterhead(organization)
+    (place,) = reached
+    return Letterhead(place.name, organization if organization != place.name else "", place.address, place.phone)
+
+
+def write_down(
+    ctx: AccessContext,
+    action: str,
+    printed: Printed,
+    *,
+    subjects: Iterable[ledger.Subject],
+    detail: Mapping[str, ledger.JSON],
+    outside: Outside | None = None,
+    items: Mapping[str, Iterable[ledger.Subject]] | None = None,
+    description: str = "",
+) -> Printed:
+    """The ledger's entry of a print and, where it leaves the house, its disclosures, in one transaction.
+
+    ``items`` are what was printed by source patient.
+    """
+    with transaction.atomic():
+        disclosures: list[int] = []
+        if outside:
+            ctx = ctx.for_purpose(outside.purpose)
+            disclosures = record_disclosures(
+                ctx,
+                recipient=Recipient(outside.recipient, outside.address),
+                purpose=outside.purpose,
+                items_by_patient=items or {},
+                how=How.PRINT,
+                description=description,
+            )
+        said: dict[str, ledger.JSON] = {"use": "outside" if outside else "here", "pages": printed.pages, **detail}
+        if disclosures:
+            said["disclosures"] = list(disclosures)
+        ledger.append(ctx, action, subjects=subjects, detail=said)
+    return Printed(printed.content, printed.pages, tuple(disclosures))

@@ -1,0 +1,88 @@
+"""Printing by keyboard: p asks what it is for, Enter prints for use here, a disclosure needs its recipient."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+LIDIA = "018f0000-0000-7000-8000-000000000001"
+CHART = f"/chart/{LIDIA}"
+
+
+def assert_no_axe_violations(page: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    assert Axe().run(page).response["violations"] == []
+
+
+def _answers(page: Any) -> list[Any]:
+    """What comes back to sent forms, as it comes."""
+    found: list[Any] = []
+    page.context.on("response", lambda each: found.append(each) if each.request.method == "POST" else None)
+    return found
+
+
+def _wait_for(page: Any, answers: list[Any]) -> Any:
+    for _ in range(100):
+        if answers:
+            return answers[0]
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was sent")
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("overview", "Face sheet"),
+        ("results", "Results"),
+        ("documents/DocumentReference/documentreference-1", ""),
+    ],
+)
+def test_p_asks_and_enter_prints_for_use_here(open_page: Any, path: str, what: str) -> None:
+    page = open_page(f"{CHART}/{path}")
+    answers = _answers(page)
+    page.keyboard.press("p")
+    dialog = page.locator("#print")
+    dialog.get_by_role("button", name="Print for use here").wait_for()
+    assert what in dialog.inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "Print for use here"
+    assert_no_axe_violations(page)
+    page.keyboard.press("Enter")
+    answer = _wait_for(page, answers)
+    assert answer.status == 200 and answer.headers["content-type"] == "application/pdf"
+    assert not dialog.is_visible(), "the dialog is done with"
+    assert page.url.endswith(path), "the chart stays where it was"
+
+
+def test_a_disclosure_is_not_sent_without_a_recipient_and_a_purpose(open_page: Any) -> None:
+    page = open_page(f"{CHART}/allergies")
+    answers = _answers(page)
+    page.keyboard.press("p")
+    dialog = page.locator("#print")
+    dialog.get_by_label("Given to").fill("Riverside Clinic")
+    dialog.get_by_role("button", name="Print and note the disclosure").click()
+    page.wait_for_timeout(300)
+    assert dialog.is_visible() and not answers
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+
+
+def test_what_is_wrong_is_said_on_a_page_of_its_own_and_can_be_mended(open_page: Any) -> None:
+    page = open_page(f"{CHART}/print/allergies")
+    page.evaluate("""() => document.querySelectorAll("form[target]").forEach((each) => {
+      each.noValidate = true; each.removeAttribute("target"); })""")
+    page.get_by_label("Their address").fill("1 River Road")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Print and note the disclosure").click()
+    assert re.search("Not printed: Say who is given the print", page.locator("[role=alert]").inner_text())
+    assert page.get_by_label("Their address").input_value() == "1 River Road"
+    assert_no_axe_violations(page)
+
+
+def test_all_documents_have_a_key_of_their_own(open_page: Any) -> None:
+    page = open_page(f"{CHART}/documents/DocumentReference/documentreference-1")
+    page.keyboard.press("P")
+    page.locator("#print").get_by_role("button", name="Print for use here").wait_for()
+    assert page.locator("#print form").first.get_attribute("action") == f"{CHART}/print/documents"
