@@ -63,6 +63,7 @@ from .actions.set_up_site import (
     set_up_site,
 )
 from .actions.sign_in import check_code
+from .actions.take_tour import leave_tour, note_tour_step
 from .authenticators import Factors, factors_of
 from .domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
 from .domain.sessions import Obligation, SessionState
@@ -88,6 +89,7 @@ from .queries import (
     PractitionerEntry,
     PractitionerPage,
     SessionLine,
+    TourState,
     account,
     account_history,
     accounts,
@@ -112,6 +114,7 @@ from .queries import (
     sessions_of,
     state_of,
     time_left,
+    tour_state,
 )
 
 __all__ = [
@@ -159,6 +162,7 @@ __all__ = [
     "SessionState",
     "SetUpError",
     "SignInPolicy",
+    "TourState",
     "User",
     "accept_invitation",
     "account",
@@ -200,6 +204,7 @@ __all__ = [
     "is_npi",
     "is_own_mrn",
     "keep_form",
+    "leave_tour",
     "likely_duplicates",
     "lock_session",
     "merge_history",
@@ -208,6 +213,7 @@ __all__ = [
     "note_activity",
     "note_practitioners",
     "note_refusal",
+    "note_tour_step",
     "obligation_of",
     "offered_secret",
     "organization_name",
@@ -228,6 +234,7 @@ __all__ = [
     "sweep_sessions",
     "take_kept_form",
     "time_left",
+    "tour_state",
     "unlock_account",
     "unlock_session",
     "unmerge_practitioners",

@@ -174,6 +174,22 @@ class Invitation(models.Model):
         return f"Invitation {self.pk}"
 
 
+@table(TableClass.MACHINERY)
+class TourProgress(models.Model):
+    """How far one person is on the tour of the screens: ``step`` of it done, left or finished when."""
+
+    user = models.OneToOneField(User, on_delete=models.PROTECT, primary_key=True, related_name="tour")
+    step = models.PositiveSmallIntegerField(default=0)
+    left_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "people_tour_progress"
+
+    def __str__(self) -> str:
+        return f"Tour of {self.user_id}"
+
+
 @table(TableClass.DIRECTORY)
 class Organization(models.Model):
     """The one organization whose records this database holds."""

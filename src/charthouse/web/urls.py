@@ -17,6 +17,7 @@ from .views import (
     provenance,
     receive,
     rules,
+    tour,
     unfiled,
 )
 
@@ -66,6 +67,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("facilities/", facilities.everywhere, name="facilities"),
     path("facilities/add", facilities.add, name="facilities-add"),
     path("facilities/<int:facility>", facilities.one, name="facilities-one"),
+    path("tour/", tour.overview, name="tour"),
+    path("tour/leave", tour.leave, name="tour-leave"),
+    path("tour/<int:number>", tour.step, name="tour-step"),
     path("rules/", rules.rules, name="rules"),
     path("rules/<str:code>", rules.rule, name="rules-rule"),
 ]

@@ -48,6 +48,7 @@ from .sessions import (
     state_of,
     time_left,
 )
+from .tour import TourState, tour_state
 
 __all__ = [
     "OBLIGATIONS_KEY",
@@ -68,6 +69,7 @@ __all__ = [
     "PractitionerEntry",
     "PractitionerPage",
     "SessionLine",
+    "TourState",
     "account",
     "account_history",
     "accounts",
@@ -94,5 +96,6 @@ __all__ = [
     "sessions_of",
     "state_of",
     "time_left",
+    "tour_state",
     "user_by_login",
 ]
