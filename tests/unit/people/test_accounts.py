@@ -286,6 +286,9 @@ class TestSetUp:
         kind(monkeypatch, "demo")
         made = create_demo_accounts()
         assert {account.role for account in made} == set(Role) and len(made) == 13
+        assert [line.code for line in facilities()] == ["LVMC", "RIVERSIDE"]
+        user = User.objects.get(username=made[0].username)
+        assert context_for(user).facilities == {line.id for line in facilities()}
         for account in made[:2]:
             browser = Client()
             browser.post("/sign-in/", {"login": account.username, "password": account.password})

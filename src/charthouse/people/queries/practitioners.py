@@ -42,6 +42,14 @@ class PractitionerEntry:
             credentials=self.credentials,
         )
 
+    @property
+    def listed(self) -> str:
+        """The name as a list sorted by family name shows it: ``"Lovelace, Ada Jr., MD"``."""
+        if not (self.family and self.given):
+            return self.shown
+        after = " ".join(part for part in (self.given, self.suffix) if part)
+        return f"{self.family}, {after}" + (f", {self.credentials}" if self.credentials else "")
+
 
 def practitioner(ctx: AccessContext, practitioner_id: int) -> PractitionerEntry | None:
     """The practitioner an entry's id stands for, following merges; None where there is no such entry."""
