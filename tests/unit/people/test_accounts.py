@@ -318,6 +318,17 @@ class TestCommands:
         assert {line[0] for line in ledger.lines} == {"system:command-line"}
         assert "people.end-role:success" in ledger.actions()
 
+    def test_invite_prints_a_code_that_sets_the_password(self, client: Client) -> None:
+        code, out = self.run("invite", "newby", "--name", "New By", "--role", "coder")
+        assert code == 0 and "invited" in self.run("list")[1]
+        again = self.run("invite", "newby", "--again")[1]
+        first, second = (text.split(": ")[1].split()[0] for text in (out, again))
+        for tried, status in ((first, 200), (second, 302)):
+            given = {"login": "newby", "code": tried, "new": PASSWORD}
+            assert client.post("/invitation/", given).status_code == status
+        assert "may try again" in self.run("unlock", "newby")[1]
+        assert self.run("invite", "other", "--name", "O")[0] == 2
+
     def test_mistakes_end_in_a_sentence(self) -> None:
         assert self.run("disable", "nobody") == (
             2,

@@ -177,6 +177,19 @@ class TestChangingRoles:
                 people.change_roles(CTX, only.pk, wanted, reason)
         assert people.context_for(only).roles == {Role.ADMINISTRATOR}
 
+    def test_an_invited_administrator_is_none_yet(self, make_user: Callable[..., User], client: Client) -> None:
+        only = make_user("only", Role.ADMINISTRATOR)
+        issued = invited("next", (Role.ADMINISTRATOR, None))
+        for act in (
+            lambda: people.disable_account(CTX, only.pk, "left"),
+            lambda: people.end_role(CTX, only.pk, Role.ADMINISTRATOR),
+            lambda: people.change_roles(CTX, only.pk, [(Role.CODER, None)], "left"),
+        ):
+            with pytest.raises(AccountError, match="only administrator"):
+                act()
+        accept(client, issued)
+        people.disable_account(CTX, only.pk, "left")
+
     def test_an_administrator_everywhere_may_become_one_at_a_place(self, make_user: Callable[..., User]) -> None:
         here = people.add_facility(CTX, people.FacilityDraft("HERE", "Here", "clinic", "America/Chicago"))
         only = make_user("only", Role.ADMINISTRATOR)

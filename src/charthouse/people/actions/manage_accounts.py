@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -341,9 +342,12 @@ def _keep_an_administrator(leaving: User) -> None:
         valid_from__lte=now,
         user__is_active=True,
     )
-    if held.filter(user=leaving).exists() and not held.exclude(user=leaving).exists():
+    # Who was invited and has set no password yet cannot sign in, and so mends nothing.
+    others = held.exclude(user=leaving).exclude(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    if held.filter(user=leaving).exists() and not others.exists():
         raise AccountError(
-            f"{leaving.username} is the only administrator; make another one first, so that accounts can be mended."
+            f"{leaving.username} is the only administrator who can sign in; make another one first, "
+            "so that accounts can be mended."
         )
 
 

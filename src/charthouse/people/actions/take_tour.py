@@ -18,13 +18,13 @@ __all__ = ["leave_tour", "note_tour_step"]
 def note_tour_step(ctx: AccessContext, step: int, *, last: bool = False) -> None:
     """The asker has done ``step`` (from 1); ``last`` ends the tour. A tour left before is taken up again by it."""
     require(ctx, OWN_ACCOUNT)
-    _keep(ctx, "people.tour-step", step=step, left_at=None, finished_at=clock.wall() if last else None)
+    _keep(ctx, "tour.step", step=step, left_at=None, finished_at=clock.wall() if last else None)
 
 
 def leave_tour(ctx: AccessContext) -> None:
     """The asker wants the tour no more for now; how far they were is kept."""
     require(ctx, OWN_ACCOUNT)
-    _keep(ctx, "people.tour-left", left_at=clock.wall())
+    _keep(ctx, "tour.left", left_at=clock.wall())
 
 
 def _keep(ctx: AccessContext, action: str, **values: object) -> None:

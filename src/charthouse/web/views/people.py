@@ -45,7 +45,6 @@ _WORDS = {
     "people.invite": "invitation made",
     "people.lock": "session locked",
     "people.lockout": "locked out",
-    "people.read-account": "this page was read",
     "people.renew-recovery-codes": "new recovery codes",
     "people.reset-password": "password reset",
     "people.reset-totp": "second factor reset",
@@ -187,7 +186,7 @@ def person(request: SignedInRequest, account: int) -> HttpResponse:
         "days": people.sign_in_policy().invitation.days,
         **_grid(held),
     }
-    ledger.append_read(ctx, "people.read-account", subjects=[ledger.Subject("user", str(account))])
+    ledger.append_read(ctx, "account.read", subjects=[ledger.Subject("user", str(account))])
     return render(request, "web/people/person.html", context)
 
 

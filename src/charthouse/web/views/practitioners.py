@@ -5,31 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.db import connection
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from charthouse.foundation.access.api import AccessContext, may
+from charthouse.foundation.access.api import may
 from charthouse.people import api as people
-from charthouse.record import api as record
-from charthouse.web import permissions
+from charthouse.web import directory_reads, permissions
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 200
 _FOUND = 100
-#: What names a practitioner: the resource type, its search parameter, and its title.
-_NAMED_IN = (
-    ("Encounter", "participant", "Encounters"),
-    ("Observation", "performer", "Observations"),
-    ("DiagnosticReport", "performer", "Reports"),
-    ("DocumentReference", "author", "Documents"),
-    ("ServiceRequest", "requester", "Orders"),
-    ("Procedure", "performer", "Procedures"),
-    ("MedicationRequest", "requester", "Medication orders"),
-    ("Immunization", "performer", "Immunizations"),
-    ("Appointment", "actor", "Appointments"),
-)
 
 
 def _text(text: str, longest: int = _LONGEST) -> str:
@@ -62,43 +48,6 @@ def directory(request: SignedInRequest) -> HttpResponse:
     return render(request, "web/practitioners/list.html", context)
 
 
-def _targets(public_ids: tuple[str, ...]) -> str:
-    return ",".join(f"Practitioner/{public_id}" for public_id in public_ids)
-
-
-def _counts(ctx: AccessContext, public_ids: tuple[str, ...]) -> list[tuple[str, int]]:
-    """How many records name the practitioner, by kind; exact up to a thousand of each, about right beyond."""
-    counts = []
-    for kind, parameter, title in _NAMED_IN:
-        query = [(parameter, _targets(public_ids)), ("_total", "estimate"), ("_count", "1")]
-        found = record.search(ctx, kind, query)
-        if found.total and parameter not in found.ignored:
-            counts.append((title, found.total))
-    return counts
-
-
-def _services(ctx: AccessContext, public_ids: tuple[str, ...]) -> list[str]:
-    """The roles, specialties and services that PractitionerRole resources give the practitioner."""
-    page = record.search(ctx, "PractitionerRole", [("practitioner", _targets(public_ids))], count=50)
-    said: dict[str, None] = {}
-    for stored in page.rows:
-        for concept in [*(stored.resource.get("code") or ()), *(stored.resource.get("specialty") or ())]:
-            coding = (concept.get("coding") or [{}])[0]
-            if words := concept.get("text") or coding.get("display") or coding.get("code"):
-                said[str(words)] = None
-        for service in stored.resource.get("healthcareService") or ():
-            if words := service.get("display"):
-                said[str(words)] = None
-    return list(said)
-
-
-def _senders(rows: list[people.DirectoryRow]) -> dict[str, str]:
-    """The senders' names by their ids."""
-    numbers = {int(row.source) for row in rows if row.source.isdigit()}
-    with connection.cursor() as cursor:
-        return {str(number): row.name for number, row in record.source_rows(cursor, numbers).items()}
-
-
 @screen(people.SEE_DIRECTORY)
 @require_safe
 def practitioner(request: SignedInRequest, entry: int) -> HttpResponse:
@@ -110,13 +59,13 @@ def practitioner(request: SignedInRequest, entry: int) -> HttpResponse:
     if found.id != entry:
         return redirect("practitioners-one", entry=found.id)
     rows = people.practitioner_rows(ctx, entry)
-    senders = _senders(rows)
+    senders = directory_reads.senders(rows)
     reads = may(ctx, permissions.READ_CHART)
     context = {
         "entry": found,
         "rows": [(row, senders.get(row.source, row.source)) for row in rows],
-        "services": _services(ctx, found.public_ids) if reads else [],
-        "counts": _counts(ctx, found.public_ids) if reads else [],
+        "services": directory_reads.services(ctx, found.public_ids) if reads else [],
+        "counts": directory_reads.named_in(ctx, found.public_ids) if reads else [],
         "reads": reads,
         "merges": people.merge_history(ctx, entry),
         "groups": people.likely_duplicates(ctx, entry),
