@@ -127,6 +127,15 @@ def test_a_screen_is_open_to_everybody(open_page: Any, path: str) -> None:
     assert_everything_is_reached_by_tab(page)
 
 
+@pytest.mark.parametrize("path", [path for path in SCREENS if path != NOWHERE])
+def test_the_question_mark_names_the_keys_of_the_screen(open_page: Any, path: str) -> None:
+    page = open_page(path)
+    bar = set(page.locator(".keybar li > kbd").all_inner_texts())
+    page.keyboard.press("?")
+    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
+    assert bar - {"g", "j", "k", "Enter"} <= shown and {"L", "Esc"} <= shown
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_an_empty_section_says_what_would_fill_it(open_page: Any, section: str) -> None:
     page = open_page(f"/chart/{EMPTY}/{section}")

@@ -65,7 +65,7 @@ def list_accounts() -> None:
             ", ".join(line.roles) or "none",
             "yes" if line.has_totp else "no",
             f"{line.last_login:%Y-%m-%d %H:%M} UTC" if line.last_login else "never",
-            f"disabled {line.disabled_at:%Y-%m-%d}" if line.disabled_at else "active",
+            f"disabled {line.disabled_at:%Y-%m-%d}" if line.disabled_at else line.state.value.replace("-", " "),
         )
     _console.print(table)
 
@@ -93,6 +93,47 @@ def add(
     except (AccountError, PermissionRefused) as error:
         _stop(str(error))
     print(f"Account {made.username} added. First password, shown only now: {made.password}")
+
+
+@app.command()
+def invite(
+    username: Annotated[str, typer.Argument(help="Lower-case letters, digits, dot, hyphen, underscore.")],
+    name: Annotated[str, typer.Option(help="The person's name as others read it.")] = "",
+    role: Annotated[list[Role] | None, typer.Option(help="A role; repeat for several.")] = None,
+    email: Annotated[str, typer.Option(help="To sign in with instead of the user name.")] = "",
+    facility: Facility = None,
+    again: Annotated[bool, typer.Option("--again", help="For an account there is: its password stops.")] = False,
+) -> None:
+    """Add an account whose owner sets the password with a code, and print the code."""
+    from .actions.invite_people import invite_again, invite_person
+    from .actions.manage_accounts import AccountError
+
+    try:
+        if again:
+            issued = invite_again(_context(), _account_id(username))
+        else:
+            place = _facility_id(facility)
+            issued = invite_person(
+                _context(),
+                username=username,
+                display_name=name,
+                email=email,
+                grants=[(each, place) for each in role or ()],
+            )
+    except AccountError as error:
+        _stop(str(error))
+    until = f"{issued.expires_at:%Y-%m-%d %H:%M} UTC"
+    print(f"Code of {issued.username}, shown only now, good until {until}: {issued.code}")
+    print("It is entered with the user name under “Set your password” on the sign-in page.")
+
+
+@app.command()
+def unlock(username: Username) -> None:
+    """Forget an account's failed attempts, so that its owner may try again at once."""
+    from .actions.manage_accounts import unlock_account
+
+    forgotten = unlock_account(_context(), _account_id(username))
+    print(f"{username} may try again." if forgotten else f"{username} has no failed attempts to forget.")
 
 
 @app.command()

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
 from django.contrib.auth.signals import user_login_failed
 from django.db import connection, transaction
+from django.db.models import Max, Sum
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from charthouse.foundation import clock
 from charthouse.foundation.ids import hash64
 
 from .domain.usernames import normal_login
 from .policy import sign_in_policy
 
 __all__ = [
+    "Lockout",
     "cool_off",
     "counted_name",
     "failure_limit",
+    "forget_failures",
     "is_locked_out",
+    "lockouts",
     "login_hash",
     "note_failure",
     "one_at_a_time",
@@ -75,3 +81,39 @@ def note_failure(request: HttpRequest, username: str) -> bool:
     """Count a failed code or unlock; returns whether the account is now locked out from this address."""
     user_login_failed.send(sender=__name__, credentials={"username": username}, request=request)
     return bool(getattr(request, "axes_locked_out", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Lockout:
+    """One account that is refused from one address until an instant (wall clock)."""
+
+    username: str
+    remote: str
+    until: datetime
+
+
+def lockouts(*usernames: str) -> list[Lockout]:
+    """Who is locked out now, by user name and address; of these user names, or of all."""
+    from axes.models import AccessAttempt
+
+    policy = sign_in_policy()
+    counted = AccessAttempt.objects.filter(attempt_time__gt=clock.wall() - policy.lockout_for)
+    if usernames:
+        counted = counted.filter(username__in=usernames)
+    rows = (
+        counted.order_by()
+        .values("username", "ip_address")
+        .annotate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
+        .filter(failures__gte=policy.lockout_failures)
+        .order_by("username", "ip_address")
+    )
+    return [
+        Lockout(row["username"] or "", row["ip_address"] or "", row["last"] + policy.lockout_for) for row in rows
+    ]
+
+
+def forget_failures(username: str) -> int:
+    """Forget an account's counted failures from every address, within another action; returns how many rows."""
+    from axes.models import AccessAttempt
+
+    return int(AccessAttempt.objects.filter(username=username).delete()[0])

@@ -145,6 +145,51 @@ class Session(models.Model):
         return str(self.id)
 
 
+@table(TableClass.MACHINERY)
+class Invitation(models.Model):
+    """The right to set an account's password once, with a code handed over on paper or by voice.
+
+    Only the code's SHA-256 is here. A new invitation voids the one before; rows are kept.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="invitations")
+    code_hash = models.BinaryField(max_length=32)
+    made_at = models.DateTimeField(db_default=Now())
+    made_by = models.CharField(max_length=80)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    voided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "people_invitation"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=models.Q(used_at=None, voided_at=None),
+                name="people_invitation_open_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Invitation {self.pk}"
+
+
+@table(TableClass.MACHINERY)
+class TourProgress(models.Model):
+    """How far one person is on the tour of the screens: ``step`` of it done, left or finished when."""
+
+    user = models.OneToOneField(User, on_delete=models.PROTECT, primary_key=True, related_name="tour")
+    step = models.PositiveSmallIntegerField(default=0)
+    left_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "people_tour_progress"
+
+    def __str__(self) -> str:
+        return f"Tour of {self.user_id}"
+
+
 @table(TableClass.DIRECTORY)
 class Organization(models.Model):
     """The one organization whose records this database holds."""

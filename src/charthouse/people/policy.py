@@ -21,6 +21,7 @@ class SignInPolicy:
     idle: timedelta
     session: timedelta
     require_totp: bool
+    invitation: timedelta
 
 
 def sign_in_policy() -> SignInPolicy:
@@ -52,4 +53,5 @@ def sign_in_policy() -> SignInPolicy:
         idle=timedelta(minutes=site.idle_minutes),
         session=timedelta(hours=site.session_hours),
         require_totp=required,
+        invitation=timedelta(days=int(parameter("people.invitation", "days"))),
     )

@@ -11,6 +11,7 @@ from charthouse.foundation.access.api import AccessContext, Permission, may
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity.api import FIND_PATIENT
 from charthouse.intake import api as intake
+from charthouse.people import api as people
 
 from . import permissions
 
@@ -62,10 +63,13 @@ GROUPS = (
         "Look up",
         (
             Item("Patient index", "find", FIND_PATIENT, "g f"),
+            Item("Practitioners", "practitioners", people.SEE_DIRECTORY, "g w"),
+            Item("Facilities", "facilities", people.SEE_DIRECTORY, "g b"),
             Item("Rules", "rules", permissions.READ_RULES, "g k"),
         ),
     ),
     Group("Oversight", (Item("Ledger", "ledger", LEDGER_READ, "g l"),)),
+    Group("Administration", (Item("People", "people", people.SEE_ACCOUNTS, "g s"),)),
 )
 
 

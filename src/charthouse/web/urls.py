@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import chart, errors, files, find, home, ledger, prints, provenance, receive, rules, unfiled
+from .views import (
+    chart,
+    errors,
+    facilities,
+    files,
+    find,
+    home,
+    ledger,
+    people,
+    practitioners,
+    prints,
+    provenance,
+    receive,
+    rules,
+    tour,
+    unfiled,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("charthouse.web.security.urls")),
@@ -36,6 +52,28 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ledger/", ledger.entries, name="ledger"),
     path("ledger/seal", ledger.seal, name="ledger-seal"),
     path("ledger/verify", ledger.verify, name="ledger-verify"),
+    path("people/", people.everybody, name="people"),
+    path("people/invite", people.invite, name="people-invite"),
+    path("people/<int:account>", people.person, name="people-person"),
+    path("people/<int:account>/roles", people.roles, name="people-roles"),
+    path("people/<int:account>/disable", people.disable, name="people-disable"),
+    path("people/<int:account>/enable", people.enable, name="people-enable"),
+    path("people/<int:account>/second-factor", people.reset_factor, name="people-reset-factor"),
+    path("people/<int:account>/unlock", people.unlock, name="people-unlock"),
+    path("people/<int:account>/invitation", people.invite_again, name="people-invite-again"),
+    path("people/<int:account>/sessions", people.end_sessions, name="people-end-sessions"),
+    path("people/<int:account>/sessions/<uuid:session>", people.end_sessions, name="people-end-session"),
+    path("practitioners/", practitioners.directory, name="practitioners"),
+    path("practitioners/<int:entry>", practitioners.practitioner, name="practitioners-one"),
+    path("practitioners/<int:entry>/merge", practitioners.merge, name="practitioners-merge"),
+    path("practitioners/<int:entry>/merges/<int:merge>/undo", practitioners.unmerge, name="practitioners-unmerge"),
+    path("practitioners/<int:entry>/npi", practitioners.correct_npi, name="practitioners-npi"),
+    path("facilities/", facilities.everywhere, name="facilities"),
+    path("facilities/add", facilities.add, name="facilities-add"),
+    path("facilities/<int:facility>", facilities.one, name="facilities-one"),
+    path("tour/", tour.overview, name="tour"),
+    path("tour/leave", tour.leave, name="tour-leave"),
+    path("tour/<int:number>", tour.step, name="tour-step"),
     path("rules/", rules.rules, name="rules"),
     path("rules/<str:code>", rules.rule, name="rules-rule"),
 ]

@@ -286,6 +286,9 @@ class TestSetUp:
         kind(monkeypatch, "demo")
         made = create_demo_accounts()
         assert {account.role for account in made} == set(Role) and len(made) == 13
+        assert [line.code for line in facilities()] == ["LVMC", "RIVERSIDE"]
+        user = User.objects.get(username=made[0].username)
+        assert context_for(user).facilities == {line.id for line in facilities()}
         for account in made[:2]:
             browser = Client()
             browser.post("/sign-in/", {"login": account.username, "password": account.password})
@@ -314,6 +317,17 @@ class TestCommands:
         assert self.run("disable", "cora", "--because", "left")[0] == 0
         assert {line[0] for line in ledger.lines} == {"system:command-line"}
         assert "people.end-role:success" in ledger.actions()
+
+    def test_invite_prints_a_code_that_sets_the_password(self, client: Client) -> None:
+        code, out = self.run("invite", "newby", "--name", "New By", "--role", "coder")
+        assert code == 0 and "invited" in self.run("list")[1]
+        again = self.run("invite", "newby", "--again")[1]
+        first, second = (text.split(": ")[1].split()[0] for text in (out, again))
+        for tried, status in ((first, 200), (second, 302)):
+            given = {"login": "newby", "code": tried, "new": PASSWORD}
+            assert client.post("/invitation/", given).status_code == status
+        assert "may try again" in self.run("unlock", "newby")[1]
+        assert self.run("invite", "other", "--name", "O")[0] == 2
 
     def test_mistakes_end_in_a_sentence(self) -> None:
         assert self.run("disable", "nobody") == (

@@ -455,6 +455,19 @@ def test_record_numbers_are_those_of_their_kind() -> None:
 # Lists
 
 
+def test_an_allergy_two_senders_name_is_one_warning() -> None:
+    mild = item("AllergyIntolerance", code={"text": "Penicillin  g"}, criticality="low")
+    grave = item("AllergyIntolerance", code={"text": "Penicillin G"}, criticality="high")
+    code = [{"system": "urn:x", "code": "7980"}]
+    one = item("AllergyIntolerance", code={"text": "Contrast, iodinated", "coding": code})
+    other = item("AllergyIntolerance", code={"text": "Contrast, any", "coding": code})
+    shown = banner(mild, grave, one, other).allergies
+    assert [each.title for each in shown] == ["Penicillin G", "Contrast, any", "Contrast, iodinated"]
+    assert shown[0].criticality == "high"
+    unnamed = item("AllergyIntolerance", code={})
+    assert len(banner(unnamed, unnamed).allergies) == 2
+
+
 def test_the_critical_allergies_come_first() -> None:
     rows = clinical.allergies(
         item("AllergyIntolerance", code={"text": name}, criticality=level)

@@ -13,13 +13,14 @@ from django.http import HttpRequest
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.people.models import Session, User
-from charthouse.people.permissions import OWN_ACCOUNT
+from charthouse.people.permissions import MANAGE_ACCOUNTS, OWN_ACCOUNT
 from charthouse.people.queries import asker
 
 from . import _ledger
 from ._ledger import user_subject
 
 __all__ = [
+    "end_account_sessions",
     "end_other_sessions",
     "end_own_session",
     "end_sessions_of",
@@ -63,6 +64,23 @@ def end_other_sessions(ctx: AccessContext) -> int:
     with transaction.atomic():
         ended = end_sessions_of(user, "ended from the account page", keep=ctx.session)
         _ledger.append(ctx, "people.end-other-sessions", subjects=[user_subject(user)], detail={"ended": ended})
+    return ended
+
+
+def end_account_sessions(ctx: AccessContext, user_id: int, session_id: UUID | None = None) -> int:
+    """End one session of somebody's account, or all of them; returns how many were still on."""
+    require(ctx, MANAGE_ACCOUNTS)
+    with transaction.atomic():
+        user = User.objects.filter(pk=user_id).first()
+        if user is None:
+            return 0
+        rows = Session.objects.filter(user=user)
+        ended = _end(rows if session_id is None else rows.filter(pk=session_id), "ended by an administrator")
+        if ended:
+            detail: dict[str, _ledger.JSON] = {"ended": ended}
+            if session_id is not None:
+                detail["session"] = str(session_id)
+            _ledger.append(ctx, "people.end-account-sessions", subjects=[user_subject(user)], detail=detail)
     return ended
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -18,6 +19,7 @@ from charthouse.foundation.access.api import AccessContext, Role, require
 from charthouse.foundation.ids import hash64
 from charthouse.people.authenticators import remove_factors
 from charthouse.people.domain.usernames import normal_login, username_fault
+from charthouse.people.lockout import forget_failures
 from charthouse.people.models import Facility, RoleGrant, User
 from charthouse.people.permissions import MANAGE_ACCOUNTS
 from charthouse.people.policy import sign_in_policy
@@ -28,8 +30,10 @@ from .end_sessions import end_sessions_of
 
 __all__ = [
     "AccountError",
+    "Grant",
     "NewAccount",
     "add_account",
+    "change_roles",
     "disable_account",
     "enable_account",
     "end_role",
@@ -37,7 +41,11 @@ __all__ = [
     "new_password",
     "reset_password",
     "reset_totp",
+    "unlock_account",
 ]
+
+#: A role and the facility it holds at, None for everywhere.
+Grant = tuple[Role, int | None]
 
 
 class AccountError(Exception):
@@ -131,6 +139,8 @@ def _account(user_id: int) -> User:
 def disable_account(ctx: AccessContext, user_id: int, because: str) -> None:
     """Let nobody sign in with the account any more and end its sessions. Its past in the ledger stays."""
     require(ctx, MANAGE_ACCOUNTS)
+    if not because.strip():
+        raise AccountError("Say why the account is disabled, so that whoever enables it later knows.")
     with transaction.atomic():
         _lock_administrators()
         user = _account(user_id)
@@ -139,7 +149,7 @@ def disable_account(ctx: AccessContext, user_id: int, because: str) -> None:
         if ctx.actor == user.actor:
             raise AccountError("Nobody disables their own account; ask another administrator.")
         _keep_an_administrator(user)
-        user.is_active, user.disabled_at, user.disabled_because = False, clock.wall(), because
+        user.is_active, user.disabled_at, user.disabled_because = False, clock.wall(), because.strip()
         user.session_version += 1
         user.save(update_fields=["is_active", "disabled_at", "disabled_because", "session_version"])
         ended = end_sessions_of(user, "the account was disabled")
@@ -224,6 +234,75 @@ def end_role(ctx: AccessContext, user_id: int, role: Role, *, facility: int | No
     return bool(ended)
 
 
+def change_roles(ctx: AccessContext, user_id: int, wanted: Iterable[Grant], reason: str) -> bool:
+    """Let an account hold exactly these roles from now on; False where it holds them already.
+
+    Grants that are wanted and in force stay as they are, with their end. What changes counts with the next request
+    of every open session. Raises AccountError without a reason, for a facility there is not, without any role, and
+    where nobody would be left to administer.
+    """
+    require(ctx, MANAGE_ACCOUNTS)
+    if not reason.strip():
+        raise AccountError("A change of roles needs a reason, so that others can judge it later.")
+    chosen = set(wanted)
+    if not chosen:
+        raise AccountError("An account needs a role. Disable it where nobody is to work with it.")
+    now = clock.wall()
+    with transaction.atomic():
+        _lock_administrators()
+        user = _account(user_id)
+        held = {
+            (Role(role), facility)
+            for role, facility in RoleGrant.objects.filter(
+                Q(valid_until=None) | Q(valid_until__gt=now), user=user, valid_from__lte=now
+            ).values_list("role", "facility")
+        }
+        if held == chosen:
+            return False
+        if _administers(held) and not _administers(chosen):
+            _keep_an_administrator(user)
+        for role, facility in sorted(chosen - held, key=str):
+            grant_role(ctx, user_id, role, facility=facility, valid_from=now)
+        leaving = sorted(held - chosen, key=str)
+        for role, facility in leaving:
+            RoleGrant.objects.filter(_at(facility), user=user, role=role, valid_from__lte=now).filter(
+                Q(valid_until=None) | Q(valid_until__gt=now)
+            ).update(valid_until=now, ended_by=ctx.actor)
+        _ledger.append(
+            ctx,
+            "people.change-roles",
+            subjects=[user_subject(user)],
+            detail={
+                "given": [_grant_name(grant) for grant in sorted(chosen - held, key=str)],
+                "ended": [_grant_name(grant) for grant in leaving],
+                "reason": reason.strip(),
+            },
+        )
+    return True
+
+
+def _administers(grants: Iterable[Grant]) -> bool:
+    return any(role is Role.ADMINISTRATOR for role, _ in grants)
+
+
+def _grant_name(grant: Grant) -> str:
+    role, facility = grant
+    return role.value if facility is None else f"{role.value} at facility {facility}"
+
+
+def unlock_account(ctx: AccessContext, user_id: int) -> bool:
+    """Forget an account's failed attempts, so that its owner may try again at once; False where there were none."""
+    require(ctx, MANAGE_ACCOUNTS)
+    with transaction.atomic():
+        user = _account(user_id)
+        forgotten = forget_failures(user.username)
+        if forgotten:
+            _ledger.append(
+                ctx, "people.unlock-account", subjects=[user_subject(user)], detail={"addresses": forgotten}
+            )
+    return bool(forgotten)
+
+
 def reset_totp(ctx: AccessContext, user_id: int) -> None:
     """Take a lost authenticator and its recovery codes away, end the sessions, and ask for a new one at sign-in."""
     require(ctx, MANAGE_ACCOUNTS)
@@ -263,9 +342,12 @@ def _keep_an_administrator(leaving: User) -> None:
         valid_from__lte=now,
         user__is_active=True,
     )
-    if held.filter(user=leaving).exists() and not held.exclude(user=leaving).exists():
+    # Who was invited and has set no password yet cannot sign in, and so mends nothing.
+    others = held.exclude(user=leaving).exclude(user__password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    if held.filter(user=leaving).exists() and not others.exists():
         raise AccountError(
-            f"{leaving.username} is the only administrator; make another one first, so that accounts can be mended."
+            f"{leaving.username} is the only administrator who can sign in; make another one first, "
+            "so that accounts can be mended."
         )
 
 

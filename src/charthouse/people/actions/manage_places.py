@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,9 +24,22 @@ __all__ = [
     "add_facility",
     "add_mrn_assigner",
     "assign_mrns",
+    "change_facility",
     "is_own_mrn",
     "valid_zone",
 ]
+
+
+_LONGEST = {
+    "code": 40,
+    "name": 200,
+    "kind": 20,
+    "time_zone": 64,
+    "address": 1000,
+    "phone": 40,
+    "npi": 10,
+    "ccn": 10,
+}
 
 
 class PlaceError(Exception):
@@ -73,15 +86,24 @@ def valid_zone(name: str) -> str:
     return name
 
 
-def add_facility(ctx: AccessContext, draft: FacilityDraft) -> int:
-    """Add a facility; returns its id. Raises PlaceError."""
-    require(ctx, MANAGE_PLACES)
+def _check(draft: FacilityDraft) -> None:
+    """Raise PlaceError for a draft that no facility can be."""
     if draft.kind not in FacilityKind.values:
         raise PlaceError(f"{draft.kind!r} is not a kind of facility: choose from {', '.join(FacilityKind.values)}.")
     if not draft.code.strip() or not draft.name.strip():
         raise PlaceError("A facility needs a code and a name.")
     if draft.npi and not is_npi(draft.npi):
         raise PlaceError(f"The facility {draft.code} has the NPI {draft.npi}, whose check digit is not right.")
+    for field in fields(draft):
+        if len(getattr(draft, field.name)) > _LONGEST[field.name]:
+            raise PlaceError(f"The {field.name} is too long: at most {_LONGEST[field.name]} characters.")
+    valid_zone(draft.time_zone)
+
+
+def add_facility(ctx: AccessContext, draft: FacilityDraft) -> int:
+    """Add a facility; returns its id. Raises PlaceError."""
+    require(ctx, MANAGE_PLACES)
+    _check(draft)
     with transaction.atomic():
         if Facility.objects.filter(code=draft.code).exists():
             raise PlaceError(f"There is a facility with the code {draft.code} already.")
@@ -99,6 +121,39 @@ def add_facility(ctx: AccessContext, draft: FacilityDraft) -> int:
             ctx, "people.add-facility", subjects=[Subject("facility", str(row.pk))], detail={"code": row.code}
         )
     return row.pk
+
+
+def change_facility(ctx: AccessContext, facility: int, draft: FacilityDraft) -> tuple[str, ...]:
+    """Let a facility be as the draft says; returns the names of what changed. The code stays: senders and grants
+    know the facility by it. Raises PlaceError."""
+    require(ctx, MANAGE_PLACES)
+    with transaction.atomic():
+        row = Facility.objects.select_for_update().filter(pk=facility).first()
+        if row is None:
+            raise PlaceError(f"There is no facility {facility}.")
+        _check(replace(draft, code=row.code))
+        wanted = {
+            "name": draft.name.strip(),
+            "kind": draft.kind,
+            "time_zone": draft.time_zone,
+            "address": draft.address.strip(),
+            "phone": draft.phone.strip(),
+            "npi": draft.npi,
+            "ccn": draft.ccn.strip(),
+        }
+        changed = [name for name, value in wanted.items() if getattr(row, name) != value]
+        if changed:
+            before = {name: getattr(row, name) for name in changed}
+            for name in changed:
+                setattr(row, name, wanted[name])
+            row.save(update_fields=changed)
+            _ledger.append(
+                ctx,
+                "people.change-facility",
+                subjects=[Subject("facility", str(row.pk))],
+                detail={"changed": [*changed], "before": before},
+            )
+    return tuple(changed)
 
 
 def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: int | None = None) -> int:

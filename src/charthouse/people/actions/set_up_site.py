@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.ids import hash64
+from charthouse.people.domain.check_digits import CheckDigit
 from charthouse.people.models import Organization, User
 
 from . import _ledger
@@ -110,8 +111,30 @@ _DEMO_NAMES = {
 }
 
 
+def _demo_places(zone: str) -> None:
+    """The demonstration's hospital and clinic, and who numbers the charts of those registered by hand."""
+    set_up_places(
+        organization="Larkspur Valley Health",
+        time_zone=zone,
+        facilities=[
+            FacilityDraft(
+                "LVMC",
+                "Larkspur Valley Medical Center",
+                "hospital",
+                zone,
+                "400 Meadowlark Drive\nLarkspur Valley, CO 80000",
+                "555-0140",
+            ),
+            FacilityDraft(
+                "RIVERSIDE", "Riverside Clinic", "clinic", zone, "12 Mill Street\nRiverside, CO 80001", "555-0112"
+            ),
+        ],
+        mrn_assigner=MrnAssignerDraft("https://larkspur.example/mrn", "L", 6, CheckDigit.M10),
+    )
+
+
 def create_demo_accounts(password: str | None = None) -> list[DemoAccount]:
-    """An account for each role of a demonstration, one password for all (made where none is given); to be printed.
+    """A demonstration's places and an account for each role, to be printed; one password for all.
 
     They sign in without an authenticator and need not change the password. Raises SetUpError on a real site, whose
     accounts are people's, and where there are accounts already.
@@ -128,6 +151,8 @@ def create_demo_accounts(password: str | None = None) -> list[DemoAccount]:
     with transaction.atomic():
         _once()
         ctx = system_context("set-up")
+        if not Organization.objects.exists():
+            _demo_places(configuration().time_zone)
         for role, (username, name) in _DEMO_NAMES.items():
             add_account(
                 ctx,

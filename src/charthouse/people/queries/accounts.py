@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from charthouse.foundation import clock
-from charthouse.foundation.access.api import AccessContext, Purpose, Role, require
+from charthouse.foundation.access.api import AccessContext, Purpose, Role, require, system_context
 from charthouse.foundation.access.clearance import clearance_for
+from charthouse.foundation.ledger import api as ledger
+from charthouse.people.authenticators import Factors, factors_of
 from charthouse.people.domain.usernames import normal_login
-from charthouse.people.models import Facility, RoleGrant, User
+from charthouse.people.lockout import Lockout, lockouts
+from charthouse.people.models import Facility, Invitation, RoleGrant, User
 from charthouse.people.permissions import SEE_ACCOUNTS
 
 
@@ -100,6 +105,16 @@ def asker(request: HttpRequest, user: User | None = None) -> AccessContext:
     )
 
 
+class AccountState(StrEnum):
+    """What an account's owner can do now; the first that fits counts."""
+
+    DISABLED = "disabled"
+    LOCKED_OUT = "locked-out"
+    INVITED = "invited"
+    NEVER_SIGNED_IN = "never-signed-in"
+    ACTIVE = "active"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountLine:
     """One account in a list, with its roles in words."""
@@ -112,21 +127,98 @@ class AccountLine:
     disabled_at: datetime | None
     last_login: datetime | None
     has_totp: bool
+    state: AccountState = AccountState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFilter:
+    """Which accounts; all that are given must hold. ``text`` is part of a name, user name or address."""
+
+    text: str = ""
+    role: Role | None = None
+    facility: int | None = None
+    state: AccountState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """Accounts by user name; ``next`` is the user name to go on after, empty at the end."""
+
+    lines: tuple[AccountLine, ...]
+    total: int
+    next: str
 
 
 def accounts(ctx: AccessContext) -> list[AccountLine]:
     """Every account, by user name."""
     require(ctx, SEE_ACCOUNTS)
+    return _account_lines(list(User.objects.order_by("username")))
+
+
+def find_accounts(
+    ctx: AccessContext, wanted: AccountFilter | None = None, after: str = "", limit: int = 50
+) -> AccountPage:
+    """A page of the accounts wanted. A role at no facility in particular is held at each."""
+    require(ctx, SEE_ACCOUNTS)
+    chosen = wanted or AccountFilter()
+    rows = User.objects.order_by("username")
+    if text := chosen.text.replace("\0", "").strip():
+        rows = rows.filter(Q(username__icontains=text) | Q(display_name__icontains=text) | Q(email__icontains=text))
+    if chosen.role is not None or chosen.facility is not None:
+        grants = _in_force()
+        if chosen.role is not None:
+            grants = grants.filter(role=chosen.role)
+        if chosen.facility is not None:
+            grants = grants.filter(Q(facility=None) | Q(facility=chosen.facility))
+        rows = rows.filter(pk__in=grants.values("user"))
+    rows = _in_state(rows, chosen.state)
+    found = list((rows.filter(username__gt=after) if after else rows)[: limit + 1])
+    more = len(found) > limit
+    shown = found[:limit]
+    return AccountPage(tuple(_account_lines(shown)), rows.count(), shown[-1].username if more else "")
+
+
+def _in_force() -> QuerySet[RoleGrant]:
     now = clock.wall()
+    return RoleGrant.objects.filter(Q(valid_until=None) | Q(valid_until__gt=now), valid_from__lte=now)
+
+
+def _locked_names() -> set[str]:
+    return {each.username for each in lockouts()}
+
+
+def _invited() -> QuerySet[Invitation]:
+    return Invitation.objects.filter(used_at=None, voided_at=None)
+
+
+def _in_state(rows: QuerySet[User], state: AccountState | None) -> QuerySet[User]:
+    if state is None:
+        return rows
+    if state is AccountState.DISABLED:
+        return rows.filter(is_active=False)
+    rows = rows.filter(is_active=True)
+    if state is AccountState.LOCKED_OUT:
+        return rows.filter(username__in=_locked_names())
+    rows = rows.exclude(username__in=_locked_names())
+    if state is AccountState.INVITED:
+        return rows.filter(pk__in=_invited().values("user"))
+    rows = rows.exclude(pk__in=_invited().values("user"))
+    return rows.filter(last_login__isnull=state is AccountState.NEVER_SIGNED_IN)
+
+
+def _account_lines(users: Sequence[User]) -> list[AccountLine]:
+    ids = [user.pk for user in users]
     held: dict[int, list[str]] = {}
-    for grant in RoleGrant.objects.filter(
-        Q(valid_until=None) | Q(valid_until__gt=now), valid_from__lte=now
-    ).select_related("facility"):
+    for grant in _in_force().filter(user__in=ids).select_related("facility"):
         place = f" at {grant.facility.code}" if grant.facility else ""
         held.setdefault(grant.user_id, []).append(f"{Role(grant.role).title}{place}")
     from allauth.mfa.models import Authenticator
 
-    enrolled = set(Authenticator.objects.filter(type=Authenticator.Type.TOTP).values_list("user_id", flat=True))
+    enrolled = set(
+        Authenticator.objects.filter(type=Authenticator.Type.TOTP, user__in=ids).values_list("user_id", flat=True)
+    )
+    invited = set(_invited().filter(user__in=ids).values_list("user_id", flat=True))
+    locked = _locked_names()
     return [
         AccountLine(
             user.pk,
@@ -137,6 +229,112 @@ def accounts(ctx: AccessContext) -> list[AccountLine]:
             user.disabled_at,
             user.last_login,
             user.pk in enrolled,
+            _state(user, invited, locked),
         )
-        for user in User.objects.order_by("username")
+        for user in users
     ]
+
+
+def _state(user: User, invited: Collection[int], locked: Collection[str]) -> AccountState:
+    if not user.is_active:
+        return AccountState.DISABLED
+    if user.username in locked:
+        return AccountState.LOCKED_OUT
+    if user.pk in invited:
+        return AccountState.INVITED
+    return AccountState.ACTIVE if user.last_login else AccountState.NEVER_SIGNED_IN
+
+
+@dataclass(frozen=True, slots=True)
+class GrantLine:
+    """A role somebody holds or held. ``facility`` is None where it holds everywhere."""
+
+    role: Role
+    facility: int | None
+    place: str
+    since: datetime
+    until: datetime | None
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationLine:
+    """An invitation nobody has used yet."""
+
+    made_at: datetime
+    expires_at: datetime
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account in full, for those who look after accounts."""
+
+    line: AccountLine
+    actor: str
+    since: datetime
+    disabled_because: str
+    grants: tuple[GrantLine, ...]
+    factors: Factors
+    must_enrol_totp: bool
+    lockouts: tuple[Lockout, ...]
+    invitation: InvitationLine | None
+
+
+def account(ctx: AccessContext, user_id: int) -> Account | None:
+    """One account, or None where there is no such one. The caller logs the reading."""
+    require(ctx, SEE_ACCOUNTS)
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        return None
+    now = clock.wall()
+    open_ = _invited().filter(user=user).first()
+    return Account(
+        line=_account_lines([user])[0],
+        actor=user.actor,
+        since=user.date_joined,
+        disabled_because=user.disabled_because,
+        grants=tuple(
+            GrantLine(
+                Role(grant.role),
+                grant.facility_id,
+                grant.facility.name if grant.facility else "",
+                grant.valid_from,
+                grant.valid_until,
+                grant.valid_from <= now and (grant.valid_until is None or grant.valid_until > now),
+            )
+            for grant in RoleGrant.objects.filter(user=user)
+            .select_related("facility")
+            .order_by("-valid_from", "role", "facility__code")
+        ),
+        factors=factors_of(user),
+        must_enrol_totp=user.must_enrol_totp,
+        lockouts=tuple(lockouts(user.username)),
+        invitation=InvitationLine(open_.made_at, open_.expires_at, open_.expires_at <= now) if open_ else None,
+    )
+
+
+class AccountHistory(StrEnum):
+    """Which of the ledger's entries about one account."""
+
+    SIGN_INS = "sign-ins"
+    CHANGES = "changes"
+    REFUSALS = "refusals"
+
+
+def account_history(ctx: AccessContext, user_id: int, which: AccountHistory, cursor: str = "") -> ledger.Page:
+    """The ledger's entries about an account, newest first: attempts to sign in with it, everything that happened to
+    it, or what its owner was refused. What its owner did and saw stands in the ledger alone.
+
+    Log-in monitoring (45 CFR 164.308(a)(5)(ii)(C)) is the work of those who look after accounts, so the right to
+    see accounts is enough. Raises ValueError for a cursor that is none.
+    """
+    require(ctx, SEE_ACCOUNTS)
+    if which is AccountHistory.REFUSALS:
+        filters = ledger.Filters(actor=f"user:{user_id}", action="access.refused")
+    else:
+        filters = ledger.Filters(
+            subject=ledger.Subject("user", str(user_id)),
+            action="people.sign-in" if which is AccountHistory.SIGN_INS else "people",
+        )
+    return ledger.entries(system_context("people"), filters, cursor, 20)

@@ -11,10 +11,11 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from charthouse.foundation import clock
-from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.access.api import AccessContext, require
 from charthouse.people.domain.devices import device_name
 from charthouse.people.domain.sessions import Obligation, SessionState, SessionTimes, session_state
 from charthouse.people.models import Session, User
+from charthouse.people.permissions import SEE_ACCOUNTS
 from charthouse.people.policy import sign_in_policy
 
 OBLIGATIONS_KEY = "obligations"
@@ -65,8 +66,18 @@ class SessionLine:
 
 def own_sessions(ctx: AccessContext, *, ended: bool = False, limit: int = 50) -> list[SessionLine]:
     """The asker's own sessions, newest first: those still on, or (``ended``) the last that are over."""
+    return _sessions(ctx, _user_id(ctx), ended=ended, limit=limit)
+
+
+def sessions_of(ctx: AccessContext, user_id: int, *, ended: bool = False, limit: int = 50) -> list[SessionLine]:
+    """The sessions of somebody's account, as :func:`own_sessions`."""
+    require(ctx, SEE_ACCOUNTS)
+    return _sessions(ctx, user_id, ended=ended, limit=limit)
+
+
+def _sessions(ctx: AccessContext, user_id: int, *, ended: bool, limit: int) -> list[SessionLine]:
     now = clock.wall()
-    rows = Session.objects.filter(user_id=_user_id(ctx))
+    rows = Session.objects.filter(user_id=user_id)
     rows = (
         rows.filter(Q(ended_at__isnull=False) | Q(expires_at__lte=now))
         if ended

@@ -42,7 +42,7 @@ def summary(
     carried = list(others)
     known = allergies(each for each in carried if each.type == "AllergyIntolerance")
     none_known = [each for each in known if each.code and each.code.value in _NO_ALLERGY]
-    real = tuple(each for each in known if each not in none_known and _current(each))
+    real = tuple(_distinct(each for each in known if each not in none_known and _current(each)))
     born = _first_text(patients, "birthDate")
     bits = Label.NONE
     for each in patients:
@@ -80,6 +80,18 @@ def _current(allergy: Allergy) -> bool:
         "refuted",
         "entered-in-error",
     }
+
+
+def _distinct(rows: Iterable[Allergy]) -> Iterable[Allergy]:
+    """Each allergy once, by its words: two senders that say the same are one warning, the more dangerous first.
+    One code under different words stays two: the words may hold what the code does not. Rows without words stay."""
+    said: set[str] = set()
+    for row in rows:
+        words = " ".join(row.title.casefold().split())
+        if words not in said:
+            yield row
+        if words:
+            said.add(words)
 
 
 def _active(rows: Iterable[Flag]) -> Iterable[Flag]:

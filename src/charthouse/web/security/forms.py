@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from charthouse.people.api import User, check_code
 
-__all__ = ["CodeForm", "PasswordForm", "SignInForm", "UnlockForm"]
+__all__ = ["CodeForm", "InvitationForm", "PasswordForm", "SignInForm", "UnlockForm"]
 
 WRONG_CODE = "This code is not right, or was used before. Wait for the next one and try again."
 
@@ -84,3 +84,20 @@ class PasswordForm(forms.Form):
 
     current = _field("Current password", forms.PasswordInput, autocomplete="current-password")
     new = _field("New password", forms.PasswordInput, autocomplete="new-password")
+
+
+class InvitationForm(forms.Form):
+    """What an invited person has been handed, and the password they choose."""
+
+    login = _field(
+        "User name",
+        forms.TextInput,
+        autocomplete="username",
+        autocapitalize="none",
+        spellcheck="false",
+        autofocus=True,
+    )
+    code = _field(
+        "Code of the invitation", forms.TextInput, autocomplete="off", autocapitalize="none", spellcheck="false"
+    )
+    new = _field("Your new password", forms.PasswordInput, autocomplete="new-password")

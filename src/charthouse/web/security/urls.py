@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import account, lock, sign_in
+from .views import account, invitation, lock, sign_in
 
 urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="account_login"),
     path("sign-in/code/", sign_in.enter_code, name="mfa_authenticate"),
+    path("invitation/", invitation.invitation, name="invitation"),
     path("sign-out/", sign_in.leave, name="account_logout"),
     path("session/", lock.status, name="session_status"),
     path("session/seen/", lock.seen, name="session_seen"),

@@ -1,0 +1,204 @@
+"""People, practitioners, facilities and the tour: open to everybody, and worked by keyboard alone. No stand-ins."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_specification = importlib.util.spec_from_file_location(
+    "charthouse_screen_checks", Path(__file__).with_name("test_every_screen.py")
+)
+assert _specification is not None and _specification.loader is not None
+checks = importlib.util.module_from_spec(_specification)
+_specification.loader.exec_module(checks)
+
+PASSWORD = "lantern-harbour-quilt-9"
+NPI = "1234567893"
+
+
+def _fill() -> dict[str, int]:
+    """An administrator's site: accounts in every state, practitioners who look alike, facilities."""
+    from charthouse.foundation.access.api import Role, system_context
+    from charthouse.people import api as people
+
+    ctx = system_context("test")
+    user = people.User.objects.get(username="okafor")
+    people.grant_role(ctx, user.pk, Role.ADMINISTRATOR)
+    here = people.add_facility(
+        ctx, people.FacilityDraft("MERCY", "Mercy Hospital of the Upper Valley", "hospital", "America/Chicago")
+    )
+    people.add_mrn_assigner(ctx, people.MrnAssignerDraft("urn:oid:2.16.840.1.113883.3.1", "M"))
+    other = people.add_account(
+        ctx, username="marchetti", display_name="Maximiliana Márquez de la Fuente-Wołodyjowski", roles=[Role.CODER]
+    )
+    people.grant_role(ctx, other.id, Role.AUDITOR, facility=here)
+    gone = people.add_account(ctx, username="gone", display_name="G. One", roles=[Role.CODER])
+    people.disable_account(ctx, gone.id, "left on 1 May")
+    invited = people.invite_person(ctx, username="early", display_name="E. Arly", grants=[(Role.CODER, None)])
+    facts = [
+        people.PractitionerFact("one", "Novak", "Ada", identifiers=(("urn:oid:1.2.3", "77"),)),
+        people.PractitionerFact("two", "Novák", "Ada", npi=NPI),
+        people.PractitionerFact("three", "Wołodyjowski-Márquez de la Fuente", "Maximiliana", prefix="Dr."),
+        people.PractitionerFact("four", "Bolt", "Bo", source="9"),
+        people.PractitionerFact("five", "Bolte", "Bo"),
+    ]
+    ids = people.note_practitioners(facts)
+    people.merge_practitioners(ctx, ids["four"], ids["five"], "the same person, misspelt by the clinic")
+    return {
+        "facility": here,
+        "other": other.id,
+        "gone": gone.id,
+        "invited": invited.account,
+        "own": user.pk,
+        **ids,
+    }
+
+
+@pytest.fixture(scope="module")
+def ids(served: str, signed_in: Any, beside: Any) -> dict[str, int]:
+    return dict(beside(_fill))
+
+
+SCREENS = [
+    "/people/",
+    "/people/?state=disabled",
+    "/people/?text=nobody",
+    "/people/invite",
+    "/people/{other}",
+    "/people/{own}?history=changes",
+    "/people/{gone}?history=refusals",
+    "/people/{invited}",
+    "/practitioners/",
+    "/practitioners/?view=duplicates",
+    "/practitioners/?text=nobody",
+    "/practitioners/{four}",
+    "/practitioners/{one}",
+    "/practitioners/{one}/merge",
+    "/practitioners/{one}/merge?other={two}",
+    "/facilities/",
+    "/facilities/add",
+    "/facilities/{facility}",
+    "/tour/",
+    "/tour/1",
+    "/tour/9",
+    "/",
+    "/invitation/",
+]
+
+
+@pytest.mark.parametrize("path", SCREENS)
+def test_a_screen_is_open_to_everybody(visit: Any, ids: dict[str, int], path: str) -> None:
+    page = visit(path.format(**ids))
+    assert page.locator("h1").count() == 1
+    assert page.locator("[style], script:not([src])").count() == 0
+    checks.assert_no_axe_violations(page)
+    page.emulate_media(color_scheme="dark")
+    checks.assert_no_axe_violations(page, "color-contrast")
+    page.emulate_media(color_scheme="light")
+    checks.assert_nothing_is_cut_off(page)
+    if path != "/invitation/":  # its first field has the focus already
+        checks.assert_everything_is_reached_by_tab(page)
+
+
+@pytest.mark.parametrize("path", [path for path in SCREENS if path != "/invitation/"])
+def test_the_question_mark_names_every_key_of_the_key_bar(visit: Any, ids: dict[str, int], path: str) -> None:
+    page = visit(path.format(**ids))
+    bar = page.locator(".keybar li > kbd").all_inner_texts()
+    page.keyboard.press("?")
+    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
+    assert set(bar) - {"g", "Enter", "j", "k"} <= shown
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    ("key", "title"), [("r", "Change roles"), ("d", "Disable this account"), ("i", "New invitation")]
+)
+def test_an_accounts_dialogs_open_by_key_and_are_open_to_everybody(
+    visit: Any, ids: dict[str, int], key: str, title: str
+) -> None:
+    page = visit(f"/people/{ids['other']}")
+    page.keyboard.press(key)
+    page.get_by_role("dialog", name=title).wait_for()
+    checks.assert_no_axe_violations(page)
+    page.keyboard.press("Escape")
+
+
+def test_roles_are_changed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
+    page = visit(f"/people/{ids['other']}")
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog", name="Change roles")
+    dialog.get_by_label("Cancer registrar everywhere").focus()
+    page.keyboard.press("Space")
+    dialog.get_by_label("Why").focus()
+    page.keyboard.type("Helps the registry")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("The roles are changed").wait_for()
+    assert page.get_by_text("Cancer registrar everywhere").count() == 1
+
+
+def test_invited_and_accepted(visit: Any, ids: dict[str, int], browser: Any, served: str) -> None:
+    page = visit("/people/")
+    page.keyboard.press("i")
+    page.get_by_label("Name, as others should read it").fill("Nadia Newby")
+    page.get_by_label("User name", exact=True).fill("newby")
+    page.get_by_label("Coder everywhere").check()
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Invite").click()
+    code = page.locator("dd strong.mono").inner_text()
+    assert re.fullmatch(r"[a-z0-9]{5}(-[a-z0-9]{5}){3}", code)
+    checks.assert_no_axe_violations(page)
+    context = browser.new_context()
+    theirs = context.new_page()
+    theirs.goto(f"{served}/sign-in/")
+    theirs.get_by_role("link", name="Set your password with the code you were given.").click()
+    theirs.get_by_label("User name").fill("newby")
+    theirs.get_by_label("Code of the invitation").fill(code)
+    theirs.get_by_label("Your new password").fill(PASSWORD)
+    theirs.keyboard.press("Enter")
+    theirs.get_by_text("Your password is set").wait_for()
+    theirs.get_by_label("User name").fill("newby")
+    theirs.get_by_label("Password").fill(PASSWORD)
+    theirs.keyboard.press("Enter")
+    theirs.get_by_role("heading", name="Set up your authenticator").wait_for()
+    context.close()
+
+
+def test_duplicates_are_compared_and_merged_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
+    page = visit("/practitioners/?view=duplicates")
+    page.keyboard.press("m")
+    page.wait_for_url("**/merge?other=*")
+    page.get_by_label("Why they are one").focus()
+    page.keyboard.type("One accent, one person")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Merged. Both names find").wait_for()
+    assert page.get_by_text("One accent, one person").count() == 1
+    page.get_by_role("button", name="Undo the merge").first.click()
+    dialog = page.get_by_role("dialog", name="Undo this merge")
+    dialog.get_by_label("Why").fill("They are cousins")
+    dialog.get_by_role("button", name="Undo the merge").click()
+    page.get_by_text("The merge is undone").wait_for()
+
+
+def test_the_tour_is_taken_left_and_resumed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
+    page = visit("/")
+    page.keyboard.press("t")
+    page.wait_for_url("**/tour/1")
+    for number in (2, 3, 4):
+        page.keyboard.press("n")
+        page.wait_for_url(f"**/tour/{number}")
+    page.keyboard.press("o")
+    page.wait_for_url("**/find/")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    page.get_by_text("step 4 of 10").wait_for()
+    page.keyboard.press("t")
+    page.wait_for_url("**/tour/4")
+    page.keyboard.press("x")
+    page.get_by_role("heading", name="Today").wait_for()
+    assert page.get_by_text("step 4 of 10").count() == 0
