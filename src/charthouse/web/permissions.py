@@ -23,3 +23,4 @@ READ_CHART = declare(
     },
 )
 READ_RULES = declare("web.read_rules", "Read the rules", Role)
+OPEN_DESK = declare("web.desk", "Open the work queues", Role)

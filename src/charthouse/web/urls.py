@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import chart, errors, files, find, home, ledger, provenance, receive, rules, unfiled
+from .views import chart, duplicates, errors, files, find, home, ledger, provenance, queues, receive, rules, unfiled
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("charthouse.web.security.urls")),
@@ -22,6 +22,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
+    path("queues/<str:code>/", queues.desk, name="queue"),
+    path("queues/<str:code>/act", queues.act, name="queue-act"),
+    path("queues/<str:code>/next", queues.next_item, name="queue-next"),
+    path("queues/<str:code>/views", queues.views, name="queue-views"),
+    path("queues/<str:code>/<int:item>", queues.item, name="queue-item"),
+    path("duplicates/<int:item>", duplicates.duplicate, name="duplicate"),
+    path("duplicates/<int:item>/same", duplicates.same, name="duplicate-same"),
+    path("duplicates/<int:item>/different", duplicates.different, name="duplicate-different"),
+    path("duplicates/<int:item>/ask", duplicates.ask, name="duplicate-ask"),
     path("unfiled/", unfiled.unfiled, name="unfiled"),
     path("unfiled/<int:message>", unfiled.message, name="unfiled-message"),
     path("unfiled/<int:message>/retry", unfiled.retry, name="unfiled-retry"),

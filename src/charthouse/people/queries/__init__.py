@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from .accounts import (
     AccountLine,
+    Colleague,
     accounts,
     asker,
+    colleagues,
     context_for,
     context_for_request,
     grants_in_force,
+    names_of,
     session_name,
     user_by_login,
 )
@@ -28,6 +31,7 @@ from .sessions import (
 __all__ = [
     "OBLIGATIONS_KEY",
     "AccountLine",
+    "Colleague",
     "FacilityLine",
     "FailureLine",
     "MrnAssignerLine",
@@ -35,6 +39,7 @@ __all__ = [
     "SessionLine",
     "accounts",
     "asker",
+    "colleagues",
     "context_for",
     "context_for_request",
     "facilities",
@@ -42,6 +47,7 @@ __all__ = [
     "find_practitioners",
     "grants_in_force",
     "mrn_assigners",
+    "names_of",
     "obligation_of",
     "organization_name",
     "own_failures",
