@@ -207,7 +207,7 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
     without_tab = {name: value for name, value in chosen.kept.items() if name != "tab"}
     views = work.views(ctx, code)
     places = [each for each in people.facilities() if each.closed_at is None and each.id in ctx.facilities]
-    context = {
+    context: dict[str, Any] = {
         "queue": queue,
         "lines": _lines(ctx, queue, page.items, hand, place),
         "waiting": waiting,
@@ -229,6 +229,9 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
         "may_assign": may(ctx, work.ASSIGN),
         "now": clock.now(),
     }
+    at_hand = next((line.item for line in context["lines"] if line.at_hand), None)
+    if at_hand is not None:
+        context |= {"at_hand": _about(ctx, queue, at_hand)}
     return render(request, "web/queues/desk.html", context)
 
 
@@ -255,25 +258,30 @@ def item(request: SignedInRequest, code: str, item: int) -> HttpResponse:
         raise Http404(str(error)) from None
     if found.queue != code:
         raise Http404("There is no such item in this queue.")
-    told = work.history(ctx, item)
-    names = people.names_of({found.owner or "", *(each.actor for each in told)})
     note_items(ctx, code, [found])
-    rule = dict(_rules([found.rule])).get(found.rule) if found.rule else None
-    (line,) = _lines(ctx, queue, [found], 0, -1)
-    context = {
+    context = _about(ctx, queue, found) | {
         "queue": queue,
-        "item": found,
-        "line": line,
-        "cells": list(zip((column.title for column in queue.columns), line.cells, strict=True)),
-        "rule": rule,
-        "has_rule_page": found.rule in rulepacks.load().versions,
-        "history": [(each, name_of(each.actor, names)) for each in reversed(told)],
         "colleagues": people.colleagues(queue.roles),
         "may_assign": may(ctx, work.ASSIGN),
         "now": clock.now(),
     }
     template = "preview" if "HX-Request" in request.headers else "item"
     return render(request, f"web/queues/{template}.html", context)
+
+
+def _about(ctx: AccessContext, queue: work.Queue, found: work.WorkItem) -> dict[str, Any]:
+    """What the summary of an item shows: its words, its rule, its history with the last first."""
+    told = work.history(ctx, found.id)
+    names = people.names_of({each.actor for each in told})
+    (line,) = _lines(ctx, queue, [found], 0, -1)
+    return {
+        "item": found,
+        "line": line,
+        "cells": list(zip((column.title for column in queue.columns), line.cells, strict=True)),
+        "rule": dict(_rules([found.rule])).get(found.rule) if found.rule else None,
+        "has_rule_page": found.rule in rulepacks.load().versions,
+        "history": [(each, name_of(each.actor, names)) for each in reversed(told)],
+    }
 
 
 # ---- what is done to items

@@ -6,7 +6,14 @@
 const boxes = () => [...document.querySelectorAll("input[data-select]")];
 const selected = () => boxes().filter((box) => box.checked);
 
-let atHand = document.activeElement?.closest?.("tr[data-row]") ?? null;
+let atHand = null;
+
+function mark(row) {
+  if (!row?.querySelector("input[data-select]")) return;
+  for (const other of document.querySelectorAll("tr[data-row][aria-current]")) other.removeAttribute("aria-current");
+  row.setAttribute("aria-current", "true");
+  atHand = row;
+}
 
 function counts() {
   const chosen = selected().length;
@@ -20,13 +27,10 @@ function counts() {
   }
 }
 
-document.addEventListener("focusin", (event) => {
-  const row = event.target.closest("tr[data-row]");
-  if (!row?.querySelector("input[data-select]")) return;
-  for (const other of document.querySelectorAll("tr[data-row][aria-current]")) other.removeAttribute("aria-current");
-  row.setAttribute("aria-current", "true");
-  atHand = row;
-});
+document.addEventListener("focusin", (event) => mark(event.target.closest("tr[data-row]")));
+
+// A row that has the focus when the page opens had it before anything could listen.
+window.addEventListener("load", () => mark(document.activeElement?.closest("tr[data-row]")));
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("input[data-select-all]")) {
