@@ -141,8 +141,10 @@ def test_the_item_at_hand_is_explained_and_worked_by_keys(filled: None, visit: A
     page.get_by_text("1 item finished.").wait_for()
     assert subject not in page.locator("tr:has(a[data-item]:focus)").inner_text(), "the next one is at hand"
     page.get_by_role("link", name="Finished").click()
+    page.wait_for_url("**tab=finished**")
     page.keyboard.press("j")
     page.keyboard.press("r")
+    page.get_by_role("dialog", name="Reopen").wait_for()
     page.keyboard.type("It stopped again")
     page.keyboard.press("Enter")
     page.get_by_text("1 item opened again.").wait_for()

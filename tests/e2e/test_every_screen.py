@@ -34,6 +34,8 @@ SCREENS = [
     *[f"{CHART}/documents/DocumentReference/documentreference-{number}" for number in (1, 3, 4)],
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
+    "/queues/machinery/",
+    "/queues/identity.possible-duplicates/?tab=finished",
     "/unfiled/",
     "/unfiled/?state=refused",
     "/unfiled/4711",

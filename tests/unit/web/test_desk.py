@@ -237,3 +237,57 @@ def test_patients_shown_in_words_stand_in_the_ledger(account: Account) -> None:
     assert "a patient you may not see" in page and "+3.2 bits" in page
     (line,) = entries(CTX, LedgerFilters(action="work.read")).lines
     assert [(each.kind, each.id) for each in line.subjects] == [("patient", "p-1")]
+
+
+def test_the_board_names_what_breaks_the_census_to_who_may_read_charts(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uuid import UUID
+
+    from charthouse.record.domain.census import Lasting, Stay, Stayed, reconcile
+    from charthouse.web.views import home
+
+    until = home._midnight()
+    since = home._midnight(before=1)
+    assert until - since >= timedelta(hours=23) and until <= clock.now() < until + timedelta(hours=25)
+    early = since - timedelta(days=3)
+    lost = Stay(
+        "e1", 7, (Lasting(early, None),), (Stayed("Northfield", Lasting(early, since + timedelta(hours=3))),)
+    )
+    monkeypatch.setattr(home.record, "census", lambda ctx, a, b: reconcile([lost], a, b))
+    monkeypatch.setattr(home.identity, "persons_of", lambda patients: {7: UUID(int=7)})
+    link = f"/chart/{UUID(int=7)}/encounters"
+    _, technician = account("ann", Role.HIT)
+    board = text(technician.get("/"))
+    assert "Does not reconcile" in board and "Not discharged, and in no bed at midnight." in board and link in board
+    _, auditor = account("aud", Role.AUDITOR)
+    board = text(auditor.get("/"))
+    assert "Does not reconcile" in board and link not in board
+    _, laboratory = account("lab", Role.LAB_TECH)
+    assert "census" not in text(laboratory.get("/"))
+
+
+def test_the_board_counts_ones_queues_and_lists_what_is_overdue(account: Account) -> None:
+    _, browser = account("ann", Role.MANAGER)
+    work.open_items([new(1, due=clock.now() - timedelta(days=4)), new(2)])
+    board = text(browser.get("/"))
+    assert "4 d overdue" in board and f"{DESK}?tab=overdue" in board
+    _, other = account("cy", Role.CODER)
+    assert "4 d overdue" not in text(other.get("/"))
+
+
+def test_the_rail_shows_the_queues_one_works_with_their_counts(account: Account) -> None:
+    from charthouse.web import navigation
+
+    user, _ = account("ann", Role.MANAGER)
+    work.open_items([new(1), new(2)])
+    ctx = people_context(user)
+    (entries_,) = [entries for title, entries in navigation.rail(ctx, "queue", QUEUE) if title == navigation.WORK]
+    shown = {entry.title: (entry.count, entry.current) for entry in entries_}
+    assert shown["Stopped machinery"] == (2, True) and shown["Possible duplicates"] == (0, False)
+
+
+def people_context(user: User) -> Any:
+    from charthouse.people.api import context_for
+
+    return context_for(user)

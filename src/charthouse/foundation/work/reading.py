@@ -183,7 +183,8 @@ class Waiting:
     held: int
 
 
-MOST_COUNTED = 9999
+#: A reader needs no more to see that a queue is long, and no queue is counted further.
+MOST_COUNTED = 1999
 _FACILITY = "(%(all)s OR facility IS NULL OR facility = ANY(%(facilities)s))"
 
 
