@@ -35,6 +35,8 @@ SCREENS = [
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
     f"{CHART}/print/results",
+    "/queues/machinery/",
+    "/queues/identity.possible-duplicates/?tab=finished",
     "/unfiled/",
     "/unfiled/?state=refused",
     "/unfiled/4711",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .actions.link_by_notice import Notice, PatientKey, link_by_notice
+from .actions.link_patients import ToldApart, link
 from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
 from .actions.tell_apart import SamePerson, tell_apart
 from .domain.scorer import Score, Step
@@ -46,8 +47,10 @@ __all__ = [
     "SourcePatient",
     "Step",
     "Suspicion",
+    "ToldApart",
     "find",
     "history",
+    "link",
     "link_by_notice",
     "pair",
     "pair_of_item",

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from charthouse.foundation.work.api import declare_queue
+from collections.abc import Mapping, Sequence
+
+from django.db import connection
+
+from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.work.api import Column, WorkItem, declare_queue
 
 from .permissions import REVIEW_DUPLICATES
 
+
+def _pairs(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    """Both patients of each item: name, sex, birth date and number, as far as the asker may see them."""
+    patients = {int(patient) for item in items for patient in item.detail.get("patients", ())}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, family, given, sex, birth, mrn FROM identity_source_patient"
+            " WHERE patient = ANY(%s) AND labels & %s = 0",
+            [list(patients), ~int(ctx.clearance)],
+        )
+        known = {row[0]: _words(*row[1:]) for row in cursor.fetchall()}
+    return {
+        item.id: " / ".join(
+            known.get(int(patient), "a patient you may not see") for patient in item.detail.get("patients", ())
+        )
+        for item in items
+    }
+
+
+def _words(family: str, given: str, sex: str, birth: str, mrn: str) -> str:
+    name = ", ".join(part for part in (family, given) if part) or "without a name"
+    return " ".join(part for part in (name, sex, birth, mrn) if part)
+
+
+def _evidence(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    """The sum of bits for the two being one, as it was when the item was opened."""
+    return {item.id: f"{item.detail['weight']:+.1f} bits" for item in items if "weight" in item.detail}
+
+
 #: A new person who is perhaps one already known; the subject is the arriving patient.
 POSSIBLE_DUPLICATES = declare_queue(
-    "identity.possible-duplicates", "Possible duplicates", REVIEW_DUPLICATES.roles
+    "identity.possible-duplicates",
+    "Possible duplicates",
+    REVIEW_DUPLICATES.roles,
+    describe_page=_pairs,
+    subject="Two patients",
+    columns=[Column("Evidence", _evidence)],
+    opens=lambda item: ("duplicate", (item.id,)),
+    by_decision=True,
 ).code
 
 

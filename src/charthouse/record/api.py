@@ -11,6 +11,7 @@ from charthouse.record.actions.file_resources import FilingBatch, Moved, file_re
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
+from .census_queries import census
 from .chart import ChartSummary
 from .chart_queries import (
     allergies,
@@ -28,6 +29,7 @@ from .chart_queries import (
     resource,
 )
 from .domain.attachments import DetachedPart
+from .domain.census import Break, FacilityCensus, Stay
 from .domain.exact import editable
 from .domain.filing import (
     Filed,
@@ -39,6 +41,7 @@ from .domain.filing import (
 )
 from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+from .permissions import READ_CENSUS
 from .queries import (
     SourceRow,
     Stored,
@@ -55,11 +58,14 @@ from .searching.running import SearchPage, search
 
 __all__ = [
     "DIRECTORY_TYPES",
+    "READ_CENSUS",
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
+    "Break",
     "ChartSummary",
     "DetachedPart",
+    "FacilityCensus",
     "Filed",
     "Filing",
     "FilingBatch",
@@ -70,9 +76,11 @@ __all__ = [
     "SearchPage",
     "SourceRow",
     "State",
+    "Stay",
     "Stored",
     "allergies",
     "appointments",
+    "census",
     "chart_summary",
     "compress",
     "coverage",

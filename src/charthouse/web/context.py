@@ -9,10 +9,13 @@ from typing import Any
 from django.http import HttpRequest
 
 from charthouse.foundation.access.api import AccessContext, may
-from charthouse.identity.api import FIND_PATIENT
+from charthouse.identity.api import FIND_PATIENT, POSSIBLE_DUPLICATES
 from charthouse.people.api import time_left
 
 from . import navigation
+
+#: Decision screens of their own, and the queue whose items they decide.
+_QUEUES = {"duplicate": POSSIBLE_DUPLICATES}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -22,7 +25,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         return {}
     match = request.resolver_match
     current = (match.kwargs.get("screen") or match.url_name or "").split("-")[0] if match else ""
-    entries: Callable[[], Any] = partial(navigation.rail, ctx, current)
+    queue = _QUEUES.get(current) or (match.kwargs.get("code", "") if match and current == "queue" else "")
+    entries: Callable[[], Any] = partial(navigation.rail, ctx, current, queue)
     return {
         "access": ctx,
         "role_titles": sorted(role.title for role in ctx.roles),

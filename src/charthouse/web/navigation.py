@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from charthouse.foundation.access.api import AccessContext, Permission, may
 from charthouse.foundation.ledger.api import LEDGER_READ
+from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT
 from charthouse.intake import api as intake
 from charthouse.people import api as people
@@ -44,7 +45,13 @@ class Entry:
     url: str
     keys: str
     current: bool
-    count: int | None
+    count: int | str | None
+
+
+#: A queue counts no further in the rail.
+MOST_COUNTED = 999
+#: The heading under which the queues stand.
+WORK = "Work"
 
 
 def _unfiled(ctx: AccessContext) -> int:
@@ -53,10 +60,10 @@ def _unfiled(ctx: AccessContext) -> int:
 
 GROUPS = (
     Group(
-        "Work",
+        WORK,
         (
             Item("Today", "home", permissions.OPEN_HOME, "g h"),
-            Item("Unfiled messages", "unfiled", intake.READ_UNFILED, "g u", _unfiled),
+            Item("Message mending", "unfiled", intake.READ_UNFILED, "g u", _unfiled),
         ),
     ),
     Group(
@@ -73,8 +80,12 @@ GROUPS = (
 )
 
 
-def rail(ctx: AccessContext, current: str) -> list[tuple[str, list[Entry]]]:
-    """The headings and entries this reader sees, in order; a heading with nothing under it is left out."""
+def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, list[Entry]]]:
+    """The headings and entries this reader sees, in order; a heading with nothing under it is left out.
+
+    ``current`` is the screen at hand, ``queue`` the code of the queue at hand. The reader's queues follow the first
+    entry of their heading; the nth is opened by ``g`` and n.
+    """
     shown = []
     for group in GROUPS:
         entries = [
@@ -82,12 +93,27 @@ def rail(ctx: AccessContext, current: str) -> list[tuple[str, list[Entry]]]:
                 title=item.title,
                 url=reverse(item.url_name),
                 keys=item.keys,
-                current=item.url_name == current,
+                current=item.url_name == current and not queue,
                 count=item.count(ctx) if item.count else None,
             )
             for item in group.items
             if may(ctx, item.permission)
         ]
+        if group.title == WORK:
+            entries[1:1] = _queues(ctx, queue)
         if entries:
             shown.append((group.title, entries))
     return shown
+
+
+def _queues(ctx: AccessContext, at_hand: str) -> list[Entry]:
+    return [
+        Entry(
+            title=each.title,
+            url=reverse("queue", args=(each.code,)),
+            keys=f"g {number}" if number < 10 else "",
+            current=each.code == at_hand,
+            count=f"{MOST_COUNTED}+" if count > MOST_COUNTED else count,
+        )
+        for number, (each, count) in enumerate(work.unfinished(ctx, most=MOST_COUNTED), 1)
+    ]

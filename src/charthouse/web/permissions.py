@@ -29,3 +29,4 @@ DISCLOSE_PRINT = declare(
     "Print from a chart for somebody outside",
     {Role.HIT, Role.RELEASE, Role.PRIVACY, Role.PHYSICIAN, Role.MANAGER},
 )
+OPEN_DESK = declare("web.desk", "Open the work queues", Role)

@@ -74,6 +74,19 @@ def ago(instant: datetime, now: datetime) -> str:
     return f"{passed // timedelta(days=1)} d ago"
 
 
+def due(instant: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, str]:
+    """How far off a due instant is, in words, and its tone: red past due, amber today, none later."""
+    if instant < now:
+        late = now - instant
+        if late < timedelta(hours=1):
+            return "just overdue", "red"
+        if late < timedelta(days=1):
+            return f"{late // timedelta(hours=1)} h overdue", "red"
+        return f"{late // timedelta(days=1)} d overdue", "red"
+    days = (instant.astimezone(zone).date() - now.astimezone(zone).date()).days
+    return ("today", "amber") if days == 0 else (f"in {days} d", "")
+
+
 def words(code: str) -> str:
     """A FHIR code as words: "entered-in-error" becomes "entered in error"."""
     return code.replace("-", " ").replace("_", " ")

@@ -24,6 +24,7 @@ def _titles(*roles: Role, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return [entry.title for _, entries in navigation.rail(ctx, "home") for entry in entries]
 
 
+@pytest.mark.django_db
 def test_a_technician_mends_and_an_auditor_reads_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     technician = _titles(Role.HIT, monkeypatch=monkeypatch)
     assert "Unfiled messages" in technician
@@ -34,6 +35,7 @@ def test_a_technician_mends_and_an_auditor_reads_the_ledger(monkeypatch: pytest.
     assert "Unfiled messages" not in auditor
 
 
+@pytest.mark.django_db
 def test_a_heading_without_screens_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(navigation.intake, "unfiled_count", lambda ctx: 3)
     nobody = AccessContext(actor="test", name="Test", roles=frozenset({Role.COORDINATOR}))

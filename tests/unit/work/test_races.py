@@ -119,3 +119,17 @@ def test_counts_and_the_next_item_read_only_their_index(committed_db: str, owner
         cursor.execute("SET enable_sort = off")
     listing = plan_of(lambda: work.items(ctx, queue), "work_item")
     assert "work_item_list" in listing and "Sort" not in listing
+
+
+def test_two_technicians_over_a_queue_of_five_hundred_never_collide(committed_db: str, queue: str) -> None:
+    ids = work.open_items(new(queue, n) for n in range(500))
+    taken: dict[int, list[int]] = {0: [], 1: []}
+
+    def act(number: int) -> None:
+        while item := work.take_next(person(number), queue):
+            taken[number].append(item.id)
+            work.finish_item(person(number), item.id, "done")
+
+    together(2, act)
+    assert sorted(taken[0] + taken[1]) == sorted(ids)
+    assert not set(taken[0]) & set(taken[1]) and all(taken.values())

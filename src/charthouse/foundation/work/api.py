@@ -24,8 +24,26 @@ from .items import (
 )
 from .opening import end_holds, finish_by_dedupe, finish_many_by_dedupe, open_item, open_items
 from .permissions import ASSIGN
-from .queues import MACHINERY_QUEUE, Queue, declare_queue, queue, queues
-from .reading import Filters, Page, QueueCount, counts, describe, history, item, items
+from .queues import MACHINERY_QUEUE, Column, Queue, declare_queue, queue, queues, require_queue
+from .reading import (
+    MOST_COUNTED,
+    Filters,
+    Page,
+    QueueCount,
+    Waiting,
+    count,
+    counts,
+    describe,
+    describe_all,
+    history,
+    item,
+    items,
+    overdue,
+    rules_in,
+    unfinished,
+    waiting,
+)
+from .views import View, remove_view, save_view, views
 
 #: the former name of Subject
 ItemSubject = Subject
@@ -33,7 +51,9 @@ ItemSubject = Subject
 __all__ = [
     "ASSIGN",
     "MACHINERY_QUEUE",
+    "MOST_COUNTED",
     "UNFINISHED",
+    "Column",
     "Filters",
     "HistoryEntry",
     "ItemChanged",
@@ -48,12 +68,16 @@ __all__ = [
     "QueueCount",
     "Subject",
     "UnknownQueue",
+    "View",
+    "Waiting",
     "WorkError",
     "WorkItem",
     "assign",
+    "count",
     "counts",
     "declare_queue",
     "describe",
+    "describe_all",
     "end_holds",
     "finish_by_dedupe",
     "finish_item",
@@ -65,11 +89,19 @@ __all__ = [
     "note",
     "open_item",
     "open_items",
+    "overdue",
     "queue",
     "queues",
     "release",
+    "remove_view",
     "reopen",
+    "require_queue",
     "resume",
+    "rules_in",
+    "save_view",
     "take",
     "take_next",
+    "unfinished",
+    "views",
+    "waiting",
 ]

@@ -15,6 +15,7 @@ from charthouse.foundation.ledger import api as ledger
 
 from .items import ItemChanged, ItemInUse, ItemNotFound, ItemState, WorkError, WorkItem
 from .permissions import ASSIGN
+from .queues import queue as queue_of
 from .queues import require_queue
 from .rows import COLUMNS, add_history, fetch
 
@@ -117,6 +118,7 @@ def finish_item(ctx: AccessContext, item_id: int, outcome: str, *, version: int 
     if not outcome.strip():
         raise WorkError("Say with which outcome the item is finished.")
     with _locked(ctx, item_id, version) as item:
+        _refuse_by_hand(item, "finished by deciding it: open it")
         _refuse_others(ctx, item)
         _refuse_finished(item)
         return _write(
@@ -141,6 +143,7 @@ def reopen(ctx: AccessContext, id: int, note: str, *, version: int | None = None
     if not note.strip():
         raise WorkError("Say why the item is opened again.")
     with _locked(ctx, id, version) as item:
+        _refuse_by_hand(item, "opened again by undoing what was decided")
         if item.state is not ItemState.FINISHED:
             raise WorkError(f"Item {id} is {item.state}; only a finished item is opened again.")
         with connection.cursor() as cursor:
@@ -192,6 +195,11 @@ def _refuse_others(ctx: AccessContext, item: WorkItem) -> None:
         raise ItemInUse(
             f"Item {item.id} is with {item.owner}. Ask them to give it back, or a manager to reassign it."
         )
+
+
+def _refuse_by_hand(item: WorkItem, how: str) -> None:
+    if queue_of(item.queue).by_decision:
+        raise WorkError(f"An item of “{queue_of(item.queue).title}” is {how}.")
 
 
 def _refuse_finished(item: WorkItem) -> None:

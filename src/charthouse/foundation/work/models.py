@@ -9,6 +9,7 @@ from charthouse.foundation.tables import TableClass, table
 
 _DUE = Coalesce("due", Cast(models.Value("infinity"), models.DateTimeField()))
 _UNFINISHED = models.Q(state__in=["open", "taken", "held"])
+_RUNNING = models.Q(state__in=["open", "taken"], due__isnull=False)
 
 
 @table(TableClass.MACHINERY)
@@ -76,6 +77,25 @@ class WorkItem(models.Model):
                 name="work_item_count",
             ),
             models.Index(fields=["owner"], condition=_UNFINISHED, name="work_item_owner"),
+            models.Index(
+                fields=["queue", "due", "id"], include=["facility"], condition=_RUNNING, name="work_item_due"
+            ),
+            models.Index(
+                "queue",
+                "rule",
+                "priority",
+                _DUE,
+                "id",
+                condition=_UNFINISHED & models.Q(rule__isnull=False),
+                name="work_item_rule",
+            ),
+            models.Index(
+                models.F("queue"),
+                models.F("finished_at").desc(),
+                models.F("id").desc(),
+                condition=models.Q(state="finished"),
+                name="work_item_finished",
+            ),
             models.Index(fields=["hold_until"], condition=models.Q(state="held"), name="work_item_hold"),
             models.Index(fields=["patient"], condition=models.Q(patient__isnull=False), name="work_item_patient"),
             models.Index(fields=["subject_kind", "subject_id"], name="work_item_subject"),
@@ -98,3 +118,20 @@ class WorkHistory(models.Model):
         app_label = "foundation"
         db_table = "work_history"
         indexes = [models.Index(fields=["item", "id"], name="work_history_item")]
+
+
+@table(TableClass.MACHINERY)
+class WorkView(models.Model):
+    """A person's own view of a queue: a name for a set of filters. ``filters`` holds codes and days, no PHI."""
+
+    id = models.BigAutoField(primary_key=True)
+    actor = models.TextField(db_collation="C")
+    queue = models.TextField(db_collation="C")
+    name = models.TextField()
+    filters = models.JSONField()
+    saved_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        app_label = "foundation"
+        db_table = "work_view"
+        constraints = [models.UniqueConstraint(fields=["actor", "queue", "name"], name="work_view_once")]

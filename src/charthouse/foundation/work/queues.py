@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from charthouse.foundation.access.api import AccessContext, Permission, Role, declare, may, require
@@ -10,13 +10,26 @@ from charthouse.foundation.access.api import AccessContext, Permission, Role, de
 from .items import UnknownQueue, WorkItem
 
 Describe = Callable[[AccessContext, WorkItem], str]
+DescribePage = Callable[[AccessContext, Sequence[WorkItem]], Mapping[int, str]]
+Opener = Callable[[WorkItem], tuple[str, tuple[object, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column a queue shows beside the usual ones. ``read`` gets a whole page of items and gives words by item."""
+
+    title: str
+    read: DescribePage
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue: its code, what people call it, who works it, and how an item's subject is put in words.
 
-    ``describe`` is called with the asker, so that it says only what this asker may see.
+    ``describe`` is called with the asker, so that it says only what this asker may see; ``describe_page`` does the
+    same for a page of items at once. ``subject`` heads the column these words stand in. ``opens`` gives the address
+    name and arguments of the screen on which an item is decided; without it the item itself is opened. Where
+    ``by_decision`` is set, an item is finished by what is decided about its matter, never by hand.
     """
 
     code: str
@@ -24,15 +37,34 @@ class Queue:
     roles: frozenset[Role]
     permission: Permission
     describe: Describe | None = None
+    describe_page: DescribePage | None = None
+    subject: str = "Subject"
+    columns: tuple[Column, ...] = ()
+    opens: Opener | None = None
+    by_decision: bool = False
 
 
 _queues: dict[str, Queue] = {}
 
 
-def declare_queue(code: str, title: str, roles: Iterable[Role], describe: Describe | None = None) -> Queue:
+def declare_queue(
+    code: str,
+    title: str,
+    roles: Iterable[Role],
+    describe: Describe | None = None,
+    *,
+    describe_page: DescribePage | None = None,
+    subject: str = "Subject",
+    columns: Iterable[Column] = (),
+    opens: Opener | None = None,
+    by_decision: bool = False,
+) -> Queue:
     """Declare a queue once, at import. Raises ValueError when it is declared differently twice."""
     holders = frozenset(roles)
-    queue = Queue(code, title, holders, declare(f"work.{code}", f"work in the queue “{title}”", holders), describe)
+    permission = declare(f"work.{code}", f"work in the queue “{title}”", holders)
+    queue = Queue(
+        code, title, holders, permission, describe, describe_page, subject, tuple(columns), opens, by_decision
+    )
     if _queues.setdefault(code, queue) != queue:
         raise ValueError(f"The queue {code} is declared twice.")
     return queue

@@ -15,17 +15,17 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import system_context
-from charthouse.foundation.events.api import append as append_event
-from charthouse.foundation.ledger.api import Subject
-from charthouse.foundation.ledger.api import append as append_ledger
-from charthouse.foundation.work.api import ItemSubject, NewItem, finish_by_dedupe, open_items
+from charthouse.foundation.work.api import finish_by_dedupe
+from charthouse.identity.actions.moving import Side, locked, move
 from charthouse.identity.domain.traits import traits_of
-from charthouse.identity.models import Person
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
 from charthouse.identity.store import LinkEvent, write_events
 
 CONTEXT = system_context("identity")
 KIND = "merge-notice"
+LEFT_BEHIND = (
+    "A sender merged another record of this person into a second person. Perhaps this one belongs there too."
+)
 
 PatientKey = str | Iterable[Mapping[str, Any]]
 """A Patient's public id, or FHIR Identifiers of which one is enough."""
@@ -41,13 +41,6 @@ class Notice:
     person: UUID | None = None
     code: str = ""
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    patient: int
-    public_id: str
-    person: UUID
 
 
 class _Refused(Exception):
@@ -78,7 +71,7 @@ def _follow(
     prior_row = _resolve(prior, source, "prior", "the patient who is merged away")
     if survivor_row == prior_row:
         raise _Refused("same-patient", "The message merges a patient with itself; there is nothing to do.")
-    sides = _locked([survivor_row, prior_row])
+    sides = locked([survivor_row, prior_row])
     kept, gone = sides[survivor_row], sides[prior_row]
     _check(kept, gone)
     if kept.person == gone.person and _has_notice(gone.patient, kept.patient):
@@ -100,11 +93,11 @@ def _follow(
     )
     finish_by_dedupe(POSSIBLE_DUPLICATES, matter(kept.patient, gone.patient), "same", finished_by=CONTEXT.actor)
     if kept.person != gone.person:
-        _move(kept, gone)
+        move(CONTEXT, kept, gone, KIND, LEFT_BEHIND)
     return Notice(linked=kept.person != gone.person, person=kept.person)
 
 
-def _check(kept: _Side, gone: _Side) -> None:
+def _check(kept: Side, gone: Side) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM identity_not_same WHERE low = %s AND high = %s)",
@@ -154,62 +147,3 @@ def _resolve(key: PatientKey, source: int, side: str, words: str) -> int:
     if len(found) > 1:
         raise _Refused("ambiguous", f"More than one patient of this sender has the number of {words}.")
     return int(found[0])
-
-
-def _locked(patients: list[int]) -> dict[int, _Side]:
-    """Both sides, held to the end of the transaction; always in the same order, so that two notices never wait for
-    each other."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT patient, public_id, person FROM identity_source_patient WHERE patient = ANY(%s)"
-            " ORDER BY patient FOR UPDATE",
-            [patients],
-        )
-        return {row[0]: _Side(*row) for row in cursor.fetchall()}
-
-
-def _move(kept: _Side, gone: _Side) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM identity_person WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [[kept.person, gone.person]]
-        )
-        cursor.execute(
-            "UPDATE identity_source_patient SET person = %s WHERE patient = %s", [kept.person, gone.patient]
-        )
-        cursor.execute("SELECT patient, public_id FROM identity_source_patient WHERE person = %s", [gone.person])
-        left = cursor.fetchall()
-        if not left:
-            cursor.execute("UPDATE identity_person SET state = %s WHERE id = %s", [Person.State.EMPTY, gone.person])
-    open_items(
-        [_left_behind(kept, patient, public_id, gone.person) for patient, public_id in left],
-        opened_by=CONTEXT.actor,
-    )
-    append_event(
-        "identity.linked",
-        key=str(kept.person),
-        payload={"patient": gone.patient, "person_from": str(gone.person), "person_to": str(kept.person)},
-    )
-    append_ledger(
-        CONTEXT,
-        "identity.link",
-        subjects=[
-            Subject("patient", gone.public_id),
-            Subject("person", str(kept.person)),
-            Subject("person", str(gone.person)),
-        ],
-        detail={"kind": KIND},
-    )
-
-
-def _left_behind(kept: _Side, patient: int, public_id: str, person: UUID) -> NewItem:
-    """Another sender's patient of the person that was left: perhaps it should follow."""
-    return NewItem(
-        queue=POSSIBLE_DUPLICATES,
-        subject=ItemSubject("patient", public_id),
-        reason="A sender merged another record of this person into a second person. "
-        "Perhaps this one belongs there too.",
-        dedupe=matter(kept.patient, patient),
-        patient=public_id,
-        person=str(person),
-        detail={"patients": [patient, kept.patient], "persons": [str(person), str(kept.person)]},
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -338,3 +338,29 @@ def account_history(ctx: AccessContext, user_id: int, which: AccountHistory, cur
             action="people.sign-in" if which is AccountHistory.SIGN_INS else "people",
         )
     return ledger.entries(system_context("people"), filters, cursor, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """A member of staff as others at the same desk know them."""
+
+    actor: str
+    name: str
+
+
+def colleagues(roles: Iterable[Role]) -> list[Colleague]:
+    """Who holds one of the roles now, by name. Not sensitive: work is given to them by name."""
+    now = clock.wall()
+    found = User.objects.filter(
+        Q(role_grants__valid_until=None) | Q(role_grants__valid_until__gt=now),
+        role_grants__role__in=[role.value for role in roles],
+        role_grants__valid_from__lte=now,
+        is_active=True,
+    ).distinct()
+    return sorted((Colleague(user.actor, str(user)) for user in found), key=lambda each: each.name.casefold())
+
+
+def names_of(actors: Iterable[str]) -> dict[str, str]:
+    """What the accounts behind actors are called; an actor that is no account is left out."""
+    numbers = {int(actor[5:]) for actor in actors if actor.startswith("user:") and actor[5:].isdecimal()}
+    return {user.actor: str(user) for user in User.objects.filter(pk__in=numbers)} if numbers else {}

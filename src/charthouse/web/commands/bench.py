@@ -8,6 +8,7 @@ from charthouse.foundation.ledger.commands import bench as bench_ledger
 from charthouse.intake.bench.crash import bench_crash
 from charthouse.intake.bench.files import bench_intake
 from charthouse.intake.bench.mllp import bench_mllp
+from charthouse.web.commands.bench_desk import bench_desk
 from charthouse.web.commands.bench_screens import bench_screens
 
 app = typer.Typer(no_args_is_help=True, help="Measure, beside what it is compared with.")
@@ -16,3 +17,4 @@ app.command("mllp")(bench_mllp)
 app.command("crash")(bench_crash)
 app.command("ledger")(bench_ledger)
 app.command("screens")(bench_screens)
+app.command("desk")(bench_desk)

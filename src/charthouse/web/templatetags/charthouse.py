@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import Label, Role
+from charthouse.foundation.work.api import ItemState, WorkItem
 from charthouse.record.chart import Interpretation, Mark, Row, When
 from charthouse.web import printing
 
@@ -197,6 +198,18 @@ def roles(codes: Sequence[str]) -> SafeString | str:
     if len(titles) < 2:
         return titles[0] if titles else ""
     return format_html('<span title="{}">{} and {} more</span>', ", ".join(titles), titles[0], len(titles) - 1)
+
+
+@register.simple_tag
+def due(item: WorkItem, now: datetime) -> SafeString:
+    """When an item is due, as a badge: red only where it is past due, and never for one that is held or done."""
+    if item.due is None:
+        return SafeString('<span class="faint">no date</span>')
+    zone = ZoneInfo(configuration().time_zone)
+    words, tone = printing.due(item.due, now, zone)
+    running = item.state in {ItemState.OPEN, ItemState.TAKEN}
+    badge = _badge(tone if running else "", words, "!" if running and tone == "red" else "")
+    return format_html('<span title="{}">{}</span>', printing.local_time(item.due, zone), badge)
 
 
 @register.filter

@@ -1,4 +1,5 @@
 // What every signed-in page loads. Each part does one job and finds its elements itself.
+import "./desk.js";
 import "./dialogs.js";
 import "./keys.js";
 import "./search.js";

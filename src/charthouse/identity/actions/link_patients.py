@@ -1,0 +1,113 @@
+"""Link two source patients whom somebody found to be one person.
+
+The source patients stay as they are; one is put under the other's person, by an event that says who found so, why,
+and how the evidence stood then.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.work.api import finish_many_by_dedupe
+from charthouse.identity.actions.moving import Side, locked, move
+from charthouse.identity.actions.tell_apart import SamePerson
+from charthouse.identity.domain.scorer import score
+from charthouse.identity.domain.traits import traits_from_json
+from charthouse.identity.permissions import REVIEW_DUPLICATES
+from charthouse.identity.policy import policy
+from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
+from charthouse.identity.store import LinkEvent, write_events
+
+KIND = "linked"
+LEFT_BEHIND = (
+    "Another record of this person was found to belong to a second person. Perhaps this one belongs there too."
+)
+
+
+class ToldApart(Exception):
+    """Somebody found the two to be two persons; that decision must be undone first."""
+
+
+def link(ctx: AccessContext, one: int, other: int, reason: str) -> UUID:
+    """Put two source patients under one person, the one that was here first, and finish the items that asked.
+
+    Raises PermissionRefused, ValueError where there are no two such patients or no reason is given, SamePerson
+    where they are one already, ToldApart where somebody found that they, or one of them and another patient of the
+    other's person, are two.
+    """
+    require(ctx, REVIEW_DUPLICATES)
+    if not reason.strip():
+        raise ValueError("Say why the two are the same person.")
+    with transaction.atomic():
+        sides = locked([one, other])
+        if len(sides) != 2:
+            raise ValueError("Two different patients of the index are needed.")
+        if sides[one].person == sides[other].person:
+            raise SamePerson("The two are filed under one person already.")
+        kept, gone = _in_order(sides[one], sides[other])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT patient FROM identity_source_patient WHERE person = %s", [kept.person])
+            family = [row[0] for row in cursor.fetchall()]
+        _refuse_told_apart(kept, gone, family)
+        write_events([_event(ctx, kept, gone, reason.strip())])
+        finish_many_by_dedupe(
+            POSSIBLE_DUPLICATES, [matter(gone.patient, each) for each in family], "same", finished_by=ctx.actor
+        )
+        move(ctx, kept, gone, KIND, LEFT_BEHIND)
+    return kept.person
+
+
+def _in_order(one: Side, other: Side) -> tuple[Side, Side]:
+    """The side whose person has the older enterprise number, and the one that goes under it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM identity_person WHERE id = ANY(%s) ORDER BY created_at, number LIMIT 1",
+            [[one.person, other.person]],
+        )
+        first = cursor.fetchone()[0]
+    return (one, other) if one.person == first else (other, one)
+
+
+def _refuse_told_apart(kept: Side, gone: Side, family: list[int]) -> None:
+    pairs = [(min(gone.patient, each), max(gone.patient, each)) for each in family]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT low, high FROM identity_not_same n JOIN unnest(%s::bigint[], %s::bigint[]) AS p (low, high)"
+            " USING (low, high)",
+            [[low for low, _ in pairs], [high for _, high in pairs]],
+        )
+        found = cursor.fetchall()
+    if not found:
+        return
+    if (min(gone.patient, kept.patient), max(gone.patient, kept.patient)) in found:
+        raise ToldApart("Somebody found the two to be two persons. That decision must be undone first.")
+    raise ToldApart(
+        "Somebody found one of the two and another record of the other's person to be two persons. "
+        "Look at that pair first."
+    )
+
+
+def _event(ctx: AccessContext, kept: Side, gone: Side, reason: str) -> LinkEvent:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, traits::text FROM identity_traits WHERE patient = ANY(%s)",
+            [[kept.patient, gone.patient]],
+        )
+        texts = dict(cursor.fetchall())
+    model = policy().model
+    found = score(traits_from_json(texts[gone.patient]), traits_from_json(texts[kept.patient]), model)
+    return LinkEvent(
+        patient=gone.patient,
+        person_from=gone.person,
+        person_to=kept.person,
+        kind=KIND,
+        actor=ctx.actor,
+        reason=reason,
+        other=kept.patient,
+        model=model.version,
+        weight=found.weight,
+        waterfall=found.waterfall,
+    )

@@ -1,0 +1,11 @@
+"""What may be read of the record across patients."""
+
+from __future__ import annotations
+
+from charthouse.foundation.access.api import Role, declare
+
+READ_CENSUS = declare(
+    "record.read_census",
+    "Read the midnight census",
+    {Role.HIT, Role.CODER, Role.COORDINATOR, Role.MANAGER, Role.AUDITOR},
+)
