@@ -5,8 +5,11 @@ from __future__ import annotations
 from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
 from .actions.tell_apart import SamePerson, tell_apart
+from .domain.dates import TypedDate, typed_dates
+from .domain.numbers import read_phone, read_ssn
 from .domain.scorer import Score, Step
 from .finding import Hit, find
+from .look_alikes import Likeness, LookAlike, look_alikes
 from .permissions import EXPLAIN_MATCH, FIND_PATIENT, REVIEW_DUPLICATES
 from .queries import (
     Compared,
@@ -35,6 +38,8 @@ __all__ = [
     "Compared",
     "HistoryLine",
     "Hit",
+    "Likeness",
+    "LookAlike",
     "Notice",
     "Pair",
     "PatientKey",
@@ -46,17 +51,22 @@ __all__ = [
     "SourcePatient",
     "Step",
     "Suspicion",
+    "TypedDate",
     "find",
     "history",
     "link_by_notice",
+    "look_alikes",
     "pair",
     "pair_of_item",
     "patients_of",
     "person_of_public",
     "persons_of",
     "place",
+    "read_phone",
+    "read_ssn",
     "sources_of",
     "summary",
     "surviving",
     "tell_apart",
+    "typed_dates",
 ]

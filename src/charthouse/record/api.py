@@ -40,12 +40,14 @@ from .domain.filing import (
 from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .queries import (
+    CONTENT_SYSTEM,
     SourceRow,
     Stored,
     current,
     filed_by,
     known_aliases,
     of_patients,
+    same_content,
     source_rows,
     versions,
 )
@@ -54,6 +56,7 @@ from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 
 __all__ = [
+    "CONTENT_SYSTEM",
     "DIRECTORY_TYPES",
     "TYPE_ID",
     "TYPE_NAME",
@@ -97,6 +100,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "same_content",
     "search",
     "set_source",
     "source_id",

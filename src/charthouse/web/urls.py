@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from .views import chart, errors, files, find, home, ledger, provenance, receive, rules, unfiled
+from .views import (
+    chart,
+    enter,
+    errors,
+    files,
+    find,
+    home,
+    ledger,
+    provenance,
+    receive,
+    register,
+    rules,
+    unfiled,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("charthouse.web.security.urls")),
@@ -22,6 +35,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
+    path("register/", register.register, name="register"),
+    path("register/alike", register.alike, name="register-alike"),
+    path("chart/<uuid:person>/demographics/", register.demographics, name="demographics"),
+    path("chart/<uuid:person>/demographics/correct", register.correct, name="demographics-correct"),
+    *(path(f"chart/<uuid:person>/new/{each.name}", view, name=each.url_name) for each, view in enter.VIEWS),
     path("unfiled/", unfiled.unfiled, name="unfiled"),
     path("unfiled/<int:message>", unfiled.message, name="unfiled-message"),
     path("unfiled/<int:message>/retry", unfiled.retry, name="unfiled-retry"),
