@@ -55,7 +55,7 @@ def test_another_senders_patient_is_corrected_by_a_copy_of_our_own(db: None) -> 
     send(
         {
             "resourceType": "Patient", "id": "77", "gender": "male", "birthDate": "1990-02-03",
-            "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "CELEB"}]},
+            "meta": {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "CEL"}]},
             "name": [{"family": "Brandt", "given": ["Ole"]}], "telecom": [{"system": "phone", "value": "12"}],
             "managingOrganization": {"identifier": {"system": "urn:x", "value": "1"}},
             "identifier": [{"type": {"coding": [{"code": "MR"}]}, "system": "urn:mercy", "value": "A-77"}],
