@@ -37,7 +37,7 @@ from .permissions import (
     REGISTER,
     WRITE_NOTE,
 )
-from .queries import Alike, Choice, Former, alike, assigners, encounters, facts_of, former_values, site_zone
+from .queries import Alike, Choice, Former, alike, assigners, encounters, facts_of, former_values
 
 __all__ = [
     "ALLERGY_KINDS",
@@ -91,6 +91,5 @@ __all__ = [
     "limits",
     "open_demographics",
     "register_person",
-    "site_zone",
     "write_note",
 ]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db import connection
 
@@ -140,8 +139,3 @@ def encounters(ctx: AccessContext, person: UUID, limit: int = 30) -> list[Choice
     """The person's latest encounters to choose from, newest first."""
     rows = record.encounters(ctx, identity.patients_of(ctx, person)).rows[:limit]
     return [Choice(row.id, f"{row.title}, {row.when.text[:10] or 'undated'}") for row in rows]
-
-
-def site_zone() -> ZoneInfo:
-    """The zone in which what is typed is read."""
-    return ZoneInfo(configuration().time_zone)

@@ -120,7 +120,9 @@ def test_a_paper_is_filed_and_read_page_by_page(signed: Client, kind: str, pages
     page = signed.post(f"{chart}new/document", sent | {"once": str(uuid.uuid4())}).content.decode()
     assert "is in this chart since" in page and answer["Location"] in page
     upload.seek(0)
-    assert signed.post(f"{chart}new/document", sent | {"once": str(uuid.uuid4()), "anyway": "yes"}).status_code == 302
+    assert (
+        signed.post(f"{chart}new/document", sent | {"once": str(uuid.uuid4()), "anyway": "yes"}).status_code == 302
+    )
 
 
 def test_the_same_paper_in_another_chart_is_noticed_and_nobody_named(signed: Client) -> None:

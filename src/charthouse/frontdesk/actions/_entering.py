@@ -29,6 +29,7 @@ from charthouse.frontdesk.domain.errors import FrontdeskError
 from charthouse.frontdesk.domain.forms import Fields, Reading
 from charthouse.identity import api as identity
 from charthouse.intake import api as intake
+from charthouse.people import api as people
 from charthouse.record import api as record
 
 Resource = dict[str, Any]
@@ -42,13 +43,19 @@ _LOCK_SPACE = 0x0F0D
 _REGISTERING = 1
 
 
-def reading_of(fields: Fields) -> Reading:
-    """A form being read, on the business clock and in the site's zone."""
+def zone_of(ctx: AccessContext) -> ZoneInfo:
+    """The zone in which the asker's clocks run: that of their facilities where it is one, else the site's."""
+    zones = {each.time_zone for each in people.facilities() if not ctx.facilities or each.id in ctx.facilities}
+    return ZoneInfo(zones.pop() if len(zones) == 1 else configuration().time_zone)
+
+
+def reading_of(ctx: AccessContext, fields: Fields) -> Reading:
+    """A form being read, on the business clock and in the asker's zone."""
 
     def dates(text: str, latest: Any) -> list[tuple[str, str]]:
         return [(each.value, each.words) for each in identity.typed_dates(text, latest)]
 
-    return Reading(fields, now(), ZoneInfo(configuration().time_zone), dates)
+    return Reading(fields, now(), zone_of(ctx), dates)
 
 
 def once_of(text: str) -> str:

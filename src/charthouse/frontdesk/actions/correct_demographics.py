@@ -57,7 +57,7 @@ def correct_demographics(ctx: AccessContext, person: UUID, fields: Fields) -> in
     ChangedMeanwhile shows both. ``reason`` says why. Raises PermissionRefused, Unfit, FrontdeskError.
     """
     require(ctx, CORRECT_DEMOGRAPHICS)
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     shown = person_of(_leading(ctx, person).resource)
     typed = read_person(reading, read_ssn=identity.read_ssn, read_phone=identity.read_phone, before=shown)
     reason = reading.text("reason", longest=_REASON, needed="Say why: the reason is kept with the correction.")

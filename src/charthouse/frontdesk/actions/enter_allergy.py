@@ -20,7 +20,7 @@ def enter_allergy(ctx: AccessContext, person: UUID, fields: Fields) -> str:
     require(ctx, ENTER_ALLERGY)
     chart = chart_of(ctx, person)
     once = once_of(fields.get("once", ""))
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     made = allergy_of(reading, {"id": once, "patient": chart.reference, "recorder": author_of(ctx)})
     reading.done()
     if not is_entered("AllergyIntolerance", once):

@@ -20,7 +20,7 @@ def enter_coverage(ctx: AccessContext, person: UUID, fields: Fields) -> str:
     require(ctx, ENTER_COVERAGE)
     chart = chart_of(ctx, person)
     once = once_of(fields.get("once", ""))
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     made = coverage_of(reading, {"id": once, "beneficiary": chart.reference})
     reading.done()
     if not is_entered("Coverage", once):

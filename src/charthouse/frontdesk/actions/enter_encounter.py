@@ -20,7 +20,7 @@ def enter_encounter(ctx: AccessContext, person: UUID, fields: Fields) -> str:
     require(ctx, ENTER_ENCOUNTER)
     chart = chart_of(ctx, person)
     once = once_of(fields.get("once", ""))
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     made = encounter_of(reading, {"id": once, "subject": chart.reference})
     reading.done()
     if not is_entered("Encounter", once):

@@ -28,7 +28,7 @@ def enter_vital_signs(ctx: AccessContext, person: UUID, fields: Fields) -> int:
     require(ctx, ENTER_VITAL_SIGNS)
     chart = chart_of(ctx, person)
     once = UUID(once_of(fields.get("once", "")))
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     when = reading.moment("when")
     measured = read_vital_signs(reading, lambda name: Decimal(str(parameter(LIMITS, name))))
     note = reading.text("note", longest=500)

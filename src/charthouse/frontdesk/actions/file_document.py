@@ -66,7 +66,7 @@ def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: byt
     FrontdeskError.
     """
     require(ctx, FILE_DOCUMENT)
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     types = document_types("paper")
     kind = reading.choice("type", types, needed="Choose what kind of document it is.")
     day = reading.day("date", needed="Give the date on the document.")

@@ -55,11 +55,11 @@ def register_person(ctx: AccessContext, fields: Fields) -> Registered:
     FrontdeskError.
     """
     require(ctx, REGISTER)
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     person = read_person(reading, read_ssn=identity.read_ssn, read_phone=identity.read_phone)
     reason = reading.text("reason", longest=_REASON)
-    assigner = _assigner(fields.get("assigner", ""))
     reading.done()
+    assigner = _assigner(fields.get("assigner", ""))
     once = once_of(fields.get("once", ""))
     own_id = public_id("Patient", once)
     with transaction.atomic():

@@ -27,7 +27,7 @@ def write_note(ctx: AccessContext, person: UUID, fields: Fields) -> str:
     require(ctx, WRITE_NOTE)
     chart = chart_of(ctx, person)
     once = once_of(fields.get("once", ""))
-    reading = reading_of(fields)
+    reading = reading_of(ctx, fields)
     types = document_types("note")
     kind = reading.choice("type", types, needed="Choose what kind of note it is.")
     when = reading.moment("when")

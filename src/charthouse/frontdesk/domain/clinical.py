@@ -51,7 +51,7 @@ def encounter_of(reading: Reading, common: Mapping[str, Any]) -> Resource:
     }
     if reading.fields.get("end", "").strip() or reading.fields.get("end_time", "").strip():
         end = reading.moment("end")
-        if end < start:
+        if end < start and not {"start", "start_time", "end", "end_time"} & set(reading.faults):
             reading.fault("end", "It ends before it begins. Check both.")
         made["period"]["end"] = end.isoformat()
         if state != "finished":

@@ -98,6 +98,7 @@ def demographics(request: SignedInRequest, person: UUID) -> HttpResponse:
     opened = open_chart(request.access, person)
     note_chart(request.access, person, "demographics")
     context = opened.context(request.access, "overview") | {
+        "demographics": True,
         "facts": frontdesk.facts_of(request.access, person),
         "former": frontdesk.former_values(request.access, person),
         "may_correct": may(request.access, frontdesk.CORRECT_DEMOGRAPHICS),
@@ -133,6 +134,7 @@ def correct(request: SignedInRequest, person: UUID) -> HttpResponse:
         typed["birth_unknown"] = "" if found.person.birth else "yes"
     note_chart(request.access, person, "demographics")
     context = opened.context(request.access, "overview") | {
+        "demographics": True,
         "groups": desk_forms.filled(desk_forms.correction_groups(), typed, faults),
         "faults": faults,
         "typed": typed,
