@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "charthouse.record",
     "charthouse.identity",
     "charthouse.intake",
+    "charthouse.frontdesk",
     "charthouse.web",
 ]
 # Order matters: the address and scheme first, the headers round everything, access last, so that every view
@@ -156,6 +157,9 @@ CSRF_COOKIE_SECURE = _site.https
 CSRF_COOKIE_SAMESITE = "Strict"
 CSRF_FAILURE_VIEW = "charthouse.web.views.errors.forged"
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in _site.allowed_hosts if _site.https and host != "*"]
+# What is uploaded stays in memory until it is sealed: no paper of a patient lies in a temporary folder.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = 32_000_000
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -6,8 +6,11 @@ from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
 from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
 from .actions.tell_apart import SamePerson, tell_apart
+from .domain.dates import TypedDate, typed_dates
+from .domain.numbers import read_phone, read_ssn
 from .domain.scorer import Score, Step
 from .finding import Hit, find
+from .look_alikes import Likeness, LookAlike, look_alikes
 from .permissions import EXPLAIN_MATCH, FIND_PATIENT, REVIEW_DUPLICATES
 from .queries import (
     Compared,
@@ -36,6 +39,8 @@ __all__ = [
     "Compared",
     "HistoryLine",
     "Hit",
+    "Likeness",
+    "LookAlike",
     "Notice",
     "Pair",
     "PatientKey",
@@ -48,18 +53,23 @@ __all__ = [
     "Step",
     "Suspicion",
     "ToldApart",
+    "TypedDate",
     "find",
     "history",
     "link",
     "link_by_notice",
+    "look_alikes",
     "pair",
     "pair_of_item",
     "patients_of",
     "person_of_public",
     "persons_of",
     "place",
+    "read_phone",
+    "read_ssn",
     "sources_of",
     "summary",
     "surviving",
     "tell_apart",
+    "typed_dates",
 ]

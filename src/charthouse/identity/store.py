@@ -101,6 +101,19 @@ def known_patients(patients: Sequence[int]) -> dict[int, Known]:
         return {row[0]: Known(row[0], row[1], row[2], traits_from_json(row[3])) for row in cursor.fetchall()}
 
 
+def persons_of_public(names: Iterable[str]) -> dict[str, UUID]:
+    """The persons of patients by their public ids; they cannot move to another until the transaction ends."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT public_id, person FROM identity_source_patient WHERE public_id = ANY(%s) FOR KEY SHARE",
+            [wanted],
+        )
+        return dict(cursor.fetchall())
+
+
 def lock_keys(keys: Iterable[int]) -> None:
     """Hold off every other arrival that shares a key, until the transaction ends.
 

@@ -16,9 +16,10 @@ from .actions.retry_messages import retry_messages
 from .actions.take_in import Taken, take_in
 from .domain.arrival import Connector
 from .domain.errors import IntakeError
+from .domain.naming import IN_RECORD, OWN_DESK, RECORD_ID, resource_id
 from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
 from .provenance import Provenance
-from .queries import control_ids
+from .queries import ENTERED_BY, control_ids, entered_by
 from .screen_queries import (
     connectors,
     filing_runs,
@@ -31,9 +32,13 @@ from .screen_queries import (
 from .unfiled import ConnectorHealth, UnfiledFilter, UnfiledMessage, UnfiledPage, UnfiledState
 
 __all__ = [
+    "ENTERED_BY",
+    "IN_RECORD",
     "MEND_UNFILED",
+    "OWN_DESK",
     "READ_ORIGINAL",
     "READ_UNFILED",
+    "RECORD_ID",
     "SEND",
     "Connector",
     "ConnectorHealth",
@@ -50,10 +55,12 @@ __all__ = [
     "control_ids",
     "correct_message",
     "correct_sender",
+    "entered_by",
     "filing_runs",
     "message_state",
     "provenance",
     "refuse_message",
+    "resource_id",
     "retry_message",
     "retry_messages",
     "revoke_sender_token",

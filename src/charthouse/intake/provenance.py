@@ -62,7 +62,8 @@ class Provenance:
 
     Four times are kept apart: ``occurred`` (when it happened), ``authored`` (when it was written down),
     ``received`` (when the message arrived) and ``filed`` (when it was put in the record). ``original`` is None
-    where the original was lawfully destroyed; ``destroyed`` then says when.
+    where the original was lawfully destroyed; ``destroyed`` then says when. ``entered_by`` is
+    who entered it by hand.
     """
 
     type: str
@@ -80,3 +81,4 @@ class Provenance:
     original: Original | None = None
     destroyed: datetime | None = None
     versions: tuple[Version, ...] = ()
+    entered_by: str = ""

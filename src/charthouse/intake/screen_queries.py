@@ -20,6 +20,7 @@ from .domain.arrival import Connector, Part
 from .originals import fhir_original, hl7_original, only_marked
 from .permissions import READ_ORIGINAL, READ_UNFILED
 from .provenance import Format, Original, Provenance, Version
+from .queries import entered_by
 from .unfiled import (
     Attempt,
     ConnectorHealth,
@@ -64,11 +65,13 @@ def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | Non
         message = messages.get(chosen.message)
         senders = _names(cursor, {m[1] for m in messages.values()})
         original = _original(cursor, ctx, chosen, message) if message else None
+    by_hand = entered_by(messages)
     return Provenance(
         type=kind,
         id=public_id,
         version=chosen.version,
         connector=_connector_title(message[2]) if message else "",
+        entered_by=by_hand.get(chosen.message, ""),
         sender=senders.get(message[1], "") if message else "",
         kind=message[4] if message else "",
         control_id=message[5] if message else "",
@@ -83,7 +86,8 @@ def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | Non
                 each.version,
                 each.filed_at,
                 _change(each, found),
-                senders.get(messages[each.message][1], "") if each.message in messages else "",
+                by_hand.get(each.message)
+                or (senders.get(messages[each.message][1], "") if each.message in messages else ""),
                 each.message,
             )
             for each in found

@@ -43,12 +43,14 @@ from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .permissions import READ_CENSUS
 from .queries import (
+    CONTENT_SYSTEM,
     SourceRow,
     Stored,
     current,
     filed_by,
     known_aliases,
     of_patients,
+    same_content,
     source_rows,
     versions,
 )
@@ -57,6 +59,7 @@ from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 
 __all__ = [
+    "CONTENT_SYSTEM",
     "DIRECTORY_TYPES",
     "READ_CENSUS",
     "TYPE_ID",
@@ -105,6 +108,7 @@ __all__ = [
     "remember_aliases",
     "resource",
     "results",
+    "same_content",
     "search",
     "set_source",
     "source_id",

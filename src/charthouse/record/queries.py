@@ -17,6 +17,7 @@ import orjson
 from charthouse.exchange.fhir.api import default_extractor, security_codes
 from charthouse.foundation.access.api import AccessContext
 
+from .domain.attachments import attachment_id
 from .domain.filing import State
 from .domain.index_rows import token_hash
 from .domain.labels import bits_of
@@ -200,6 +201,32 @@ def of_patients(
         text += " LIMIT %s"
         values.append(limit)
     cursor.execute(text, values)
+    return [stored_from(record) for record in cursor.fetchall()]
+
+
+#: The identifier system of a document's content: the SHA-256 of its bytes in hexadecimal.
+CONTENT_SYSTEM = "urn:charthouse:sha-256"
+
+
+def same_content(cursor: Any, ctx: AccessContext, sha256: str) -> list[Stored]:
+    """The current documents that hold a file with this SHA-256 (hexadecimal), oldest first.
+
+    Found are files large enough to be kept apart, and every document that carries the number as its identifier.
+    """
+    kind = TYPE_ID["DocumentReference"]
+    cursor.execute(
+        _SELECT + "AND v.version = r.version WHERE r.state = 0 AND r.labels & %s = 0 AND (r.type, r.id) IN ("  # noqa: S608
+        "SELECT type, resource FROM record_attachment WHERE public_id = %s UNION "
+        "SELECT type, resource FROM record_index_token WHERE type = %s AND param = %s AND code = %s) "
+        "ORDER BY v.filed_at",
+        [
+            ~int(ctx.clearance),
+            attachment_id(sha256),
+            kind,
+            param_of("DocumentReference", "identifier"),
+            token_hash(sha256),
+        ],
+    )
     return [stored_from(record) for record in cursor.fetchall()]
 
 

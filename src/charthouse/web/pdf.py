@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from dataclasses import dataclass
 
 import pypdfium2 as pdfium
 
+from charthouse.foundation.pdfium import turn
+
 LARGEST = 2400
 TEXT_PAGES = 30
 _SCALE = 1.75
-_turn = threading.Lock()
 
 
 class UnreadablePage(Exception):
@@ -32,7 +32,7 @@ class Reading:
 
 @contextmanager
 def _opened(content: bytes) -> Iterator[pdfium.PdfDocument]:
-    with _turn:
+    with turn:
         try:
             document = pdfium.PdfDocument(content)
         except pdfium.PdfiumError as error:

@@ -25,7 +25,17 @@ from charthouse.identity.domain.scorer import Step, doubt
 from charthouse.identity.domain.traits import Traits
 from charthouse.identity.policy import DECISION, Policy, policy
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
-from charthouse.identity.store import Known, LinkEvent, Row, Writing, candidates, known_patients, lock_keys, write
+from charthouse.identity.store import (
+    Known,
+    LinkEvent,
+    Row,
+    Writing,
+    candidates,
+    known_patients,
+    lock_keys,
+    persons_of_public,
+    write,
+)
 
 CONTEXT = system_context("identity")
 
@@ -33,7 +43,8 @@ CONTEXT = system_context("identity")
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A Patient resource as it was filed: its row and public id in the record, who sent it in which message, the
-    resource, its labels, and when what it tells happened."""
+    resource, its labels, and when what it tells happened. ``same_as`` are public ids of patients whom the person
+    who entered it, with their chart open, said it to be."""
 
     patient_row: int
     public_id: str
@@ -42,6 +53,7 @@ class Arrival:
     labels: int = 0
     message: int | None = None
     occurred: datetime | None = None
+    same_as: tuple[str, ...] = ()
 
 
 class Placed(StrEnum):
@@ -83,6 +95,7 @@ class _Newcomer:
     prepared: Prepared
     keys: Keys
     found: dict[int, Candidate] = field(default_factory=dict)
+    said: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -124,7 +137,8 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
     prepared = [prepare(each.patient, source=each.source, labels=each.labels) for each in arrivals]
     known = known_patients(list({each.patient_row for each in arrivals}))
     newcomers = _newcomers(arrivals, prepared, known)
-    _look_up(newcomers, rules)
+    _say(newcomers)
+    _look_up({row: each for row, each in newcomers.items() if each.said is None}, rules)
     batch = _Batch(rules)
     placements = []
     for each, made in zip(arrivals, prepared, strict=True):
@@ -148,6 +162,14 @@ def _newcomers(
         if arrival.patient_row not in known and arrival.patient_row not in newcomers:
             newcomers[arrival.patient_row] = _Newcomer(arrival, made, made.keys())
     return newcomers
+
+
+def _say(newcomers: Mapping[int, _Newcomer]) -> None:
+    """Note the one person whose patients an arrival was said to be; of several it is not said which."""
+    persons = persons_of_public({name for each in newcomers.values() for name in each.arrival.same_as})
+    for each in newcomers.values():
+        said = {persons[name] for name in each.arrival.same_as if name in persons}
+        each.said = said.pop() if len(said) == 1 else None
 
 
 def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
@@ -177,6 +199,8 @@ def _collect(newcomers: Mapping[int, _Newcomer], asked: Sequence[tuple[int, Iter
 def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known]) -> Placement:
     arrival, rules = newcomer.arrival, batch.rules
     traits = newcomer.prepared.traits
+    if newcomer.said is not None:
+        return _place_said(batch, newcomer, newcomer.said, known)
     found = {patient: batch.placed.get(patient, candidate) for patient, candidate in newcomer.found.items()}
     found.update(batch.sharing(newcomer.keys.first | newcomer.keys.loose))
     verdicts: list[Verdict] = [
@@ -205,6 +229,28 @@ def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known])
         weight=score.weight if score else None,
         waterfall=score.waterfall if score else (),
     )
+
+
+def _place_said(batch: _Batch, newcomer: _Newcomer, person: UUID, known: dict[int, Known]) -> Placement:
+    """A patient entered on an open chart belongs to that chart's person; nothing is matched."""
+    arrival, prepared = newcomer.arrival, newcomer.prepared
+    row, reason = arrival.patient_row, "Entered by hand on this person's chart."
+    batch.writing.rows[row] = Row(row, arrival.public_id, arrival.source, person, prepared, newcomer.keys)
+    batch.writing.events.append(
+        LinkEvent(
+            patient=row,
+            person_from=None,
+            person_to=person,
+            kind="matched",
+            actor=CONTEXT.actor,
+            reason=reason,
+            message=arrival.message,
+            occurred=arrival.occurred,
+        )
+    )
+    batch.remember(row, person, prepared.traits, newcomer.keys)
+    known[row] = Known(row, person, prepared.digest, prepared.traits)
+    return Placement(row, person, Placed.SAME, reason)
 
 
 def _refresh(batch: _Batch, arrival: Arrival, made: Prepared, before: Known) -> Placement:

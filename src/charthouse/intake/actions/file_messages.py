@@ -30,10 +30,10 @@ from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, persons_of, place
-from charthouse.intake.domain.arrival import Format
+from charthouse.intake.domain.arrival import Connector, Format
 from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, survey, wanted_aliases
 from charthouse.intake.domain.hl7_plan import Desk, Key, apply, minter, read, wanted
-from charthouse.intake.domain.naming import identifiers_of, storable
+from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
 from charthouse.intake.queues import UNFILED
@@ -72,6 +72,11 @@ class Waiting:
     atomic: bool = False
     retry: bool = False
     actor: str = CONTEXT.actor
+
+    @property
+    def own(self) -> bool:
+        """Whether it was entered by hand at our own desk."""
+        return self.connector == Connector.FORM.value and self.sender.name == OWN_DESK
 
 
 @dataclass(slots=True)
@@ -133,7 +138,7 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
             ]
         surveyed = survey(waiting.entries)
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, surveyed))
-        plan: FhirPlan = Planner(waiting.sender.name, aliases).plan(surveyed)
+        plan: FhirPlan = Planner(waiting.sender.name, aliases, own=waiting.own).plan(surveyed)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
         _address(each)
 
@@ -289,6 +294,7 @@ def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], file
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
+    own = {each.waiting.id for each in planned if each.waiting.own}
     for filing, done in zip(filings, filed, strict=True):
         if filing.type == "Patient" and done.outcome is not Outcome.UNCHANGED and filing.resource:
             latest[done.row] = PatientArrival(
@@ -299,9 +305,20 @@ def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], file
                 labels=filing.labels,
                 message=filing.message,
                 occurred=occurred[filing.message],
+                same_as=_same_as(filing.resource) if filing.message in own else (),
             )
     if latest:
         place(list(latest.values()))
+
+
+def _same_as(patient: Mapping[str, Any]) -> tuple[str, ...]:
+    """The patients that a Patient entered on an open chart says it is another record of (``link``, seealso)."""
+    references = [
+        str((link.get("other") or {}).get("reference") or "")
+        for link in patient.get("link") or ()
+        if isinstance(link, dict) and link.get("type") == "seealso"
+    ]
+    return tuple(each.removeprefix("Patient/") for each in references if each.startswith("Patient/"))
 
 
 def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:

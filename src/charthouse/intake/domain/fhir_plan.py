@@ -20,6 +20,8 @@ from charthouse.exchange.fhir.api import Entry, FhirError, Opened, Rewriter, par
 from charthouse.record.preparing import DIRECTORY_TYPES, TYPE_ID, Filing, prepare, without_large
 
 from .naming import (
+    IN_RECORD,
+    RECORD_ID,
     Identifier,
     identifier_key,
     identifiers_of,
@@ -133,10 +135,12 @@ def entry_of(seq: int, original: bytes, kind: str) -> Entry:
 
 
 class Planner:
-    """Plans the entries of one message from one sender."""
+    """Plans the entries of one message from one sender. ``own`` messages, entered at our own desk, may name what
+    is in the record by its id there."""
 
-    def __init__(self, source: str, aliases: Mapping[str, str]) -> None:
+    def __init__(self, source: str, aliases: Mapping[str, str], *, own: bool = False) -> None:
         self._source = source
+        self._own = own
         self._known = aliases
         self._local: dict[str, str] = {}
         self._by_identifier: dict[str, str] = {}
@@ -191,6 +195,8 @@ class Planner:
             for key in keys_of(self._source, kind, sender_id, identifiers):
                 if public_id:
                     self._plan.aliases[key] = (kind, public_id)
+        elif sender_id and self._own and sender_id.startswith(RECORD_ID):
+            public_id = sender_id.removeprefix(RECORD_ID)
         elif sender_id:
             public_id = resource_id(self._source, kind, sender_id)
         else:
@@ -213,7 +219,7 @@ class Planner:
         if question:
             return self._conditional(kind, query)
         if reference.startswith("urn:"):
-            return None
+            return reference.removeprefix(IN_RECORD) if self._own and reference.startswith(IN_RECORD) else None
         parts = reference.split("/")
         if "_history" in parts:
             parts = parts[: parts.index("_history")]

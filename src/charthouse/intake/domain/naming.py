@@ -15,6 +15,12 @@ from charthouse.record.preparing import DIRECTORY_TYPES
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
+#: The sender of what is entered by hand at our own desk, and how it names an item that is in the record already.
+OWN_DESK = "Charthouse front desk"
+IN_RECORD = "urn:charthouse:record:"
+#: How the id begins of what is a new version of something the desk entered; its id in the record follows.
+RECORD_ID = "record."
+
 Identifier = tuple[str, str]
 
 

@@ -58,6 +58,11 @@ def binary_id(attachment: dict[str, Any]) -> str:
     return url.removeprefix("Binary/") if isinstance(url, str) and url.startswith("Binary/") else ""
 
 
+def attachment_id(sha256: str) -> str:
+    """The id of a detached attachment with this SHA-256 (hexadecimal)."""
+    return named_text("attachment", sha256)
+
+
 def decoded(data: object) -> bytes | None:
     """The bytes of an attachment's ``data`` (base64, blanks and line ends allowed); None where it is none."""
     if not isinstance(data, str):
@@ -91,7 +96,7 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         data = decoded(encoded)
         if data is None or len(data) <= LARGE:
             continue
-        public_id = named_text("attachment", hashlib.sha256(data).hexdigest())
+        public_id = attachment_id(hashlib.sha256(data).hexdigest())
         del attachment["data"]
         media_type = attachment.get("contentType") or "application/octet-stream"
         if resource.get("resourceType") != "Binary":

@@ -18,6 +18,7 @@ from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
 from charthouse.record.chart import Document, Part, PartKind
 from charthouse.web import pdf, permissions, results, trends
+from charthouse.web.desk_entries import offered
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -103,6 +104,7 @@ class OpenChart:
             "may_read_original": may(ctx, READ_ORIGINAL),
             "may_print": may(ctx, permissions.PRINT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
+            "offered": offered(ctx, section),
         }
 
 
@@ -131,7 +133,11 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
     except ValueError as error:
         raise Http404("This page of the section cannot be found; begin again at the newest.") from error
     note_chart(request.access, person, section)
-    context = opened.context(request.access, section) | {"view": request.GET.get("view", ""), **shown}
+    context = opened.context(request.access, section) | {
+        "listing": True,
+        "view": request.GET.get("view", ""),
+        **shown,
+    }
     return render(request, f"web/chart/{section}.html", context)
 
 
@@ -145,7 +151,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
     parts = [_with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
-    context = opened.context(request.access, "documents") | {"document": shown, "parts": parts}
+    context = opened.context(request.access, "documents") | {"listing": True, "document": shown, "parts": parts}
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
     page = record.documents(request.access, opened.patients, request.GET.get("older"))

@@ -9,6 +9,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from charthouse.foundation.access.api import may
+from charthouse.frontdesk.api import REGISTER
 from charthouse.identity import api as identity
 from charthouse.web.reading import note_search
 from charthouse.web.security.api import SignedInRequest, screen
@@ -46,5 +48,10 @@ def find(request: SignedInRequest) -> HttpResponse:
     hits = identity.find(request.access, text, LISTED) if text else []
     if text:
         note_search(request.access, text, [hit.person for hit in hits])
-    context = {"text": text, "hits": hits, "full": len(hits) == LISTED}
+    context = {
+        "text": text,
+        "hits": hits,
+        "full": len(hits) == LISTED,
+        "may_register": may(request.access, REGISTER),
+    }
     return render(request, "web/find/page.html", context)

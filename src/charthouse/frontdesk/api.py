@@ -1,0 +1,95 @@
+"""The front door for hands: what a person at a desk or a bedside enters, through the same intake as a message."""
+
+from __future__ import annotations
+
+from .actions.correct_demographics import Demographics, correct_demographics, open_demographics
+from .actions.enter_allergy import enter_allergy
+from .actions.enter_coverage import enter_coverage
+from .actions.enter_encounter import enter_encounter
+from .actions.enter_vital_signs import enter_vital_signs
+from .actions.file_document import FiledBefore, Twin, file_document, limits
+from .actions.register_person import KnownAlready, Registered, register_person
+from .actions.write_note import write_note
+from .domain.clinical import (
+    ALLERGY_KINDS,
+    ALLERGY_STATEMENTS,
+    CERTAINTIES,
+    CRITICALITIES,
+    ENCOUNTER_CLASSES,
+    ENCOUNTER_STATES,
+    ORDERS,
+    RELATIONSHIPS,
+    SEVERITIES,
+)
+from .domain.document_types import document_types
+from .domain.errors import ChangedMeanwhile, Differing, FrontdeskError
+from .domain.forms import Unfit
+from .domain.person import INTERPRETER, LANGUAGES, SEXES, Person
+from .domain.scans import UnreadableScan
+from .domain.vital_signs import SIGNS, Sign
+from .permissions import (
+    CORRECT_DEMOGRAPHICS,
+    ENTER_ALLERGY,
+    ENTER_COVERAGE,
+    ENTER_ENCOUNTER,
+    ENTER_VITAL_SIGNS,
+    FILE_DOCUMENT,
+    REGISTER,
+    WRITE_NOTE,
+)
+from .queries import Alike, Choice, Former, alike, assigners, encounters, facts_of, former_values
+
+__all__ = [
+    "ALLERGY_KINDS",
+    "ALLERGY_STATEMENTS",
+    "CERTAINTIES",
+    "CORRECT_DEMOGRAPHICS",
+    "CRITICALITIES",
+    "ENCOUNTER_CLASSES",
+    "ENCOUNTER_STATES",
+    "ENTER_ALLERGY",
+    "ENTER_COVERAGE",
+    "ENTER_ENCOUNTER",
+    "ENTER_VITAL_SIGNS",
+    "FILE_DOCUMENT",
+    "INTERPRETER",
+    "LANGUAGES",
+    "ORDERS",
+    "REGISTER",
+    "RELATIONSHIPS",
+    "SEVERITIES",
+    "SEXES",
+    "SIGNS",
+    "WRITE_NOTE",
+    "Alike",
+    "ChangedMeanwhile",
+    "Choice",
+    "Demographics",
+    "Differing",
+    "FiledBefore",
+    "Former",
+    "FrontdeskError",
+    "KnownAlready",
+    "Person",
+    "Registered",
+    "Sign",
+    "Twin",
+    "Unfit",
+    "UnreadableScan",
+    "alike",
+    "assigners",
+    "correct_demographics",
+    "document_types",
+    "encounters",
+    "enter_allergy",
+    "enter_coverage",
+    "enter_encounter",
+    "enter_vital_signs",
+    "facts_of",
+    "file_document",
+    "former_values",
+    "limits",
+    "open_demographics",
+    "register_person",
+    "write_note",
+]
