@@ -14,10 +14,10 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
+from charthouse.teaching.api import Outgoing, Way, require_demonstration, sending
 
-from . import clinic, sending
-from .permitted import require_demonstration
-from .story import HOSPITAL_SENDER, Outgoing, Way, day_of, story
+from . import clinic
+from .story import HOSPITAL_SENDER, day_of, story
 
 _CONTEXT = system_context("demo")
 _PATIENCE = 90.0

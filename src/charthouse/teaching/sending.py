@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from charthouse.exchange.hl7v2.api import Deframer, frame
-from charthouse.intake.api import Connector, take_in
 
-from .story import Outgoing
+from .domain.outgoing import Outgoing
 
 Tell = Callable[[int], None]
 """Told how many more messages were sent."""
@@ -98,6 +97,9 @@ def by_http(messages: Sequence[Outgoing], address: str, token: str, tell: Tell) 
 
 def by_hand(messages: Sequence[Outgoing], tell: Tell) -> None:
     """Take them in here and now, for a Charthouse that is not running."""
+    # Here, since what writes no records may use this module without Django.
+    from charthouse.intake.api import Connector, take_in
+
     for each in messages:
         for _ in take_in(io.BytesIO(each.data), connector=Connector.FILES, sender=each.sender, batch="demo"):
             pass
