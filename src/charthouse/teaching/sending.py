@@ -8,9 +8,10 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from charthouse.configuration import Configuration
 from charthouse.exchange.hl7v2.api import Deframer, frame
 
 from .domain.outgoing import Outgoing
@@ -20,6 +21,12 @@ Tell = Callable[[int], None]
 
 _PATIENCE = 30.0
 _CHUNK = 1 << 16
+
+
+def mllp_address(site: Configuration, there: Mapping[str, object]) -> tuple[str, int]:
+    """Where the MLLP listener of a running Charthouse is reached from here; port 0 where there is none."""
+    host, _, port = str(there.get("mllp") or f"{site.mllp_host}:{site.mllp_port}").rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host), int(port)  # noqa: S104
 
 
 class NotSent(Exception):

@@ -10,8 +10,8 @@ from typing import Any
 class Answer:
     """One line of the key.
 
-    ``kind`` is the kind of error; ``finding`` what a careful reader is expected to find, in words; ``rule`` the rule
-    it goes by. ``right`` is a near miss: it looks wrong and is not. ``document`` is the sender's document number,
+    ``kind`` is the kind of error; ``finding`` what a careful reader is expected to find, in words; ``rule`` what it
+    goes by. ``right`` is a near miss: it looks wrong and is not. ``document`` is the sender's document number,
     ``other`` a second record number (of the duplicate, the namesake, the person whose paper it is).
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from random import Random
 
@@ -36,18 +36,21 @@ _ROOM = {
 _CONSULTS = {"heart_failure": "MED", "copd": "MED", "sepsis": "INF", "hip_fracture": "MED", "nstemi": "MED"}
 
 
-def told(rng: Random, seed: int, person: Person, stay: Stay) -> list[Item]:
-    """Everything of one stay, in order. What falls on one minute stays in the order it was told."""
-    items = list(_Teller(rng, seed, person, stay).items())
+def told(rng: Random, seed: int, person: Person, stay: Stay, written: set[str]) -> list[Item]:
+    """Everything of one stay, in order. What falls on one minute stays in the order it was told.
+
+    ``written`` holds the paragraphs that were written of the patient before.
+    """
+    items = list(_Teller(rng, seed, person, stay, written).items())
     items.sort(key=lambda item: item.filed if isinstance(item, Document) else item.at)
     return items
 
 
 class _Teller:
-    def __init__(self, rng: Random, seed: int, person: Person, stay: Stay) -> None:
+    def __init__(self, rng: Random, seed: int, person: Person, stay: Stay, written: set[str]) -> None:
         self.rng, self.seed, self.person, self.stay = rng, seed, person, stay
         self.weight = round(rng.gauss(3350, 380) / 10) * 10 if stay.key == "newborn" else 0
-        self.notes = Notes(rng, person, stay, self.weight)
+        self.notes = Notes(rng, person, stay, self.weight, written)
         self.count = 0
         self.begun = stay.admitted or stay.start
 
@@ -93,7 +96,7 @@ class _Teller:
 
     def arrival(self) -> Iterator[Item]:
         event = "A04" if self.stay.kind in "EO" else "A01"
-        yield Adt(self.stay.start, self.stay, event, diagnoses=not self.stay.kind == "E")
+        yield Adt(self.stay.start, self.stay, event, diagnoses=self.stay.kind != "E")
 
     def moves(self) -> Iterator[Item]:
         stay = self.stay
@@ -144,7 +147,7 @@ class _Teller:
             for hours in (3, 6, 12) if stay.key == "nstemi" else (3, 6):
                 at = stay.start + timedelta(hours=hours)
                 yield Result(at, stay, {"troponin": laboratory(rng, stay, at, "troponin")}, by, self.number("L"))
-        daily = [panel for panel in ("bmp", "cbc") if panel in stay.condition.labs]
+        daily: list[str] = [panel for panel in ("bmp", "cbc") if panel in stay.condition.labs]
         for day in range(1, days + 1):
             at = self.clock(day, 5, 30)
             if daily and stay.start + timedelta(hours=8) < at < stay.end and (day < 3 or day % 2 or day == days):
@@ -348,14 +351,13 @@ class _Teller:
         kind: str,
         by: Practitioner,
         at: datetime,
-        write: object,
+        write: Callable[[Practitioner, datetime], str],
         *,
         title: str = "",
         promptly: bool = False,
     ) -> Document:
         at = at.replace(second=0, microsecond=0)
-        assert callable(write)
-        words = str(write(by, at))
+        words = write(by, at)
         lag = self.minutes(1, 6) if promptly else self.minutes(20, 300)
         filed = at + lag
         return Document(at, self.stay, self.number("D"), kind, title or kind.split("^")[1], by, words, filed,

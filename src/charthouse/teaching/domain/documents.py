@@ -11,23 +11,34 @@ from .scribe import Scribe
 from .staff import HOSPITAL_NAME, Practitioner
 
 _HISTORY = """
-    Hypertension, {hyperlipidemia|prior appendectomy|seasonal allergies}. No history of stroke.
-    {Osteoarthritis|Reflux|Migraine}, otherwise negative. Surgical history: {none|tonsillectomy|hernia repair in 2009}.
-    No history of diabetes, heart disease or cancer. {Never hospitalized|One prior hospitalization, records not at hand}.
-    As listed in the {chart|clinic record}; no history of {bleeding disorder|anesthesia problems}.
+    {History of|Known with} [known]; no history of [absent]. {Never hospitalized|No records}.
+    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|hernia repair}.
+    {Positive for|Past history of} [known], negative for [absent]. {No prior surgery|No anesthesia problems}.
 """
 _FAMILY = """
-    Father with {coronary disease|prostate cancer}, mother with {type 2 diabetes|breast cancer at 70}.
-    Mother living and well at {81|76}; father died of {lung cancer|a stroke} at {66|72}.
-    {Brother|Sister} with {colon cancer at 59|type 2 diabetes}; no family history of sudden death.
-    Non-contributory.
+    Father with [father], mother with [mother]. {No|Negative for} sudden death {in the family|among relatives}.
+    Family history of [father] (father) and [mother] (mother); {siblings well|otherwise non-contributory}.
+    Mother: [mother]. Father: [father]. {Siblings healthy|Rest negative}.
 """
 _SOCIAL = """
-    Lives in [town], {works at|retired from} [employer]. {Never smoked|Quit smoking 12 years ago}, {no alcohol|one drink a week}.
-    {Lives alone, neighbor checks in|Lives with family}. Tobacco: {none|former}. Alcohol: {rare|none|social}.
+    {Lives|Home is} in [town], {works at|employed by} [employer]. [Smoking], {no alcohol|one drink a week}.
+    {Lives alone, neighbor checks in|Lives with family} in [town]. Tobacco: [smoking]. Alcohol: {rare|none|social}.
 """
+#: Companions that a history names, by the beginning of their code, and what else it can be negative for.
+_CHRONIC = {
+    "I10": "hypertension", "I11": "hypertension", "E11": "type 2 diabetes", "E78": "hyperlipidemia",
+    "I48": "atrial fibrillation", "N18": "chronic kidney disease", "J44": "COPD", "K21": "reflux",
+    "M81": "osteoporosis", "E66": "obesity", "G47": "sleep apnea", "I25": "coronary disease", "F03": "dementia",
+}  # fmt: skip
+_ABSENT = {
+    "E11": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
+    "G40": "seizures",
+}  # fmt: skip
+_FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
+_MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
+_SMOKING = ("never smoked", "quit smoking ten years ago", "never", "former smoker")
 _NURSING = """
-    {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low and locked.
+    {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low.
     Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
     {Ate half of the tray|Ate most of breakfast|Poor appetite, took the supplement}, voiding without difficulty.
     Skin intact, heels floated, IV site in the {left|right} forearm without redness.
@@ -46,7 +57,9 @@ _WELL = """
 class Notes:
     """The documents of one stay; each method answers the text of one."""
 
-    def __init__(self, rng: Random, person: Person, stay: Stay, weight: int = 0) -> None:
+    def __init__(
+        self, rng: Random, person: Person, stay: Stay, weight: int = 0, written: set[str] | None = None
+    ) -> None:
         self.rng, self.person, self.stay = rng, person, stay
         age = person.age(stay.start.date())
         grown = {"F": "woman", "M": "man"} if age >= 18 else {"F": "girl", "M": "boy"}
@@ -69,8 +82,26 @@ class Notes:
             "babysex": "girl" if he else "boy",
             "weight": str(weight),
         }
-        self.side = side
-        self.scribe = Scribe(rng, facts)
+        facts |= self._past()
+        self.scribe = Scribe(rng, facts, written)
+
+    def _past(self) -> dict[str, str]:
+        """What was before: the same at every visit, and nothing that the diagnoses contradict."""
+        number, codes = self.person.number, [each.partition("^")[0] for each in self.stay.diagnoses]
+        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in codes)]
+        absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
+        smokes = any(code.startswith(("F17", "J44", "Z87.891")) for code in codes)
+        smoking = "smoked for decades" if smokes else _SMOKING[number // 3 % len(_SMOKING)]
+        past = ", ".join(dict.fromkeys(known)) or "nothing of note"
+        return {
+            "known": past,
+            "Known": past[:1].upper() + past[1:],
+            "absent": " or ".join(self.rng.sample(absent, 2)),
+            "father": _FATHERS[number % len(_FATHERS)],
+            "mother": _MOTHERS[number // 5 % len(_MOTHERS)],
+            "smoking": smoking,
+            "Smoking": smoking[:1].upper() + smoking[1:],
+        }
 
     def denials(self, author: Practitioner) -> str:
         """What the patient does not have."""
@@ -144,7 +175,8 @@ class Notes:
                 f"Asked by Dr. {asker.family} to see this {say.say('[age] [sex]')} for {self.stay.words}.",
                 say.paragraph(condition.hpi, author, 2, mark) + " " + self.denials(author),
                 say.paragraph(condition.exam, author, 1, mark),
-                f"{say.heading('Recommendations', 'Recs', author)} {say.paragraph(condition.plan, author, 2, mark)}",
+                f"{say.heading('Recommendations', 'Recs', author)} "
+                f"{say.paragraph(condition.plan, author, 2, mark)}",
                 f"Thank you. {author.signed}",
             ]
         )
@@ -158,7 +190,11 @@ class Notes:
             if left
             else say.paragraph(condition.course, author, 1, mark)
         )
-        after = "Admitted." if self.stay.becomes else f"Disposition: home. {condition.aftercare}"
+        after = (
+            "Admitted."
+            if self.stay.becomes
+            else f"Disposition: home {self.stay.end:%m/%d} at {self.stay.end:%H:%M}. {condition.aftercare}"
+        )
         return "\n".join(
             [
                 f"{say.heading('Complaint', 'CC', author)} {say.say(condition.complaint, author)}. {values}",
@@ -179,12 +215,13 @@ class Notes:
         say = self.scribe
         begin, end = stay.operated
         blood = self.rng.randint(*operation.blood) // 5 * 5
+        assistant = self.rng.choice(("none", "first assistant RNFA", "resident"))
         return "\n".join(
             [
                 f"PREOPERATIVE DIAGNOSIS: {stay.words}",
                 f"POSTOPERATIVE DIAGNOSIS: {self.rng.choice(('same', stay.words))}",
                 f"PROCEDURE: {say.say(operation.words)}",
-                f"SURGEON: {author.signed}   ASSISTANT: {self.rng.choice(('none', 'first assistant RNFA', 'resident'))}",
+                f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
                 f"ANESTHESIA: {say.say(operation.anesthesia)} ({anesthetist.signed})",
                 f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
                 f"FINDINGS: {say.say(operation.found)}",
@@ -198,12 +235,16 @@ class Notes:
         """The evaluation within 48 hours before (42 CFR 482.52(b)(1))."""
         operation = self.stay.condition.operation
         assert operation is not None
-        asa, mallampati = self.rng.choice("1223"), self.rng.choice("1122 3".replace(" ", ""))
+        asa, mallampati = self.rng.choice("1223"), self.rng.choice("11223")
+        fasted = self.rng.choice(("since midnight", "8 h", "10 h"))
+        before = self.rng.choice(
+            ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
+        )
         return (
             f"PREANESTHESIA EVALUATION for {self.scribe.say(operation.words)}\n"
-            f"ASA {asa}, Mallampati {mallampati}, NPO {self.rng.choice(('since midnight', '8 h', '10 h'))}. "
-            f"{self.rng.choice(('No prior anesthesia problems', 'PONV with a prior anesthetic', 'First anesthetic'))}; "
-            f"no family history of malignant hyperthermia. Plan {self.scribe.say(operation.anesthesia)}, risks discussed.\n"
+            f"ASA {asa}, Mallampati {mallampati}, NPO {fasted}. {before}; no family history of malignant "
+            "hyperthermia. "
+            f"Plan {self.scribe.say(operation.anesthesia)}, risks discussed.\n"
             f"{author.signed}"
         )
 
@@ -221,12 +262,13 @@ class Notes:
         operation = self.stay.condition.operation
         assert operation is not None
         who = f"{self.person.given} {self.person.family}"
+        witness = self.rng.choice(("unit RN", "OR RN", "interpreter"))
         signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
         return (
             f"{HOSPITAL_NAME.upper()}\nCONSENT TO OPERATION\n"
             f"I consent to: {self.scribe.say(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
             "Risks, benefits and alternatives, no treatment among them, were explained in words I understand.\n"
-            f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {self.rng.choice(('unit RN', 'OR RN', 'interpreter'))}"
+            f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"
         )
 
     def pathology(self) -> list[str]:
@@ -247,10 +289,10 @@ class Notes:
         outcome = {
             "20": f"Died {stay.end:%m/%d/%Y} at {stay.end:%H:%M}, family present. No autopsy requested.",
             "07": "Left against medical advice; risks explained, prescriptions given all the same.",
-            "03": f"To a skilled nursing facility. {condition.aftercare}",
-            "06": f"Home with home health. {condition.aftercare}",
-            "62": f"To inpatient rehabilitation. {condition.aftercare}",
-        }.get(stay.disposition, f"Home. {condition.aftercare}")
+            "03": f"To a skilled nursing facility {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+            "06": f"Home with home health {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+            "62": f"To inpatient rehabilitation {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+        }.get(stay.disposition, f"Home at {stay.end:%H:%M} on {stay.end:%m/%d}. {condition.aftercare}")
         course = [*condition.course.strip().splitlines()]
         parts = [
             f"ADMITTED {stay.start:%m/%d/%Y}   DISCHARGED {stay.end:%m/%d/%Y}   ({days} d)",

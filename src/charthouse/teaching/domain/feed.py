@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +39,7 @@ _ROUTES = {
     "IH": "IH^Inhalation^HL70162",
 }
 _UNITS = {"units": "[iU]"}
-_SIGNED, _UNSIGNED = "LA", "DI"
+_UNSIGNED = "DI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,25 @@ def number_of(value: str, kind: str) -> str:
     return f"{value}^^^{HOSPITAL}^{kind}"
 
 
+def wrapped(line: str) -> Iterator[str]:
+    """A line broken at spaces as a transcription system breaks it."""
+    while len(line) > _COLUMNS:
+        cut = line.rfind(" ", 1, _COLUMNS + 1)
+        if cut < 0:
+            break
+        yield line[:cut]
+        line = line[cut + 1 :]
+    yield line
+
+
 @dataclass(slots=True)
 class Feed:
-    """One patient's messages as they are made. ``named`` is when a newborn was given a name."""
+    """One patient's messages as they are made. ``named`` is when a newborn was given a name;
+    ``mrn`` the record number the messages are under, where it is not the person's own."""
 
     person: Person
     named: datetime | None = None
+    mrn: str = ""
     died: datetime | None = None
     count: int = 0
     _pids: dict[tuple[str, str, bool], tuple[str, list[str]]] = field(default_factory=dict)
@@ -75,7 +87,7 @@ class Feed:
         self.count += 1
         at = (item.filed if isinstance(item, Document) else item.at) + timedelta(minutes=1)
         kind, segments = self._content(item)
-        control = f"{HOSPITAL[:2]}{self.person.number:06d}{self.count:04d}"
+        control = f"{HOSPITAL[:2]}{self.mrn or self.person.mrn}{self.count:04d}"
         head = (
             f"MSH|^~\\&|{ENGINE}|{HOSPITAL}|CHARTHOUSE|{HOSPITAL}|{hl7_time(at)}||{kind}|{control}|P|2.5.1|||AL|NE|USA|"
             "UNICODE UTF-8"
@@ -141,7 +153,7 @@ class Feed:
             birth = hl7_minute(person.birth) if person.birth else person.born.strftime("%Y%m%d")
             values = {
                 1: "1",
-                3: number_of(person.mrn, "MR"),
+                3: number_of(self.mrn or person.mrn, "MR"),
                 5: person_name([family, given, "" if person.birth else person.middle, person.suffix]),
                 7: birth,
                 8: person.sex,
@@ -177,21 +189,22 @@ class Feed:
             ):
                 kind = "I"
         attending = stay.attending(at)
+        admitting = attending.xcn if kind == "I" else ""
         over = at >= stay.end or (item is not None and item.event == "A03")
         ended = stay.end
         if item is not None and item.event == "A03":
             ended = item.at
         where = item.fields.get(-3, "") if item else ""
-        values = {
+        values: dict[int, str | int] = {
             1: 1,
             2: kind,
             3: where or stay.bed(at),
             4: {"E": "E", "O": "R"}.get(stay.kind, "N" if stay.key == "newborn" else "R"),
             6: item.bed_before if item else "",
             7: attending.xcn,
-            10: f"{attending.service if kind == 'E' else stay.condition.service}",
+            10: attending.service if kind == "E" else stay.condition.service,
             14: "7" if stay.kind == "E" else "1",
-            17: attending.xcn if kind == "I" else "",
+            17: admitting,
             19: number_of(stay.number, "VN"),
             36: stay.disposition if over else "",
             39: HOSPITAL,
@@ -228,7 +241,7 @@ class Feed:
         if item.event in _WITH_INSURANCE and person.coverage:
             yield segment("GT1", {
                 1: 1, 3: person_name([self.family(at), self.given(at)]), 5: address(list(person.address)),
-                6: phone(person.phone), 11: "SEL^^HL70063", 16: f"{text(person.employer)}" if person.employer else "",
+                6: phone(person.phone), 11: "SEL^^HL70063", 16: text(person.employer),
             })  # fmt: skip
             for place, cover in enumerate(person.coverage, 1):
                 company, _, name = cover.company.partition("^")
@@ -271,7 +284,7 @@ class Feed:
         vital = "vitals" in item.panels
         taken = item.at if vital else item.at - timedelta(minutes=32)
         stay = item.stay
-        base = item.order or f"V{stay.number if stay else self.person.mrn}{item.at:%m%d%H%M}"
+        base = item.order or f"V{stay.number if stay else self.mrn or self.person.mrn}{item.at:%m%d%H%M}"
         for place, (key, values) in enumerate(item.panels.items(), 1):
             panel = panels()[key]
             filler = f"{base}{chr(64 + place)}"
@@ -301,12 +314,12 @@ class Feed:
 
     def _report(self, item: Report) -> Iterator[str]:
         placer = f"{item.order}^{HOSPITAL}"
-        code = item.code
+        code, taken = item.code, hl7_minute(item.at - timedelta(minutes=30))
         yield segment("OBR", {
-            1: 1, 2: placer, 3: f"{item.order}F^{HOSPITAL}", 4: code, 7: hl7_minute(item.at - timedelta(minutes=30)),
+            1: 1, 2: placer, 3: f"{item.order}F^{HOSPITAL}", 4: code, 7: taken,
             22: hl7_minute(item.at), 24: item.section, 25: "F", 32: item.by.ndl,
         })  # fmt: skip
-        lines = [part for line in item.lines for part in textwrap.wrap(line, _COLUMNS)]
+        lines = [part for line in item.lines for part in wrapped(line)]
         for place, line in enumerate(lines, 1):
             yield segment("OBX", {1: place, 2: "TX", 3: code, 4: 1, 5: text(line), 11: "F",
                                   14: hl7_minute(item.at)})  # fmt: skip
@@ -324,7 +337,7 @@ class Feed:
         code = f"{item.kind.partition('^')[0]}^{text(item.title)}"
         place = 0
         for line in item.text.split("\n"):
-            for part in textwrap.wrap(line, _COLUMNS) if len(line) > _COLUMNS else [line]:
+            for part in wrapped(line):
                 place += 1
                 yield f"OBX|{place}|TX|{code}||{text(part)}||||||F"
 

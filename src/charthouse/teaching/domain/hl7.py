@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+_SPECIAL = re.compile(r"[\\|^&~\n]")
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 
 
 def text(words: str) -> str:
     """Free text with the separators escaped; a line end becomes ``\\.br\\``."""
-    return words.strip().translate(_ESCAPES).replace("\n", "\\.br\\")
+    words = words.strip()
+    if _SPECIAL.search(words) is None:
+        return words
+    return words.translate(_ESCAPES).replace("\n", "\\.br\\")
 
 
 def segment(name: str, fields: Mapping[int, str | int]) -> str:
     """A segment from its fields by number."""
     last = max((number for number, value in fields.items() if value != ""), default=0)
-    return "|".join([name, *(str(fields.get(number, "")) for number in range(1, last + 1))])
+    parts = [""] * (last + 1)
+    parts[0] = name
+    for number, value in fields.items():
+        if number <= last:
+            parts[number] = value if type(value) is str else str(value)
+    return "|".join(parts)
 
 
 def person_name(name: list[str], kind: str = "L") -> str:
@@ -56,9 +66,9 @@ def message(segments: Iterable[str]) -> bytes:
 
 def hl7_time(moment: datetime) -> str:
     """As HL7 v2 DTM without an offset, in the sender's own time, the way most systems send it."""
-    return moment.strftime("%Y%m%d%H%M%S")
+    return f"{hl7_minute(moment)}{moment.second:02d}"
 
 
 def hl7_minute(moment: datetime) -> str:
     """As HL7 v2 DTM to the minute."""
-    return moment.strftime("%Y%m%d%H%M")
+    return f"{moment.year:04d}{moment.month:02d}{moment.day:02d}{moment.hour:02d}{moment.minute:02d}"

@@ -53,8 +53,9 @@ def patient(hospital: Hospital, number: int) -> Told:
     died = next((stay.end for stay in stays if stay.died), None)
     feed.died = died if died is not None and died <= anchor else None
     items: list[Item] = []
+    written: set[str] = set()
     for stay in stays:
-        items.extend(told(rng, seed, someone, stay))
+        items.extend(told(rng, seed, someone, stay, written))
     if someone.birth is not None:
         feed.named = stays[0].start + timedelta(hours=rng.randrange(20, 60))
         inside = feed.named < stays[0].end
@@ -68,7 +69,7 @@ def patient(hospital: Hospital, number: int) -> Told:
             items.append(Adt(when, None, "A31"))
     items = [item for item in items if _sent(item) <= anchor]
     items.sort(key=_sent)
-    answers = near_misses(someone, stays, anchor)
+    answers = near_misses(someone, items)
     planted = plant(hospital, someone, stays, items)
     answers += planted.answers
     messages = [feed.message(item) for item in planted.items]

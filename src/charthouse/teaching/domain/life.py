@@ -28,28 +28,28 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
     stays: list[Stay] = []
     if person.birth is not None:
         birth = person.birth.replace(tzinfo=anchor.tzinfo)
-        stays.append(_plan(rng, seed, person, "newborn", birth, 0))
+        stays.append(planned(rng, seed, person, "newborn", birth))
     if person.delivers is not None:
         key = "cesarean" if person.delivers_by_cesarean else "delivery"
         hours = rng.uniform(1.6, 3) if person.delivers_by_cesarean else rng.uniform(3, 11)
         labor = person.delivers.replace(tzinfo=anchor.tzinfo) - timedelta(hours=hours)
-        stays.append(_plan(rng, seed, person, key, labor, 0))
+        stays.append(planned(rng, seed, person, key, labor))
     age = person.age(anchor.date())
     count = weighted(rng, next(table for most, table in _VISITS if age <= most))
     if person.birth is not None:
         count = 0
     for _ in range(count):
         at = begin + timedelta(days=rng.uniform(5, WINDOW - 1))
-        key = _why(rng, person, at)
-        if key is None or any(_near(at, stay) for stay in stays):
+        why = reason_for(rng, person, at)
+        if why is None or any(_near(at, stay) for stay in stays):
             continue
-        stays.append(_plan(rng, seed, person, key, _hour(rng, conditions()[key], at), len(stays)))
+        stays.append(planned(rng, seed, person, why, _hour(rng, conditions()[why], at)))
         while _comes_back(rng, stays[-1]):
             back = stays[-1].end + timedelta(days=rng.uniform(*_AGAIN))
             back = _hour(rng, stays[-1].condition, back)
             if back > anchor or any(_near(back, stay) for stay in stays[:-1]):
                 break
-            again = _plan(rng, seed, person, _again_for(rng, stays[-1], person, back), back, len(stays))
+            again = planned(rng, seed, person, _again_for(rng, stays[-1], person, back), back)
             again.again = True
             stays.append(again)
     stays.sort(key=lambda stay: stay.start)
@@ -64,7 +64,8 @@ def _near(at: datetime, stay: Stay) -> bool:
     return stay.start - timedelta(days=20) < at < stay.end + timedelta(days=40)
 
 
-def _why(rng: Random, person: Person, at: datetime) -> str | None:
+def reason_for(rng: Random, person: Person, at: datetime) -> str | None:
+    """A condition that fits age and sex; None where none does."""
     age = person.age(at.date())
     fitting = [
         (key, each.weight)
@@ -103,7 +104,8 @@ def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
     return at.replace(minute=rng.randrange(60), second=0, microsecond=0)
 
 
-def _plan(rng: Random, seed: int, person: Person, key: str, start: datetime, place: int) -> Stay:
+def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -> Stay:
+    """A stay that begins at ``start``, planned to its end; its number is given later."""
     condition = conditions()[key]
     start = start.replace(second=0, microsecond=0)
     side = rng.choice(("right", "left")) if condition.sided else ""

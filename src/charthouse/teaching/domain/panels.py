@@ -38,7 +38,8 @@ class Panel(Strict, frozen=True, kw_only=True):
 
 def read(name: str) -> Any:
     """A file of data beside this module."""
-    return yaml.safe_load(files(__package__).joinpath("data", name).read_text("utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where libyaml is
+    return yaml.load(files(__package__).joinpath("data", name).read_text("utf-8"), Loader=loader)  # noqa: S506
 
 
 @cache

@@ -238,9 +238,9 @@ class _Home:
         rng = self.rng
         if age >= 65:
             # Medicare's numbers never begin with 0 (CMS, MBI format).
-            policy = f"0{rng.choice('ACDEFG')}{rng.randrange(10)}{rng.randrange(10)}{rng.choice('HJKM')}" + (
-                f"{rng.choice('NPQR')}{rng.randrange(10)}{rng.choice('TUVW')}{rng.choice('XY')}{rng.randrange(10, 99)}"
-            )
+            letters = [rng.choice(pool) for pool in ("ACDEFG", "HJKM", "NPQR", "TUVW", "XY")]
+            digits = [rng.randrange(10) for _ in range(5)]
+            policy = "0{0}{5}{6}{1}{2}{7}{3}{4}{8}{9}".format(*letters, *digits)
             medicare = Coverage("CMS^Medicare", "MA^Medicare Part A and B", policy)
             if rng.random() < 0.5:
                 company, plan = self.payer

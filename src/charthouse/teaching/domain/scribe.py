@@ -47,7 +47,10 @@ _TERSE, _VERBOSE = 0.62, 0.25
 
 
 def expand(rng: Random, template: str, facts: Mapping[str, str]) -> str:
-    """``template`` with one of every ``{a|b}`` and the facts for ``[name]``. Raises KeyError for an unknown fact."""
+    """``template`` with one of every ``{a|b}`` and the facts for ``[name]``.
+
+    Raises KeyError for an unknown fact.
+    """
     while "{" in template:
         template = _CHOICE.sub(lambda found: rng.choice(found[1].split("|")), template)
     return _FACT.sub(lambda found: facts[found[1]], template)
@@ -68,11 +71,11 @@ def _slip(rng: Random, word: str) -> str:
 
 
 class Scribe:
-    """Writes for one patient, and remembers what was written."""
+    """Writes for one patient, and remembers what was written: ``written`` is shared by those who write of one."""
 
-    def __init__(self, rng: Random, facts: Mapping[str, str]) -> None:
+    def __init__(self, rng: Random, facts: Mapping[str, str], written: set[str] | None = None) -> None:
         self.rng, self.facts = rng, dict(facts)
-        self._written: set[str] = set()
+        self._written: set[str] = set() if written is None else written
 
     def say(self, template: str, author: Practitioner | None = None) -> str:
         """One template filled."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
@@ -22,7 +22,8 @@ _FIRST_NUMBER = 41_000_000
 @dataclass(frozen=True, slots=True)
 class Practitioner:
     """Somebody of the staff. ``style`` (0 to 1) is how terse they write; ``slips`` how often a word goes wrong.
-    ``days`` are the weekdays they work (0 is Monday)."""
+    ``days`` are the weekdays they work (0 is Monday). ``npi`` has a valid check digit; ``xcn`` and ``ndl`` are the
+    person as HL7 v2 writes them."""
 
     number: int
     family: str
@@ -33,20 +34,15 @@ class Practitioner:
     slips: float
     days: frozenset[int]
 
-    @property
-    def npi(self) -> str:
-        """The identifier, with a valid check digit."""
-        return npi_of(self.number)
+    npi: str = field(init=False, repr=False)
+    xcn: str = field(init=False, repr=False)
+    ndl: str = field(init=False, repr=False)
 
-    @property
-    def xcn(self) -> str:
-        """XCN."""
-        return f"{self.npi}^{text(self.family)}^{text(self.given)}^^^^{self.degree}^^NPI^L^^^NPI"
-
-    @property
-    def ndl(self) -> str:
-        """NDL, as OBR-32 has it."""
-        return f"{self.npi}&{text(self.family)}&{text(self.given)}&&&&{self.degree}&&NPI"
+    def __post_init__(self) -> None:
+        npi, family, given = npi_of(self.number), text(self.family), text(self.given)
+        object.__setattr__(self, "npi", npi)
+        object.__setattr__(self, "xcn", f"{npi}^{family}^{given}^^^^{self.degree}^^NPI^L^^^NPI")
+        object.__setattr__(self, "ndl", f"{npi}&{family}&{given}&&&&{self.degree}&&NPI")
 
     @property
     def signed(self) -> str:
@@ -62,7 +58,7 @@ def staff(seed: int) -> dict[str, tuple[Practitioner, ...]]:
     people: dict[str, tuple[Practitioner, ...]] = {}
     number, taken = _FIRST_NUMBER, set[tuple[str, str]]()
     for code, service in catalog.services.items():
-        found = []
+        found: list[Practitioner] = []
         while len(found) < service.count:
             origin = rng.choice(list(catalog.origins.values()))
             name = rng.choice(origin.families), rng.choice(origin.female if rng.random() < 0.5 else origin.male)
