@@ -26,7 +26,7 @@ ZONE = ZoneInfo("America/Chicago")
 ANCHOR = datetime(2026, 3, 2, 12, tzinfo=ZONE)
 CLEAN = Hospital(11, ANCHOR)
 #: So many errors that every kind is there.
-SPOILT = Hospital(11, ANCHOR, dict.fromkeys(DEFAULT_RATES, 0.35))
+SPOILT = Hospital(11, ANCHOR, {**dict.fromkeys(DEFAULT_RATES, 0.35), "history_too_old": 1.0, "after_death": 1.0})
 
 seeds = st.integers(0, 10_000)
 numbers = st.integers(1, 5_000)

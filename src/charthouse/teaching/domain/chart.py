@@ -170,13 +170,14 @@ class _Teller:
         stay, rng = self.stay, self.rng
         elective = stay.condition.way in ("elective", "outpatient")
         seen = self.begun + (self.minutes(4, 12) if elective else self.minutes(50, 240))
-        if stay.key == "cesarean" and stay.operated:
+        if stay.operated:
+            # On the chart before the operation (42 CFR 482.51(b)(1)).
             seen = min(seen, stay.operated[0] - timedelta(minutes=20))
         seen = min(seen, stay.end - timedelta(minutes=20))
         author = stay.surgeon if elective and stay.surgeon else stay.attending(seen)
         yield self.document(
             "HP^History and physical", author, seen,
-            lambda by, at: self.notes.history(by, shown(self.vitals(at)), at),
+            lambda by, at: self.notes.history(by, shown(self.vitals(at)), at), promptly=bool(stay.operated),
         )  # fmt: skip
         if stay.condition.way == "outpatient":
             return

@@ -21,7 +21,7 @@ _FAMILY = """
     Mother: [mother]. Father: [father]. {Siblings healthy|Rest negative}.
 """
 _SOCIAL = """
-    {Lives|Home is} in [town], {works at|employed by} [employer]. [Smoking], {no alcohol|one drink a week}.
+    {Lives|Home is} in [town], [work]. [Smoking], {no alcohol|one drink a week}.
     {Lives alone, neighbor checks in|Lives with family} in [town]. Tobacco: [smoking]. Alcohol: {rare|none|social}.
 """
 #: Companions that a history names, by the beginning of their code, and what else it can be negative for.
@@ -36,7 +36,7 @@ _ABSENT = {
 }  # fmt: skip
 _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
-_SMOKING = ("never smoked", "quit smoking ten years ago", "never", "former smoker")
+_SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
 _NURSING = """
     {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low.
     Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
@@ -45,6 +45,23 @@ _NURSING = """
     Family at bedside, questions answered, plan of day on the board.
     Ambulated to the bathroom with {standby assist|one assist}, steady.
     Teaching on medications given with teach-back; {needs reinforcement|understands}.
+"""
+_NURSERY = """
+    {Feeding|Nursed} {well|on cue|every two to three hours}, wakes for feeds, good latch.
+    {Voided and stooled|Wet diaper, stool turning|Two wet diapers this shift}, skin warm and pink.
+    Cord clean and dry, ID bands match mother's, {rooming in|in the nursery while mother rests}.
+    Swaddled, sleeping on the back; {safe sleep taught|bath given, temperature held}.
+    Color good, no retractions, {settles with holding|quiet and alert}.
+"""
+_BEFORE = """
+    Waiting for the operating room, {NPO since midnight|nothing by mouth}, pain controlled.
+    Ready for the operation, consent discussed, no new complaints overnight.
+"""
+_AFTER = """
+    Dressing clean and dry, no drainage.
+    Incision edges together, no redness or warmth.
+    Lungs clear, heart regular, calves soft.
+    Comfortable, moves all extremities, pulses intact.
 """
 _WELL = """
     Doing well, no new complaints. Exercise {twice a week|daily walks|little}, diet {fair|good}.
@@ -77,7 +94,7 @@ class Notes:
             "otherside": "left" if side == "right" else "right",
             "Otherside": "Left" if side == "right" else "Right",
             "town": person.address[1],
-            "employer": person.employer or "the county",
+            "work": _work(person, age),
             "gravida": str(rng.randint(1, 4)),
             "babysex": "girl" if he else "boy",
             "weight": str(weight),
@@ -112,6 +129,8 @@ class Notes:
     def _assessment(self) -> str:
         """Not in anybody's hand: the diagnosis is written out."""
         others = [each.partition("^")[2] for each in self.stay.diagnoses[1:]]
+        # Not what was said already in other words.
+        others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
         lines = [f"1. {self.stay.words[:1].upper()}{self.stay.words[1:]}"]
         lines += [f"{place}. {each}" for place, each in enumerate(others, 2)]
         return "\n".join(lines)
@@ -121,15 +140,15 @@ class Notes:
         say, mark = self.scribe, f"Seen at {at:%H:%M}."
         condition = self.stay.condition
         parts = [
-            f"{say.heading('Chief complaint', 'CC', author)} {say.say(condition.complaint, author)}",
+            f"{say.heading('Chief complaint', 'CC', author)} {say.fact(condition.complaint, author)}",
             f"{say.heading('History of present illness', 'HPI', author)} "
             f"{say.paragraph(condition.hpi, author, 0, mark)} {self.denials(author)}",
         ]
         if self.stay.key != "newborn":
             parts += [
-                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(_HISTORY, author, 1, mark)}",
-                f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark)}",
-                f"{say.heading('Social history', 'SH', author)} {say.paragraph(_SOCIAL, author, 1, mark)}",
+                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(_HISTORY, author, 1, mark, False)}",
+                f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark, False)}",
+                f"{say.heading('Social history', 'SH', author)} {say.paragraph(_SOCIAL, author, 1, mark, False)}",
             ]
         parts += [
             f"{say.heading('Examination', 'PE', author)} {values} {say.paragraph(condition.exam, author, 0, mark)}",
@@ -141,21 +160,25 @@ class Notes:
 
     def progress(self, author: Practitioner, values: str, at: datetime, day: int) -> str:
         """A day's note."""
-        say, condition, mark = self.scribe, self.stay.condition, f"({at:%m/%d} {at:%H:%M})"
-        worse = self.stay.died and self.stay.end - at < timedelta(hours=48)
+        stay = self.stay
+        say, condition, mark = self.scribe, stay.condition, f"({at:%m/%d} {at:%H:%M})"
+        worse = stay.died and stay.end - at < timedelta(hours=48)
         course = (
             ["Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed."]
             if worse
             else condition.course
         )
+        operated = stay.operated is not None and at > stay.operated[1]
+        if stay.operated is not None and not operated and not worse:
+            course = _BEFORE
         head = f"Hospital day {day}" if author.style < 0.6 else f"HD#{day}"
-        if self.stay.operated and at > self.stay.operated[1]:
-            post = (at.date() - self.stay.operated[1].date()).days
+        if stay.operated and operated:
+            post = (at.date() - stay.operated[1].date()).days
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
         return "\n".join(
             [
                 f"{head}. {say.paragraph(course, author, self.rng.randint(1, 2), mark)}",
-                f"{values} {say.paragraph(condition.exam, author, 1, mark)}",
+                f"{values} {say.paragraph(_AFTER if operated else condition.exam, author, 1, mark)}",
                 f"{say.heading('Assessment and plan', 'A/P', author)} {self.stay.words}. "
                 f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark)}",
                 author.signed,
@@ -164,7 +187,13 @@ class Notes:
 
     def nursing(self, author: Practitioner, values: str, at: datetime) -> str:
         """A shift's note."""
-        words = self.scribe.paragraph(_NURSING, author, self.rng.randint(2, 3), f"Noted {at:%H:%M}.")
+        words = self.scribe.paragraph(
+            _NURSERY if self.stay.key == "newborn" else _NURSING,
+            author,
+            self.rng.randint(2, 3),
+            f"Noted {at:%H:%M}.",
+            fixed=False,
+        )
         return f"{at:%H%M} {words} {values}\n{author.signed}"
 
     def consult(self, author: Practitioner, asker: Practitioner, at: datetime) -> str:
@@ -197,8 +226,8 @@ class Notes:
         )
         return "\n".join(
             [
-                f"{say.heading('Complaint', 'CC', author)} {say.say(condition.complaint, author)}. {values}",
-                say.paragraph(condition.hpi, author, 0, mark) + " " + self.denials(author),
+                f"{say.heading('Complaint', 'CC', author)} {say.fact(condition.complaint, author)}. {values}",
+                say.paragraph(condition.hpi, author, 2, mark) + " " + self.denials(author),
                 f"{say.heading('Examination', 'PE', author)} {say.paragraph(condition.exam, author, 0, mark)}",
                 f"{say.heading('Course', 'ED course', author)} "
                 + ("Work-up begun, see results." if self.stay.becomes else leaving),
@@ -220,13 +249,13 @@ class Notes:
             [
                 f"PREOPERATIVE DIAGNOSIS: {stay.words}",
                 f"POSTOPERATIVE DIAGNOSIS: {self.rng.choice(('same', stay.words))}",
-                f"PROCEDURE: {say.say(operation.words)}",
+                f"PROCEDURE: {say.fact(operation.words)}",
                 f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
-                f"ANESTHESIA: {say.say(operation.anesthesia)} ({anesthetist.signed})",
+                f"ANESTHESIA: {say.fact(operation.anesthesia)} ({anesthetist.signed})",
                 f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
-                f"FINDINGS: {say.say(operation.found)}",
+                f"FINDINGS: {say.fact(operation.found)}",
                 f"TECHNIQUE: {say.paragraph(operation.steps, author, 0, 'As above.')}",
-                f"SPECIMEN: {say.say(operation.specimen)}   EBL: {blood} mL   COMPLICATIONS: none",
+                f"SPECIMEN: {say.fact(operation.specimen)}   EBL: {blood} mL   COMPLICATIONS: none",
                 "CONDITION: stable to recovery.",
             ]
         )
@@ -241,10 +270,10 @@ class Notes:
             ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
         )
         return (
-            f"PREANESTHESIA EVALUATION for {self.scribe.say(operation.words)}\n"
+            f"PREANESTHESIA EVALUATION for {self.scribe.fact(operation.words)}\n"
             f"ASA {asa}, Mallampati {mallampati}, NPO {fasted}. {before}; no family history of malignant "
             "hyperthermia. "
-            f"Plan {self.scribe.say(operation.anesthesia)}, risks discussed.\n"
+            f"Plan {self.scribe.fact(operation.anesthesia)}, risks discussed.\n"
             f"{author.signed}"
         )
 
@@ -266,7 +295,7 @@ class Notes:
         signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
         return (
             f"{HOSPITAL_NAME.upper()}\nCONSENT TO OPERATION\n"
-            f"I consent to: {self.scribe.say(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
+            f"I consent to: {self.scribe.fact(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
             "Risks, benefits and alternatives, no treatment among them, were explained in words I understand.\n"
             f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"
         )
@@ -277,9 +306,9 @@ class Notes:
         assert operation is not None
         size = f"{self.rng.uniform(1.5, 8):.1f} x {self.rng.uniform(0.8, 3):.1f} cm"
         return [
-            f"SPECIMEN: {self.scribe.say(operation.specimen)}",
+            f"SPECIMEN: {self.scribe.fact(operation.specimen)}",
             f"GROSS: Received in formalin, {size}, {self.rng.choice(('tan-pink', 'tan-gray', 'hemorrhagic'))}.",
-            f"DIAGNOSIS: {self.scribe.say(operation.pathology)}",
+            f"DIAGNOSIS: {self.scribe.fact(operation.pathology)}",
         ]
 
     def discharge(self, author: Practitioner, values: str) -> str:
@@ -300,7 +329,7 @@ class Notes:
         ]
         operation = condition.operation
         if operation and stay.operated:
-            parts.append(f"{say.heading('Procedures', 'Proc', author)} {say.say(operation.words)} "
+            parts.append(f"{say.heading('Procedures', 'Proc', author)} {say.fact(operation.words)} "
                          f"{stay.operated[0]:%m/%d/%Y}")  # fmt: skip
         parts += [
             f"{say.heading('Hospital course', 'Course', author)} "
@@ -316,7 +345,13 @@ class Notes:
     def imaging(self) -> list[str]:
         """A study's report."""
         lines = self.scribe.paragraph(self.stay.condition.findings, _PLAIN, 0, "Comparison: none.")
-        return [f"INDICATION: {self.scribe.say(self.stay.condition.complaint)}.", f"FINDINGS: {lines}"]
+        return [f"INDICATION: {self.scribe.fact(self.stay.condition.complaint)}.", f"FINDINGS: {lines}"]
+
+
+def _work(person: Person, age: int) -> str:
+    if person.employer:
+        return f"works at {person.employer}"
+    return "in school" if age < 19 else "retired" if age > 61 else "not working at present"
 
 
 _PLAIN = Practitioner(0, "", "", "", "", 0.5, 0.0, frozenset())
@@ -325,7 +360,7 @@ _PLAIN = Practitioner(0, "", "", "", "", 0.5, 0.0, frozenset())
 def office_note(rng: Random, scribe: Scribe, author: Practitioner, reason: str, values: str, at: datetime) -> str:
     """The clinic's note."""
     return (
-        f"{reason}. {scribe.paragraph(_WELL, author, 2, f'Seen {at:%m/%d/%Y}.')}\n{values} "
+        f"{reason}. {scribe.paragraph(_WELL, author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
         f"{rng.choice(('Exam unremarkable.', 'Heart regular, lungs clear.', 'No edema, lungs clear.'))}\n"
         f"Plan: {rng.choice(('continue medications', 'labs today', 'return in six months', 'return in a year'))}.\n"
         f"{author.signed}"

@@ -76,20 +76,31 @@ class Scribe:
     def __init__(self, rng: Random, facts: Mapping[str, str], written: set[str] | None = None) -> None:
         self.rng, self.facts = rng, dict(facts)
         self._written: set[str] = set() if written is None else written
+        self._facts_told: dict[str, str] = {}
 
     def say(self, template: str, author: Practitioner | None = None) -> str:
         """One template filled."""
         words = expand(self.rng, template, self.facts)
         return in_hand(self.rng, words, author) if author else words
 
-    def paragraph(self, lines: str | Sequence[str], author: Practitioner, count: int = 2, mark: str = "") -> str:
+    def fact(self, template: str, author: Practitioner | None = None) -> str:
+        """One template filled as it was the first time: what is said of one thing does not change."""
+        words = self._facts_told.get(template)
+        if words is None:
+            words = self._facts_told[template] = expand(self.rng, template, self.facts)
+        return in_hand(self.rng, words, author) if author else words
+
+    def paragraph(
+        self, lines: str | Sequence[str], author: Practitioner, count: int = 2, mark: str = "", fixed: bool = True
+    ) -> str:
         """``count`` of ``lines`` (0 for all) as a paragraph that was not written before; ``mark`` tells it apart
-        where the words run out."""
+        where the words run out. ``fixed``: as facts."""
+        say = self.fact if fixed else self.say
         pool = lines.strip().splitlines() if isinstance(lines, str) else list(lines)
         words = ""
         for _ in range(4):
             some = pool if not count or count >= len(pool) else self.rng.sample(pool, count)
-            words = " ".join(self.say(each.strip(), author) for each in some)
+            words = " ".join(say(each.strip(), author) for each in some)
             if words not in self._written:
                 break
         else:
