@@ -186,9 +186,8 @@ class _Teller:
             at = self.clock(1, 11, rng.randrange(60))
             if seen < at < stay.end - timedelta(hours=4):
                 who = on_duty(self.seed, service, at.date(), self.person.number)
-                asker = stay.attending(at)
                 yield self.document(
-                    "CN^Consultation", who, at, lambda by, at, asker=asker: self.notes.consult(by, asker, at)
+                    "CN^Consultation", who, at, lambda by, at: self.notes.consult(by, stay.attending(at), at)
                 )
         days = (stay.end.date() - self.begun.date()).days
         for day in range(1, days + (0 if stay.end.hour < 12 else 1)):
@@ -196,7 +195,7 @@ class _Teller:
             if seen + timedelta(hours=5) < at < stay.end:
                 yield self.document(
                     "PR^Progress note", stay.attending(at), at,
-                    lambda by, at, day=day: self.notes.progress(by, shown(self.vitals(at)), at, day + 1),
+                    lambda by, at: self.notes.progress(by, shown(self.vitals(at)), at, self.day_of(at)),
                 )  # fmt: skip
         for day in range(days + 1):
             at = self.day_clock(day, rng.choice((3, 15, 21)), rng.randrange(60))
@@ -346,6 +345,10 @@ class _Teller:
         """A time of the ``day``-th day after admission."""
         date = self.begun.date() + timedelta(days=day)
         return datetime.combine(date, time(hour, minute), self.stay.start.tzinfo)
+
+    def day_of(self, at: datetime) -> int:
+        """The day of the admission, from 1."""
+        return (at.date() - self.begun.date()).days + 1
 
     def document(
         self,

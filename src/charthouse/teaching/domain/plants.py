@@ -71,8 +71,19 @@ class Planted:
         stay = item.stay if item else None
         number = item.number if isinstance(item, Document) else ""
         self.touched.add(number)
-        values = {"visit": stay.number if stay else "", "document": number, **more}
-        self.answers.append(Answer(kind, self.person.mrn, finding, rule, **values))
+        known = {"visit": stay.number if stay else "", "document": number} | more
+        self.answers.append(
+            Answer(
+                kind,
+                self.person.mrn,
+                finding,
+                rule,
+                visit=known["visit"],
+                document=known["document"],
+                other=known.get("other", ""),
+                message=known.get("message", ""),
+            )
+        )
 
     def right(self, kind: str, finding: str, rule: str = "", item: Item | None = None, **more: str) -> None:
         """Note a near miss."""
