@@ -252,7 +252,10 @@ class _Teller:
                 continue
             number = self.number("X")
             orders.append((number, drug, at))
-            yield Order(at, stay, number, drug, stay.attending(at))
+        for at in sorted({each[2] for each in orders}):
+            yield Order(at, stay, [(each[0], each[1]) for each in orders if each[2] == at], stay.attending(at))
+        if running := [(number, drug) for number, drug, _ in orders if drug.hours]:
+            yield Order(stay.end - timedelta(minutes=1), stay, running, stay.attending(stay.end), "DC")
         shifts: dict[datetime, Given] = {}
         for number, drug, at in orders:
             given = at + self.minutes(8, 30)

@@ -151,13 +151,14 @@ class _Bundle:
                     "occurrenceDateTime": at.date().isoformat(), "primarySource": True,
                     "lotNumber": f"MB{rng.randrange(1000, 9999)}",
                 }, "patient")  # fmt: skip
-        if place == 1 and rng.random() < 0.3:
-            self.add("AllergyIntolerance", "allergy", {
+        for allergy in person.allergies if place == 1 else ():
+            substance = allergy.code.split("^")[1]
+            self.add("AllergyIntolerance", substance, {
                 "clinicalStatus": _status("allergyintolerance-clinical", "active"),
                 "verificationStatus": _status("allergyintolerance-verification", "confirmed"),
                 "type": "allergy",
-                "code": {"text": rng.choice(("Penicillin", "Sulfonamides", "Peanut", "Latex", "Codeine"))},
-                "reaction": [{"manifestation": [{"text": rng.choice(("Hives", "Rash", "Swelling of the lips"))}]}],
+                "code": {"text": substance},
+                "reaction": [{"manifestation": [{"text": allergy.reaction}]}],
             }, "patient")  # fmt: skip
 
     def _panel(self, rng: Random, name: str, key: str, encounter: str) -> None:

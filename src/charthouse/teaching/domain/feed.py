@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
+from .catalog import names
 from .hl7 import address, hl7_minute, hl7_time, message, person_name, phone, segment, text
 from .items import (
     Adt,
@@ -39,6 +41,8 @@ _ROUTES = {
     "IH": "IH^Inhalation^HL70162",
 }
 _UNITS = {"units": "[iU]"}
+#: ORC-5 by ORC-1.
+_STATES = {"NW": "", "DC": "DC"}
 _UNSIGNED = "DI"
 
 
@@ -56,6 +60,11 @@ class Message:
 def number_of(value: str, kind: str) -> str:
     """CX of a number the hospital gives."""
     return f"{value}^^^{HOSPITAL}^{kind}"
+
+
+@cache
+def _service(code: str) -> str:
+    return f"{code}^{text(names().services[code].words)}"
 
 
 def wrapped(line: str) -> Iterator[str]:
@@ -202,7 +211,7 @@ class Feed:
             4: {"E": "E", "O": "R"}.get(stay.kind, "N" if stay.key == "newborn" else "R"),
             6: item.bed_before if item else "",
             7: attending.xcn,
-            10: attending.service if kind == "E" else stay.condition.service,
+            10: _service(attending.service if kind == "E" else stay.condition.service),
             14: "7" if stay.kind == "E" else "1",
             17: admitting,
             19: number_of(stay.number, "VN"),
@@ -236,6 +245,11 @@ class Feed:
         if stay is not None:
             yield self.pv1(stay, at, item)
             yield segment("PV2", {3: f"^{text(stay.condition.complaint.partition('|')[0].strip('{'))}"})
+        if item.event in _WITH_INSURANCE:
+            for place, allergy in enumerate(person.allergies, 1):
+                severity = f"{allergy.severity}^^HL70128"
+                yield segment("AL1", {1: place, 2: f"{allergy.kind}^^HL70127", 3: allergy.code, 4: severity,
+                                      5: allergy.reaction})  # fmt: skip
         if item.diagnoses and stay is not None:
             yield from self._diagnoses(stay, item)
         if item.event in _WITH_INSURANCE and person.coverage:
@@ -344,12 +358,13 @@ class Feed:
     # Orders, doses, vaccines, appointments, charges
 
     def _order(self, item: Order) -> Iterator[str]:
-        amount, _, units = item.drug.dose.partition(" ")
-        yield segment("ORC", {1: item.control, 2: f"{item.number}^{HOSPITAL}", 9: hl7_minute(item.at),
-                              12: item.by.xcn})  # fmt: skip
-        yield segment("RXE", {2: item.drug.coded, 3: amount, 5: _UNITS.get(units, units),
-                              7: f"^{text(item.drug.how)}", 13: item.by.xcn})  # fmt: skip
-        yield segment("RXR", {1: _ROUTES[item.drug.route]})
+        for number, drug in item.drugs:
+            amount, _, units = drug.dose.partition(" ")
+            yield segment("ORC", {1: item.control, 2: f"{number}^{HOSPITAL}", 5: _STATES[item.control],
+                                  9: hl7_minute(item.at), 12: item.by.xcn})  # fmt: skip
+            yield segment("RXE", {2: drug.coded, 3: amount, 5: _UNITS.get(units, units), 7: f"^{text(drug.how)}",
+                                  13: item.by.xcn})  # fmt: skip
+            yield segment("RXR", {1: _ROUTES[drug.route]})
 
     def _given(self, item: Given) -> Iterator[str]:
         for place, (number, drug, at, reason) in enumerate(sorted(item.doses, key=lambda dose: dose[2]), 1):

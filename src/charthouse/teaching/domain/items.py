@@ -119,10 +119,9 @@ class Document(Item):
 
 @dataclass(slots=True)
 class Order(Item):
-    """A medicine ordered, or stopped."""
+    """Medicines ordered, or stopped, each by its order number."""
 
-    number: str
-    drug: Drug
+    drugs: list[tuple[str, Drug]]
     by: Practitioner
     control: str = "NW"
 

@@ -40,6 +40,25 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Allergy:
+    """``kind`` of HL7 table 0127, ``severity`` of 0128; the code as code^text^system."""
+
+    kind: str
+    code: str
+    severity: str
+    reaction: str
+
+
+_ALLERGIES = (
+    Allergy("DA", "7980^Penicillin G^RXNORM", "MO", "Hives"),
+    Allergy("DA", "10831^Sulfamethoxazole-trimethoprim^RXNORM", "MI", "Rash"),
+    Allergy("DA", "2670^Codeine^RXNORM", "MI", "Nausea and vomiting"),
+    Allergy("FA", "HR9001^Peanut^L", "SV", "Swelling of the lips"),
+    Allergy("EA", "HR9002^Latex^L", "MO", "Contact dermatitis"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """An invented person, as at the anchor day.
 
@@ -78,6 +97,7 @@ class Person:
     delivers: datetime | None = None
     delivers_by_cesarean: bool = False
     children: int = 0
+    allergies: tuple[Allergy, ...] = ()
 
     @property
     def mrn(self) -> str:
@@ -229,6 +249,7 @@ class _Home:
             contacts=(Contact(self.family, self.given(rng.choice("FM")), "SIB", _phone(rng)),),
             former=former,
             renamed=renamed,
+            allergies=tuple(rng.sample(_ALLERGIES, 1 if rng.random() < 0.8 else 2)) if rng.random() < 0.28 else (),
         )
 
     def birthday(self, age: int) -> date:
@@ -320,6 +341,7 @@ class _Home:
                     cesarean=cesarean,
                     order=place + 1 if count > 1 else 0,
                     ssn="",
+                    allergies=(),
                     twin=first + 3 - place if count > 1 else 0,
                 )
             )
