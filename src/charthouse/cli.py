@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     ),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
     "demo": ("charthouse.web.demo.commands", "app", "The demonstration's records.", False),
+    "teaching": ("charthouse.teaching.commands", "app", "A synthetic hospital, with an answer key.", False),
     "start": ("charthouse.web.commands.start", "start", "Start everything here; Ctrl-C stops it.", False),
     "stop": ("charthouse.web.commands.start", "stop", "Stop what was started here.", False),
     "status": ("charthouse.web.commands.start", "status", "What runs here.", False),

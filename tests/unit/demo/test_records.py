@@ -20,14 +20,14 @@ from charthouse.configuration import Configuration, ConfigurationError
 from charthouse.exchange.fhir.api import validate
 from charthouse.exchange.hl7v2.api import Hl7Error, parse, split_batch, to_fhir
 from charthouse.exchange.hl7v2.keys import valid_npi
-from charthouse.web.demo import paper, sending
-from charthouse.web.demo.cast import Analyte, Person, people, staff
+from charthouse.teaching.api import Analyte, Outgoing, Way, flag, require_demonstration, sending
+from charthouse.web.demo import paper
+from charthouse.web.demo.cast import Person, people, staff
 from charthouse.web.demo.clinic import NAME
 from charthouse.web.demo.days import Calendar
 from charthouse.web.demo.hl7 import npi
-from charthouse.web.demo.hospital import flag, typed
-from charthouse.web.demo.permitted import require_demonstration
-from charthouse.web.demo.story import Outgoing, Way, day_of, story
+from charthouse.web.demo.hospital import typed
+from charthouse.web.demo.story import day_of, story
 
 DAY = date(2026, 3, 2)
 ZONE = ZoneInfo("America/Chicago")

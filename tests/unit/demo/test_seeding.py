@@ -14,7 +14,7 @@ from charthouse.foundation.access.clearance import clearance_for
 from charthouse.foundation.work import api as work
 from charthouse.identity import api as identity
 from charthouse.record import api as record
-from charthouse.web.demo import sending
+from charthouse.teaching.api import sending
 from charthouse.web.demo.seeding import Seeded, seed
 from charthouse.web.demo.story import story
 

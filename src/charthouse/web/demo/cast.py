@@ -13,11 +13,9 @@ from typing import Any
 import msgspec
 import yaml
 
+from charthouse.teaching.api import Strict
+
 Times = list[str]
-
-
-class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Refuses a misspelt field instead of passing it over."""
 
 
 class Contact(Strict, frozen=True, kw_only=True):
@@ -319,25 +317,6 @@ class Colleague(Strict, frozen=True, kw_only=True):
     number: int
 
 
-class Analyte(Strict, frozen=True, kw_only=True):
-    """One line of a panel. ``range`` and ``critical`` are low-high as printed; ``kind`` is OBX-2."""
-
-    code: str
-    unit: str = ""
-    range: str = ""
-    critical: str = ""
-    kind: str = "NM"
-
-
-class Panel(Strict, frozen=True, kw_only=True):
-    """A panel. ``section`` is OBR-24, ``specimen`` SPM-4."""
-
-    code: str
-    section: str
-    tests: dict[str, Analyte]
-    specimen: str = ""
-
-
 def _read(name: str) -> Any:
     return yaml.safe_load(files(__package__).joinpath("records", name).read_text("utf-8"))
 
@@ -346,12 +325,6 @@ def _read(name: str) -> Any:
 def staff() -> dict[str, Colleague]:
     """Who works here, by key."""
     return msgspec.convert(_read("staff.yaml"), dict[str, Colleague])
-
-
-@cache
-def panels() -> dict[str, Panel]:
-    """The panels, by key."""
-    return msgspec.convert(_read("panels.yaml"), dict[str, Panel])
 
 
 @cache

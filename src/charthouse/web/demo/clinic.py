@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from .cast import AllergyFact, Analyte, Chart, Panel, Person, Prescription, panels, staff
+from charthouse.teaching.api import Analyte, Panel, bounds, flag, panels
+
+from .cast import AllergyFact, Chart, Person, Prescription, staff
 from .days import Calendar, fhir_time
 from .hl7 import npi
-from .hospital import bounds, flag
 
 Json = dict[str, Any]
 

@@ -10,8 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from charthouse.configuration import configuration
 from charthouse.foundation.bootstrap import configure_django
-
-from .permitted import require_demonstration
+from charthouse.teaching.api import require_demonstration
 
 app = typer.Typer(no_args_is_help=True, help="The demonstration's records: invented people.")
 

@@ -34,16 +34,6 @@ class Calendar:
         return date.fromisoformat(text) if text[:1].isdigit() else self.at(text).date()
 
 
-def hl7_time(moment: datetime) -> str:
-    """As HL7 v2 DTM without an offset, in the sender's own time, the way most systems send it."""
-    return moment.strftime("%Y%m%d%H%M%S")
-
-
-def hl7_minute(moment: datetime) -> str:
-    """As HL7 v2 DTM to the minute."""
-    return moment.strftime("%Y%m%d%H%M")
-
-
 def fhir_time(moment: datetime) -> str:
     """As FHIR dateTime with its offset."""
     return moment.isoformat(timespec="seconds")

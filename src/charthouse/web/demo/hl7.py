@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from charthouse.teaching.api import npi_of, text
 
 from .cast import Colleague, staff
 
 #: The hospital's own numbers and places carry its name.
 HOSPITAL = "LVMC"
-_ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
-
-
-def text(words: str) -> str:
-    """Free text with the separators escaped; a line end becomes ``\\.br\\``."""
-    return words.strip().translate(_ESCAPES).replace("\n", "\\.br\\")
-
-
-def segment(name: str, fields: Mapping[int, str | int]) -> str:
-    """A segment from its fields by number."""
-    last = max((number for number, value in fields.items() if value != ""), default=0)
-    return "|".join([name, *(str(fields.get(number, "")) for number in range(1, last + 1))])
-
-
-def person_name(name: list[str], kind: str = "L") -> str:
-    """XPN of family, given, middle, suffix."""
-    family, given, middle, suffix = [text(part) for part in (*name, "", "", "")[:4]]
-    return f"{family}^{given}^{middle}^{suffix}^^^{kind}"
-
-
-def address(parts: list[str], kind: str = "H") -> str:
-    """XAD of street, town, state, postal code; a fifth part names its kind."""
-    street, town, state, code, own = [text(part) for part in (*parts, "", "", "", "", "")[:5]]
-    return f"{street}^^{town}^{state}^{code}^USA^{own or kind}"
-
-
-def phone(number: str, use: str = "PRN") -> str:
-    """XTN of a number like 507-555-0142."""
-    if not number:
-        return ""
-    area, exchange, line = number.split("-")
-    return f"({area}){exchange}-{line}^{use}^PH^^1^{area}^{exchange}{line}"
 
 
 def number(value: str, kind: str) -> str:
@@ -49,12 +17,7 @@ def number(value: str, kind: str) -> str:
 
 def npi(colleague: Colleague) -> str:
     """An identifier in the form of an NPI. It begins with 5, where no real one does (45 CFR 162.406)."""
-    body = f"5{colleague.number:08d}"
-    total = 24
-    for place, digit in enumerate(reversed(body)):
-        value = int(digit) * (2 if place % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
-    return body + str(-total % 10)
+    return npi_of(colleague.number)
 
 
 def doctor(key: str) -> str:
@@ -80,8 +43,3 @@ def place(where: str) -> str:
         return ""
     ward, room, bed = [text(part) for part in (*where.split("^"), "", "")[:3]]
     return f"{ward}^{room}^{bed}^{HOSPITAL}"
-
-
-def message(segments: Iterable[str]) -> bytes:
-    """A message's bytes."""
-    return "\r".join(segments).encode() + b"\r"

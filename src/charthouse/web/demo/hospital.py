@@ -7,28 +7,38 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
+
+from charthouse.teaching.api import (
+    Analyte,
+    Panel,
+    flag,
+    hl7_minute,
+    hl7_time,
+    panels,
+    person_name,
+    printed,
+    segment,
+    text,
+    unit,
+)
 
 from . import paper
 from .cast import (
     Adt,
-    Analyte,
     Appointment,
     Charges,
     Document,
     Lab,
     Merge,
     Order,
-    Panel,
     Person,
     Report,
     Vaccine,
     Vitals,
-    panels,
 )
-from .days import Calendar, hl7_minute, hl7_time
-from .hl7 import HOSPITAL, doctor, narrow_doctor, number, person_name, place, segment, text
+from .days import Calendar
+from .hl7 import HOSPITAL, doctor, narrow_doctor, number, place
 from .segments import Stay, Subject, about_patient, al1, dg1, evn, gt1, in1, pid, pr1, pv1, pv2
 
 #: Minutes from what happened to its message.
@@ -216,44 +226,6 @@ def _result(position: int, test: Analyte, given: Any, at: datetime, status: str)
             14: hl7_minute(at),
         },
     )
-
-
-def printed(value: Any, test: Analyte) -> str:
-    """A value as the laboratory prints it: a number with as many decimals as its range."""
-    if not isinstance(value, int | float) or "." not in test.range:
-        return str(value)
-    decimals = len(test.range.partition("-")[0].partition(".")[2])
-    return max(f"{value:.{decimals}f}", str(value), key=len)
-
-
-def unit(test: Analyte) -> str:
-    """OBX-6: the UCUM code, and how people write it."""
-    code, _, words = test.unit.partition("^")
-    return f"{text(code)}^{text(words or code)}^UCUM" if code else ""
-
-
-def flag(value: float, test: Analyte) -> str:
-    """OBX-8 (table 0078) of a number: L, H, LL or HH; N within the range, empty without one."""
-    number_ = Decimal(str(value))
-    for limits, low, high in ((test.critical, "LL", "HH"), (test.range, "L", "H")):
-        least, most = bounds(limits)
-        if least is not None and number_ < least:
-            return low
-        if most is not None and number_ > most:
-            return high
-    return "N" if test.range else ""
-
-
-def bounds(limits: str) -> tuple[Decimal | None, Decimal | None]:
-    """The two numbers of "135-145", "<5" or ">60"; None where it is open."""
-    if not limits:
-        return None, None
-    if limits[0] == "<":
-        return None, Decimal(limits[1:])
-    if limits[0] == ">":
-        return Decimal(limits[1:]), None
-    low, _, high = limits.partition("-")
-    return Decimal(low), Decimal(high)
 
 
 def _report(subject: Subject, report: Report, at: datetime) -> Iterator[str]:

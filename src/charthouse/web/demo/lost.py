@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from .cast import panels
-from .days import Calendar, fhir_time, hl7_minute
-from .hl7 import HOSPITAL, message, person_name, segment
-from .hospital import flag, msh
+from charthouse.teaching.api import flag, hl7_minute, message, panels, person_name, segment
+
+from .days import Calendar, fhir_time
+from .hl7 import HOSPITAL
+from .hospital import msh
 
 
 def lost_result(calendar: Calendar, number: str) -> bytes:

@@ -14,10 +14,10 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
+from charthouse.teaching.api import Outgoing, Way, require_demonstration, sending
 
-from . import clinic, sending
-from .permitted import require_demonstration
-from .story import HOSPITAL_SENDER, Outgoing, Way, day_of, story
+from . import clinic
+from .story import HOSPITAL_SENDER, day_of, story
 
 _CONTEXT = system_context("demo")
 _PATIENCE = 90.0
@@ -87,7 +87,7 @@ def _send(
         problems.append(str(problem))
         sent["files"] = sent.get("files", 0) + len(ways[Way.HTTP])
         sending.by_hand(ways[Way.HTTP], tell)
-    host, port = _mllp(site, there)
+    host, port = sending.mllp_address(site, there)
     try:
         if not port or site.mllp_certificate:
             raise sending.NotSent("No MLLP listener without TLS runs here.")
@@ -100,11 +100,6 @@ def _send(
     if dropped is not None:
         _wait_for(dropped)
     return {way: count for way, count in sent.items() if count}, problems
-
-
-def _mllp(site: Configuration, there: dict[str, object]) -> tuple[str, int]:
-    host, _, port = str(there.get("mllp") or f"{site.mllp_host}:{site.mllp_port}").rpartition(":")
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host), int(port)  # noqa: S104
 
 
 def _post(address: str, messages: list[Outgoing], tell: Callable[[int], None]) -> None:

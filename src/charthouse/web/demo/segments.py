@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from charthouse.teaching.api import address, hl7_minute, hl7_time, person_name, phone, segment, text
+
 from .cast import Adt, AllergyFact, Insurance, Person, Visit
-from .days import Calendar, hl7_minute, hl7_time
-from .hl7 import address, doctor, number, person_name, phone, place, segment, text
+from .days import Calendar
+from .hl7 import doctor, number, place
 
 _BEGINS = {"A01", "A04", "A05"}
 #: Where the patient is moved by an event.

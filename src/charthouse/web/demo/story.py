@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
 from zoneinfo import ZoneInfo
 
 import orjson
 
+from charthouse.teaching.api import Outgoing, Way, message
+
 from . import clinic, hospital
 from .cast import Person, people
 from .days import Calendar
-from .hl7 import HOSPITAL, message
+from .hl7 import HOSPITAL
 from .lost import early_result, lost_result
 
 #: As intake names the hospital: MSH-3 and MSH-4.
 HOSPITAL_SENDER = f"{hospital.ENGINE}|{HOSPITAL}"
 _CONTROL = re.compile(r"LV(\d{8})-\d{4}")
-
-
-class Way(Enum):
-    """The connector a message is sent to."""
-
-    MLLP = "mllp"
-    FOLDER = "folder"
-    HTTP = "http"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to send: its number at the sender, the sender as intake names it, and the bytes."""
-
-    number: str
-    sender: str
-    way: Way
-    data: bytes
 
 
 def story(day: date, zone: ZoneInfo) -> list[Outgoing]:

@@ -8,19 +8,25 @@ import socket
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from charthouse.configuration import Configuration
 from charthouse.exchange.hl7v2.api import Deframer, frame
-from charthouse.intake.api import Connector, take_in
 
-from .story import Outgoing
+from .domain.outgoing import Outgoing
 
 Tell = Callable[[int], None]
 """Told how many more messages were sent."""
 
 _PATIENCE = 30.0
 _CHUNK = 1 << 16
+
+
+def mllp_address(site: Configuration, there: Mapping[str, object]) -> tuple[str, int]:
+    """Where the MLLP listener of a running Charthouse is reached from here; port 0 where there is none."""
+    host, _, port = str(there.get("mllp") or f"{site.mllp_host}:{site.mllp_port}").rpartition(":")
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host), int(port)  # noqa: S104
 
 
 class NotSent(Exception):
@@ -98,6 +104,9 @@ def by_http(messages: Sequence[Outgoing], address: str, token: str, tell: Tell) 
 
 def by_hand(messages: Sequence[Outgoing], tell: Tell) -> None:
     """Take them in here and now, for a Charthouse that is not running."""
+    # Here, since what writes no records may use this module without Django.
+    from charthouse.intake.api import Connector, take_in
+
     for each in messages:
         for _ in take_in(io.BytesIO(each.data), connector=Connector.FILES, sender=each.sender, batch="demo"):
             pass

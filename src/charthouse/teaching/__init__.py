@@ -1,0 +1,1 @@
+"""The synthetic hospital: invented people, their charts, and the feeds they arrive by."""

@@ -1,0 +1,202 @@
+"""Make a hospital and have intake file it: by the connectors of a running Charthouse, else here and now."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from charthouse.configuration import Configuration
+from charthouse.foundation import clock
+from charthouse.foundation.access.api import system_context
+from charthouse.foundation.instance import running
+from charthouse.intake import api as intake
+from charthouse.intake.api import Connector, take_in
+from charthouse.teaching import sending
+from charthouse.teaching.domain.hospital import Hospital, Told, patients
+from charthouse.teaching.domain.outgoing import Outgoing, Way
+from charthouse.teaching.domain.population import BLOCK
+from charthouse.teaching.domain.staff import CLINIC, HOSPITAL_SENDER
+from charthouse.teaching.permitted import require_demonstration
+
+_CONTEXT = system_context("teaching")
+_PATIENCE = 600.0
+_POLL = 0.2
+#: So many problems are told in words.
+_MOST_PROBLEMS = 20
+
+
+@dataclass(slots=True)
+class Built:
+    """What was built. ``states`` counts messages by what became of them (filed, unfiled, duplicate, sent);
+    ``problems`` say in words what was not filed, or which connector could not be used."""
+
+    patients: int = 0
+    messages: int = 0
+    answers: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    hospital: Hospital
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class _Done:
+    patients: int
+    messages: int
+    states: Counter[str]
+    problems: list[str]
+    answers: list[bytes]
+
+
+def build_hospital(
+    site: Configuration, hospital: Hospital, count: int, key: Path, tell: Callable[[int], None]
+) -> Built:
+    """Make ``count`` patients and have them filed; the answer key is written to ``key``. ``tell`` hears how many
+    patients more are done.
+
+    Raises ConfigurationError on anything but a demonstration, and OSError where the key cannot be written.
+    """
+    require_demonstration(site)
+    begun = time.monotonic()
+    built = Built()
+    there = running(site.data)
+    before = intake.unfiled_count(_CONTEXT)
+    key.parent.mkdir(parents=True, exist_ok=True)
+    partial = key.with_name(f"{key.name}.part")
+    with partial.open("wb") as lines:
+        doing = _through_connectors(site, there, hospital, count) if there else _here(hospital, count)
+        for done in doing:
+            built.patients += done.patients
+            built.messages += done.messages
+            built.states += done.states
+            built.problems += done.problems[: max(0, _MOST_PROBLEMS - len(built.problems))]
+            built.answers += len(done.answers)
+            lines.writelines(done.answers)
+            tell(done.patients)
+    partial.replace(key)
+    if there:
+        _wait()
+        unfiled = intake.unfiled_count(_CONTEXT) - before
+        built.states["unfiled"] = unfiled
+        built.states["sent"] -= unfiled
+    built.seconds = time.monotonic() - begun
+    return built
+
+
+def _blocks(hospital: Hospital, count: int) -> Iterator[_Work]:
+    for first in range(1, count + 1, BLOCK):
+        yield _Work(hospital, first, min(first + BLOCK - 1, count))
+
+
+def _here(hospital: Hospital, count: int) -> Iterator[_Done]:
+    """File in this process, or in one a core where there is enough to do. A household stays in one process."""
+    work = list(_blocks(hospital, count))
+    cores = min(os.cpu_count() or 1, len(work))
+    if cores < 2 or sys.platform != "linux" or threading.active_count() > 1:
+        yield from map(_file, work)
+        return
+    from django.db import connections
+
+    connections.close_all()
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        # In order, so that the key is the same whoever was faster.
+        yield from pool.imap(_file, work)
+
+
+def _file(work: _Work) -> _Done:
+    """Take a block's messages in: the hospital's in one stream, each of the clinic's bundles by itself."""
+    told = list(patients(work.hospital, work.first, work.last))
+    done = _begun(told)
+    stream = b"".join(each.data for one in told for each in one.messages if not each.bundle)
+    bodies: list[tuple[bytes, str | None]] = [(stream, None)] if stream else []
+    bodies += [(each.data, CLINIC) for one in told for each in one.messages if each.bundle]
+    for body, sender in bodies:
+        for taken in take_in(io.BytesIO(body), connector=Connector.FILES, sender=sender, batch="teaching"):
+            result = taken.result
+            done.states[result.state.value if result else "duplicate"] += 1
+            if result is not None and result.problems:
+                done.problems.append(f"{taken.kind}: {result.problems[0].reason}")
+    return done
+
+
+def _begun(told: list[Told]) -> _Done:
+    answers = [orjson.dumps(answer.line()) + b"\n" for one in told for answer in one.answers]
+    return _Done(len(told), sum(len(one.messages) for one in told), Counter(), [], answers)
+
+
+def _through_connectors(
+    site: Configuration, there: Mapping[str, object], hospital: Hospital, count: int
+) -> Iterator[_Done]:
+    """Send as the hospital and the clinic would; what a connector does not take is taken in here."""
+    host, port = sending.mllp_address(site, there)
+    mllp = bool(port) and not site.mllp_certificate
+    address = str(there.get("address", ""))
+    http = address.startswith("http://")
+    name = f"{CLINIC}, teaching of {clock.wall():%Y-%m-%d %H:%M:%S}"
+    token = intake.add_sender_token(_CONTEXT, name, CLINIC) if http else ""
+    try:
+        for work in _blocks(hospital, count):
+            told = list(patients(hospital, work.first, work.last))
+            done = _begun(told)
+            hl7, bundles = _outgoing(told)
+            try:
+                if not mllp:
+                    raise sending.NotSent("No MLLP listener without TLS runs here.")
+                sending.by_mllp(hl7, host, port, _nobody)
+            except sending.NotSent as problem:
+                if mllp:
+                    done.problems.append(str(problem))
+                mllp = False
+                sending.by_hand(hl7, _nobody)
+            try:
+                if not http:
+                    raise sending.NotSent("The web application speaks TLS.")
+                sending.by_http(bundles, address, token, _nobody)
+            except sending.NotSent as problem:
+                if http:
+                    done.problems.append(str(problem))
+                http = False
+                sending.by_hand(bundles, _nobody)
+            done.states["sent"] += len(hl7) + len(bundles)
+            yield done
+    finally:
+        if token:
+            intake.revoke_sender_token(_CONTEXT, name)
+
+
+def _outgoing(told: list[Told]) -> tuple[list[Outgoing], list[Outgoing]]:
+    hl7, bundles = [], []
+    for one in told:
+        for each in one.messages:
+            if each.bundle:
+                bundles.append(Outgoing(each.control, CLINIC, Way.HTTP, each.data))
+            else:
+                hl7.append(Outgoing(each.control, HOSPITAL_SENDER, Way.MLLP, each.data))
+    return hl7, bundles
+
+
+def _nobody(_: int) -> None:
+    """Progress is told by patients, not by messages."""
+
+
+def _wait() -> None:
+    """Until the workers have filed what was received."""
+    deadline = time.monotonic() + _PATIENCE
+    while any(each.waiting for each in intake.connectors(_CONTEXT)) and time.monotonic() < deadline:
+        time.sleep(_POLL)

@@ -1,0 +1,152 @@
+"""``charthouse teaching``: a synthetic hospital of any size, as files or through intake, and what it is like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from charthouse.configuration import configuration
+from charthouse.foundation import clock
+from charthouse.foundation.bootstrap import configure_django
+
+from .actions.write_hospital import NotEmpty, write_hospital
+from .domain.hospital import Hospital, patients
+from .domain.plants import DEFAULT_RATES, MEANINGS
+from .domain.plausibility import Figures
+from .permitted import require_demonstration
+
+app = typer.Typer(no_args_is_help=True, help="A synthetic hospital for teaching: invented people, an answer key.")
+
+Count = Annotated[int, typer.Option("--patients", min=1, max=999_999, help="How many people.")]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same hospital, byte for byte.")]
+Day = Annotated[
+    datetime | None,
+    typer.Option(formats=["%Y-%m-%d"], help="The day it is there; nothing happened after its noon. Default today."),
+]
+Plant = Annotated[
+    list[str] | None,
+    typer.Option(help="KIND=RATE, several times: how often an error is planted (0 to 1). all=0 plants none."),
+]
+
+
+@app.callback()
+def teaching() -> None:
+    """A synthetic hospital for teaching."""
+
+
+@app.command("build")
+def build(
+    count: Count = 300,
+    seed: Seed = 1,
+    out: Annotated[Path | None, typer.Option(help="Write files into this new folder; nothing is filed.")] = None,
+    day: Day = None,
+    plant: Plant = None,
+    key: Annotated[Path | None, typer.Option(help="Where the answer key is written; default in the data.")] = None,
+) -> None:
+    """Make a hospital: file it here through intake, or write its feeds as files with --out.
+
+    What was filed by the same seed and day before is noted as a duplicate and filed no second time.
+    """
+    hospital = _hospital(seed, day, plant)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if out is not None:
+        try:
+            with _progress(console, "Writing patients", count) as tell:
+                messages, answers = write_hospital(hospital, count, out, tell)
+        except (NotEmpty, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
+        console.print(f"  {count:,} patients, {messages:,} messages in {out / 'feeds'}.")
+        console.print(f"  {answers:,} lines of the answer key in {out / 'answers.jsonl'}.")
+        return
+    site = configuration()
+    require_demonstration(site)
+    configure_django()
+    from .actions.build_hospital import build_hospital
+
+    key = key or site.data / f"teaching-answers-{seed}.jsonl"
+    try:
+        with _progress(console, "Filing patients", count) as tell:
+            built = build_hospital(site, hospital, count, key, tell)
+    except OSError as error:
+        typer.echo(f"The answer key cannot be written: {error}", err=True)
+        raise typer.Exit(1) from None
+    words = ", ".join(f"{number:,} {state}" for state, number in sorted(built.states.items()) if number)
+    console.print(f"  {built.patients:,} patients, {built.messages:,} messages in {built.seconds:.0f} s: {words}.")
+    console.print(f"  {built.answers:,} lines of the answer key in {key}.")
+    for problem in built.problems:
+        console.print(f"  {problem}", markup=False)
+
+
+@app.command("report")
+def report(count: Count = 300, seed: Seed = 1, day: Day = None) -> None:
+    """What a hospital is like: ages, stays, readmissions, deaths and diagnoses. Nothing is written or filed."""
+    hospital = _hospital(seed, day, ["all=0"])
+    figures = Figures(hospital.anchor)
+    with _progress(Console(stderr=True), "Looking at patients", count) as tell:
+        for told in patients(hospital, 1, count):
+            figures.count(told)
+            tell(1)
+    console = Console(highlight=False)
+    for title, rows in figures.tables():
+        table = Table(title, "", box=None, pad_edge=False, title_justify="left")
+        for name, value in rows:
+            table.add_row(name, value)
+        console.print(table)
+        console.print()
+
+
+@app.command("kinds")
+def kinds() -> None:
+    """The kinds of errors that can be planted, and how often they are unless said otherwise."""
+    table = Table("Kind", "Rate", "What it is", box=None, pad_edge=False)
+    for kind, rate in DEFAULT_RATES.items():
+        table.add_row(kind, f"{rate:g}", MEANINGS[kind])
+    Console(highlight=False).print(table)
+
+
+def _hospital(seed: int, day: datetime | None, plant: list[str] | None) -> Hospital:
+    zone = ZoneInfo(configuration().time_zone)
+    when: date = day.date() if day else clock.today(zone)
+    return Hospital(seed, datetime.combine(when, time(12), zone), _rates(plant or []))
+
+
+def _rates(told: list[str]) -> dict[str, float]:
+    """The rates after what was asked for, in its order. Exits with 2 for what is no kind or no rate."""
+    rates = dict(DEFAULT_RATES)
+    for each in told:
+        kind, _, number = each.partition("=")
+        try:
+            rate = float(number)
+        except ValueError:
+            rate = -1.0
+        if not 0 <= rate <= 1:
+            typer.echo(f"--plant {each}: write KIND=RATE with a rate from 0 to 1.", err=True)
+            raise typer.Exit(2)
+        if kind != "all" and kind not in rates:
+            typer.echo(f"--plant {each}: there is no kind {kind!r}. There are: all, {', '.join(rates)}.", err=True)
+            raise typer.Exit(2)
+        rates = dict.fromkeys(rates, rate) if kind == "all" else {**rates, kind: rate}
+    return rates
+
+
+@contextmanager
+def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Drawn when something is done and by no thread of its own: processes are forked meanwhile.
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        task = progress.add_task(title, total=total)
+
+        def tell(more: int) -> None:
+            progress.update(task, advance=more, refresh=progress.tasks[0].completed % 16 == 0 or more > 1)
+
+        yield tell

@@ -1,0 +1,1 @@
+"""How the synthetic hospital is made: no Django, no database, no clock but the day it is given."""

@@ -1,0 +1,35 @@
+"""The answer key: what is wrong in the hospital, and what only looks so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of the key.
+
+    ``kind`` is the kind of error; ``finding`` what a careful reader is expected to find, in words; ``rule`` what it
+    goes by. ``right`` is a near miss: it looks wrong and is not. ``document`` is the sender's document number,
+    ``other`` a second record number (of the duplicate, the namesake, the person whose paper it is).
+    """
+
+    kind: str
+    mrn: str
+    finding: str
+    rule: str = ""
+    right: bool = False
+    visit: str = ""
+    document: str = ""
+    other: str = ""
+    message: str = ""
+
+    def line(self) -> dict[str, Any]:
+        """As written to the key file; what does not apply is left out."""
+        values = {
+            "kind": self.kind, "near_miss": self.right, "mrn": self.mrn, "other_mrn": self.other,
+            "visit": self.visit, "document": self.document, "message": self.message, "finding": self.finding,
+            "rule": self.rule,
+        }  # fmt: skip
+        return {name: value for name, value in values.items() if value != ""}

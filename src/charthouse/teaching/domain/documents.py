@@ -1,0 +1,383 @@
+"""What is written about a stay."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from random import Random
+
+from .items import Stay
+from .population import Person
+from .scribe import Scribe
+from .staff import HOSPITAL_NAME, Practitioner
+
+_HISTORY = """
+    {History of|Known with} [known]; no history of [absent]. {Never hospitalized|No records}.
+    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|hernia repair}.
+    {Positive for|Past history of} [known], negative for [absent]. {No prior surgery|No anesthesia problems}.
+"""
+_FAMILY = """
+    Father with [father], mother with [mother]. {No|Negative for} sudden death {in the family|among relatives}.
+    Family history of [father] (father) and [mother] (mother); {siblings well|otherwise non-contributory}.
+    Mother: [mother]. Father: [father]. {Siblings healthy|Rest negative}.
+"""
+_SOCIAL = """
+    {Lives|Home is} in [town], [work]. [Smoking], {no alcohol|one drink a week}.
+    {Lives alone, neighbor checks in|Lives with family} in [town]. Tobacco: [smoking]. Alcohol: {rare|none|social}.
+"""
+#: Companions that a history names, by the beginning of their code, and what else it can be negative for.
+_CHRONIC = {
+    "I10": "hypertension", "I11": "hypertension", "E11": "type 2 diabetes", "E78": "hyperlipidemia",
+    "I48": "atrial fibrillation", "N18": "chronic kidney disease", "J44": "COPD", "K21": "reflux",
+    "M81": "osteoporosis", "E66": "obesity", "G47": "sleep apnea", "I25": "coronary disease", "F03": "dementia",
+}  # fmt: skip
+_ABSENT = {
+    "E11": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
+    "G40": "seizures",
+}  # fmt: skip
+_FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
+_MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
+_SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
+_NURSING = """
+    {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low.
+    Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
+    {Ate half of the tray|Ate most of breakfast|Poor appetite, took the supplement}, voiding without difficulty.
+    Skin intact, heels floated, IV site in the {left|right} forearm without redness.
+    Family at bedside, questions answered, plan of day on the board.
+    Ambulated to the bathroom with {standby assist|one assist}, steady.
+    Teaching on medications given with teach-back; {needs reinforcement|understands}.
+"""
+_NURSERY = """
+    {Feeding|Nursed} {well|on cue|every two to three hours}, wakes for feeds, good latch.
+    {Voided and stooled|Wet diaper, stool turning|Two wet diapers this shift}, skin warm and pink.
+    Cord clean and dry, ID bands match mother's, {rooming in|in the nursery while mother rests}.
+    Swaddled, sleeping on the back; {safe sleep taught|bath given, temperature held}.
+    Color good, no retractions, {settles with holding|quiet and alert}.
+"""
+_BEFORE = """
+    Waiting for the operating room, {NPO since midnight|nothing by mouth}, pain controlled.
+    Ready for the operation, consent discussed, no new complaints overnight.
+"""
+_AFTER = """
+    Dressing clean and dry, no drainage.
+    Incision edges together, no redness or warmth.
+    Lungs clear, heart regular, calves soft.
+    Comfortable, moves all extremities, pulses intact.
+"""
+_WELL = """
+    Doing well, no new complaints. Exercise {twice a week|daily walks|little}, diet {fair|good}.
+    Here for follow-up; taking medications as listed, no side effects.
+    No chest pain, shortness of breath or dizziness. Sleep {fair|good}.
+    Home blood pressures in the {130s|120s}. Asks about {the flu vaccine|sleep|knee pain}.
+"""
+
+
+class Notes:
+    """The documents of one stay; each method answers the text of one."""
+
+    def __init__(
+        self, rng: Random, person: Person, stay: Stay, weight: int = 0, written: set[str] | None = None
+    ) -> None:
+        self.rng, self.person, self.stay = rng, person, stay
+        age = person.age(stay.start.date())
+        grown = {"F": "woman", "M": "man"} if age >= 18 else {"F": "girl", "M": "boy"}
+        he = person.sex == "F"
+        side = stay.side or rng.choice(("right", "left"))
+        facts = {
+            "age": f"{age}-year-old",
+            "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else f"{age}-year-old",
+            "sex": grown[person.sex],
+            "he": "she" if he else "he",
+            "He": "She" if he else "He",
+            "his": "her" if he else "his",
+            "side": side,
+            "Side": side.capitalize(),
+            "otherside": "left" if side == "right" else "right",
+            "Otherside": "Left" if side == "right" else "Right",
+            "town": person.address[1],
+            "work": _work(person, age),
+            "gravida": str(rng.randint(1, 4)),
+            "babysex": "girl" if he else "boy",
+            "weight": str(weight),
+        }
+        facts |= self._past()
+        self.scribe = Scribe(rng, facts, written)
+
+    def _past(self) -> dict[str, str]:
+        """What was before: the same at every visit, and nothing that the diagnoses contradict."""
+        number, codes = self.person.number, [each.partition("^")[0] for each in self.stay.diagnoses]
+        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in codes)]
+        absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
+        smokes = any(code.startswith(("F17", "J44", "Z87.891")) for code in codes)
+        smoking = "smoked for decades" if smokes else _SMOKING[number // 3 % len(_SMOKING)]
+        past = ", ".join(dict.fromkeys(known)) or "nothing of note"
+        return {
+            "known": past,
+            "Known": past[:1].upper() + past[1:],
+            "absent": " or ".join(self.rng.sample(absent, 2)),
+            "father": _FATHERS[number % len(_FATHERS)],
+            "mother": _MOTHERS[number // 5 % len(_MOTHERS)],
+            "smoking": smoking,
+            "Smoking": smoking[:1].upper() + smoking[1:],
+        }
+
+    def denials(self, author: Practitioner) -> str:
+        """What the patient does not have."""
+        some = self.rng.sample(self.stay.condition.denies, min(3, len(self.stay.condition.denies)))
+        words = self.rng.choice(("Denies {}.", "No {}.", "Negative for {}."))
+        return words.format(", ".join(some[:-1]) + f" or {some[-1]}" if len(some) > 1 else some[0])
+
+    def _assessment(self) -> str:
+        """Not in anybody's hand: the diagnosis is written out."""
+        others = [each.partition("^")[2] for each in self.stay.diagnoses[1:]]
+        # Not what was said already in other words.
+        others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
+        lines = [f"1. {self.stay.words[:1].upper()}{self.stay.words[1:]}"]
+        lines += [f"{place}. {each}" for place, each in enumerate(others, 2)]
+        return "\n".join(lines)
+
+    def history(self, author: Practitioner, values: str, at: datetime) -> str:
+        """History and physical."""
+        say, mark = self.scribe, f"Seen at {at:%H:%M}."
+        condition = self.stay.condition
+        parts = [
+            f"{say.heading('Chief complaint', 'CC', author)} {say.fact(condition.complaint, author)}",
+            f"{say.heading('History of present illness', 'HPI', author)} "
+            f"{say.paragraph(condition.hpi, author, 0, mark)} {self.denials(author)}",
+        ]
+        if self.stay.key != "newborn":
+            parts += [
+                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(_HISTORY, author, 1, mark, False)}",
+                f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark, False)}",
+                f"{say.heading('Social history', 'SH', author)} {say.paragraph(_SOCIAL, author, 1, mark, False)}",
+            ]
+        parts += [
+            f"{say.heading('Examination', 'PE', author)} {values} {say.paragraph(condition.exam, author, 0, mark)}",
+            f"{say.heading('Assessment', 'A', author)}\n{self._assessment()}",
+            f"{say.heading('Plan', 'P', author)} {say.paragraph(condition.plan, author, 0, mark)}",
+            author.signed,
+        ]
+        return "\n".join(parts)
+
+    def progress(self, author: Practitioner, values: str, at: datetime, day: int) -> str:
+        """A day's note."""
+        stay = self.stay
+        say, condition, mark = self.scribe, stay.condition, f"({at:%m/%d} {at:%H:%M})"
+        worse = stay.died and stay.end - at < timedelta(hours=48)
+        course = (
+            ["Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed."]
+            if worse
+            else condition.course
+        )
+        operated = stay.operated is not None and at > stay.operated[1]
+        if stay.operated is not None and not operated and not worse:
+            course = _BEFORE
+        head = f"Hospital day {day}" if author.style < 0.6 else f"HD#{day}"
+        if stay.operated and operated:
+            post = (at.date() - stay.operated[1].date()).days
+            head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
+        return "\n".join(
+            [
+                f"{head}. {say.paragraph(course, author, self.rng.randint(1, 2), mark)}",
+                f"{values} {say.paragraph(_AFTER if operated else condition.exam, author, 1, mark)}",
+                f"{say.heading('Assessment and plan', 'A/P', author)} {self.stay.words}. "
+                f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark)}",
+                author.signed,
+            ]
+        )
+
+    def nursing(self, author: Practitioner, values: str, at: datetime) -> str:
+        """A shift's note."""
+        words = self.scribe.paragraph(
+            _NURSERY if self.stay.key == "newborn" else _NURSING,
+            author,
+            self.rng.randint(2, 3),
+            f"Noted {at:%H:%M}.",
+            fixed=False,
+        )
+        return f"{at:%H%M} {words} {values}\n{author.signed}"
+
+    def consult(self, author: Practitioner, asker: Practitioner, at: datetime) -> str:
+        """A consultation."""
+        say, condition, mark = self.scribe, self.stay.condition, f"Seen {at:%m/%d} {at:%H:%M}."
+        return "\n".join(
+            [
+                f"Asked by Dr. {asker.family} to see this {say.say('[age] [sex]')} for {self.stay.words}.",
+                say.paragraph(condition.hpi, author, 2, mark) + " " + self.denials(author),
+                say.paragraph(condition.exam, author, 1, mark),
+                f"{say.heading('Recommendations', 'Recs', author)} "
+                f"{say.paragraph(condition.plan, author, 2, mark)}",
+                f"Thank you. {author.signed}",
+            ]
+        )
+
+    def emergency(self, author: Practitioner, values: str, at: datetime) -> str:
+        """The emergency department's record."""
+        say, condition, mark = self.scribe, self.stay.condition, f"Seen at {at:%H:%M}."
+        left = self.stay.disposition == "07" and not self.stay.becomes
+        leaving = (
+            "Left against medical advice after the risks were explained; capacity present, form signed."
+            if left
+            else say.paragraph(condition.course, author, 1, mark)
+        )
+        after = (
+            "Admitted."
+            if self.stay.becomes
+            else f"Disposition: home {self.stay.end:%m/%d} at {self.stay.end:%H:%M}. {condition.aftercare}"
+        )
+        return "\n".join(
+            [
+                f"{say.heading('Complaint', 'CC', author)} {say.fact(condition.complaint, author)}. {values}",
+                say.paragraph(condition.hpi, author, 2, mark) + " " + self.denials(author),
+                f"{say.heading('Examination', 'PE', author)} {say.paragraph(condition.exam, author, 0, mark)}",
+                f"{say.heading('Course', 'ED course', author)} "
+                + ("Work-up begun, see results." if self.stay.becomes else leaving),
+                f"{say.heading('Diagnosis', 'Dx', author)} {self.stay.words}",
+                "" if left else after,
+                author.signed,
+            ]
+        ).replace("\n\n", "\n")
+
+    def operative(self, author: Practitioner, anesthetist: Practitioner) -> str:
+        """The operative report, with what 42 CFR 482.51(b)(6) asks for."""
+        stay, operation = self.stay, self.stay.condition.operation
+        assert operation is not None and stay.operated is not None
+        say = self.scribe
+        begin, end = stay.operated
+        blood = self.rng.randint(*operation.blood) // 5 * 5
+        assistant = self.rng.choice(("none", "first assistant RNFA", "resident"))
+        return "\n".join(
+            [
+                f"PREOPERATIVE DIAGNOSIS: {stay.words}",
+                f"POSTOPERATIVE DIAGNOSIS: {self.rng.choice(('same', stay.words))}",
+                f"PROCEDURE: {say.fact(operation.words)}",
+                f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
+                f"ANESTHESIA: {say.fact(operation.anesthesia)} ({anesthetist.signed})",
+                f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
+                f"FINDINGS: {say.fact(operation.found)}",
+                f"TECHNIQUE: {say.paragraph(operation.steps, author, 0, 'As above.')}",
+                f"SPECIMEN: {say.fact(operation.specimen)}   EBL: {blood} mL   COMPLICATIONS: none",
+                "CONDITION: stable to recovery.",
+            ]
+        )
+
+    def before_anesthesia(self, author: Practitioner) -> str:
+        """The evaluation within 48 hours before (42 CFR 482.52(b)(1))."""
+        operation = self.stay.condition.operation
+        assert operation is not None
+        asa, mallampati = self.rng.choice("1223"), self.rng.choice("11223")
+        fasted = self.rng.choice(("since midnight", "8 h", "10 h"))
+        before = self.rng.choice(
+            ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
+        )
+        return (
+            f"PREANESTHESIA EVALUATION for {self.scribe.fact(operation.words)}\n"
+            f"ASA {asa}, Mallampati {mallampati}, NPO {fasted}. {before}; no family history of malignant "
+            "hyperthermia. "
+            f"Plan {self.scribe.fact(operation.anesthesia)}, risks discussed.\n"
+            f"{author.signed}"
+        )
+
+    def after_anesthesia(self, author: Practitioner, values: str) -> str:
+        """The evaluation within 48 hours after (42 CFR 482.52(b)(3))."""
+        calm = self.rng.choice(("awake and oriented", "drowsy, rouses to voice", "alert, talking"))
+        sick = self.rng.choice(("no nausea", "mild nausea, treated", "no nausea or vomiting"))
+        return (
+            f"POSTANESTHESIA EVALUATION\n{values} {calm.capitalize()}, airway patent, {sick}, "
+            f"pain {self.rng.randint(1, 5)}/10. No anesthetic complication.\n{author.signed}"
+        )
+
+    def consent(self, surgeon: Practitioner, at: datetime) -> str:
+        """The signed consent."""
+        operation = self.stay.condition.operation
+        assert operation is not None
+        who = f"{self.person.given} {self.person.family}"
+        witness = self.rng.choice(("unit RN", "OR RN", "interpreter"))
+        signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
+        return (
+            f"{HOSPITAL_NAME.upper()}\nCONSENT TO OPERATION\n"
+            f"I consent to: {self.scribe.fact(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
+            "Risks, benefits and alternatives, no treatment among them, were explained in words I understand.\n"
+            f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"
+        )
+
+    def pathology(self) -> list[str]:
+        """The pathologist's report."""
+        operation = self.stay.condition.operation
+        assert operation is not None
+        size = f"{self.rng.uniform(1.5, 8):.1f} x {self.rng.uniform(0.8, 3):.1f} cm"
+        return [
+            f"SPECIMEN: {self.scribe.fact(operation.specimen)}",
+            f"GROSS: Received in formalin, {size}, {self.rng.choice(('tan-pink', 'tan-gray', 'hemorrhagic'))}.",
+            f"DIAGNOSIS: {self.scribe.fact(operation.pathology)}",
+        ]
+
+    def discharge(self, author: Practitioner, values: str) -> str:
+        """The discharge summary: outcome, disposition, follow-up (42 CFR 482.24(c)(4)(vii))."""
+        say, stay, condition = self.scribe, self.stay, self.stay.condition
+        days = max(1, (stay.end.date() - stay.start.date()).days)
+        outcome = {
+            "20": f"Died {stay.end:%m/%d/%Y} at {stay.end:%H:%M}, family present. No autopsy requested.",
+            "07": "Left against medical advice; risks explained, prescriptions given all the same.",
+            "03": f"To a skilled nursing facility {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+            "06": f"Home with home health {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+            "62": f"To inpatient rehabilitation {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
+        }.get(stay.disposition, f"Home at {stay.end:%H:%M} on {stay.end:%m/%d}. {condition.aftercare}")
+        course = [*condition.course.strip().splitlines()]
+        parts = [
+            f"ADMITTED {stay.start:%m/%d/%Y}   DISCHARGED {stay.end:%m/%d/%Y}   ({days} d)",
+            f"{say.heading('Diagnoses', 'Dx', author)}\n{self._assessment()}",
+        ]
+        operation = condition.operation
+        if operation and stay.operated:
+            parts.append(f"{say.heading('Procedures', 'Proc', author)} {say.fact(operation.words)} "
+                         f"{stay.operated[0]:%m/%d/%Y}")  # fmt: skip
+        parts += [
+            f"{say.heading('Hospital course', 'Course', author)} "
+            f"{say.paragraph(condition.hpi, author, 1)} {say.paragraph(course, author, min(3, len(course)))}",
+        ]
+        if stay.died:
+            parts.append("Despite treatment the patient's condition declined; comfort measures at the end.")
+        else:
+            parts.append(f"{say.heading('At discharge', 'Exam', author)} {values}")
+        parts += [f"{say.heading('Disposition', 'Dispo', author)} {outcome}", author.signed]
+        return "\n".join(parts)
+
+    def imaging(self) -> list[str]:
+        """A study's report."""
+        lines = self.scribe.paragraph(self.stay.condition.findings, _PLAIN, 0, "Comparison: none.")
+        return [f"INDICATION: {self.scribe.fact(self.stay.condition.complaint)}.", f"FINDINGS: {lines}"]
+
+
+def _work(person: Person, age: int) -> str:
+    if person.employer:
+        return f"works at {person.employer}"
+    return "in school" if age < 19 else "retired" if age > 61 else "not working at present"
+
+
+_PLAIN = Practitioner(0, "", "", "", "", 0.5, 0.0, frozenset())
+
+
+def office_note(rng: Random, scribe: Scribe, author: Practitioner, reason: str, values: str, at: datetime) -> str:
+    """The clinic's note."""
+    return (
+        f"{reason}. {scribe.paragraph(_WELL, author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
+        f"{rng.choice(('Exam unremarkable.', 'Heart regular, lungs clear.', 'No edema, lungs clear.'))}\n"
+        f"Plan: {rng.choice(('continue medications', 'labs today', 'return in six months', 'return in a year'))}.\n"
+        f"{author.signed}"
+    )
+
+
+def shown(values: dict[str, float | str]) -> str:
+    """Vital signs as they stand in a note."""
+    parts = []
+    if "T" in values:
+        parts.append(f"T {values['T']}")
+    if "HR" in values:
+        parts.append(f"HR {values['HR']}")
+    if "SBP" in values:
+        parts.append(f"BP {values['SBP']}/{values.get('DBP', '')}")
+    if "RR" in values:
+        parts.append(f"RR {values['RR']}")
+    if "SAT" in values:
+        parts.append(f"SpO2 {values['SAT']}%")
+    return ", ".join(parts) + "." if parts else ""

@@ -1,0 +1,91 @@
+"""The whole hospital, patient by patient: any one of them can be made alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .answers import Answer
+from .chance import chance
+from .chart import told
+from .clinic import visits_of
+from .feed import Feed, Message
+from .items import Adt, Document, Item, Stay
+from .life import stays_of
+from .plants import near_misses, plant
+from .population import Person, person
+
+_KNOWN_TO_CLINIC = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """What a hospital is made from. The same values make the same bytes.
+
+    ``anchor`` is the moment it is "now" there, with the site's zone: nothing has happened after it. ``rates`` are
+    the chances of planted errors by kind.
+    """
+
+    seed: int
+    anchor: datetime
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Told:
+    """One patient: the messages in time order, the stays they tell of, and what was planted."""
+
+    person: Person
+    stays: list[Stay]
+    items: list[Item]
+    messages: list[Message]
+    answers: list[Answer]
+
+
+def patient(hospital: Hospital, number: int) -> Told:
+    """Patient ``number`` (from 1), alone."""
+    seed, anchor = hospital.seed, hospital.anchor
+    someone = person(seed, number, anchor.date())
+    stays = stays_of(chance(seed, "life", number), seed, someone, anchor)
+    rng = chance(seed, "chart", number)
+    feed = Feed(someone)
+    died = next((stay.end for stay in stays if stay.died), None)
+    feed.died = died if died is not None and died <= anchor else None
+    items: list[Item] = []
+    written: set[str] = set()
+    for stay in stays:
+        items.extend(told(rng, seed, someone, stay, written))
+    if someone.birth is not None:
+        feed.named = stays[0].start + timedelta(hours=rng.randrange(20, 60))
+        inside = feed.named < stays[0].end
+        items.append(Adt(feed.named, stays[0] if inside else None, "A08" if inside else "A31"))
+    elif not stays:
+        when = anchor - timedelta(days=rng.randrange(2, 700), minutes=rng.randrange(600))
+        items.append(Adt(when.replace(second=0, microsecond=0), None, "A28"))
+    if someone.renamed is not None:
+        when = datetime.combine(someone.renamed, datetime.min.time(), anchor.tzinfo) + timedelta(hours=10)
+        if items and min(item.at for item in items) < when and (died is None or when < died):
+            items.append(Adt(when, None, "A31"))
+    items = [item for item in items if _sent(item) <= anchor]
+    items.sort(key=_sent)
+    answers = near_misses(someone, items)
+    planted = plant(hospital, someone, stays, items)
+    answers += planted.answers
+    messages = [feed.message(item) for item in planted.items]
+    messages += planted.messages(feed)
+    clinic = chance(seed, "clinic", number)
+    if clinic.random() < _KNOWN_TO_CLINIC:
+        messages.extend(visits_of(clinic, seed, someone, stays, anchor))
+    messages = sorted((each for each in messages if each.at <= anchor), key=lambda each: each.at)
+    return Told(someone, stays, planted.items, messages, answers)
+
+
+def patients(hospital: Hospital, first: int, last: int) -> Iterator[Told]:
+    """Patients ``first`` to ``last``, one at a time."""
+    for number in range(first, last + 1):
+        yield patient(hospital, number)
+
+
+def _sent(item: Item) -> datetime:
+    return item.filed if isinstance(item, Document) else item.at

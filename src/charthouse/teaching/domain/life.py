@@ -1,0 +1,221 @@
+"""When somebody comes to the hospital, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from random import Random
+
+from .catalog import Condition, conditions
+from .chance import weighted
+from .items import Stay
+from .population import WINDOW, Person
+from .staff import Practitioner, bed, on_duty, staff
+
+_AGAIN = (3, 29)
+_VISITS = (
+    (17, ((0, 55.0), (1, 38.0), (2, 7.0))),
+    (49, ((0, 40.0), (1, 42.0), (2, 15.0), (3, 3.0))),
+    (64, ((0, 32.0), (1, 42.0), (2, 20.0), (3, 6.0))),
+    (200, ((0, 22.0), (1, 42.0), (2, 26.0), (3, 10.0))),
+)
+#: Hours in the emergency department before a bed is found.
+_WAIT = (2.0, 7.0)
+
+
+def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[Stay]:
+    """All stays in the order they begin, none over another; nothing after a death."""
+    begin = anchor - timedelta(days=WINDOW)
+    stays: list[Stay] = []
+    if person.birth is not None:
+        birth = person.birth.replace(tzinfo=anchor.tzinfo)
+        stays.append(planned(rng, seed, person, "newborn", birth))
+    if person.delivers is not None:
+        key = "cesarean" if person.delivers_by_cesarean else "delivery"
+        hours = rng.uniform(1.6, 3) if person.delivers_by_cesarean else rng.uniform(3, 11)
+        labor = person.delivers.replace(tzinfo=anchor.tzinfo) - timedelta(hours=hours)
+        stays.append(planned(rng, seed, person, key, labor))
+    age = person.age(anchor.date())
+    count = weighted(rng, next(table for most, table in _VISITS if age <= most))
+    if person.birth is not None:
+        count = 0
+    for _ in range(count):
+        at = begin + timedelta(days=rng.uniform(5, WINDOW - 1))
+        why = reason_for(rng, person, at)
+        if why is None or any(_near(at, stay) for stay in stays):
+            continue
+        stays.append(planned(rng, seed, person, why, _hour(rng, conditions()[why], at)))
+        while _comes_back(rng, stays[-1]):
+            back = stays[-1].end + timedelta(days=rng.uniform(*_AGAIN))
+            back = _hour(rng, stays[-1].condition, back)
+            if back > anchor or any(_near(back, stay) for stay in stays[:-1]):
+                break
+            again = planned(rng, seed, person, _again_for(rng, stays[-1], person, back), back)
+            again.again = True
+            stays.append(again)
+    stays.sort(key=lambda stay: stay.start)
+    for place, stay in enumerate(stays):
+        stay.number = f"9{person.number:06d}{place + 1:02d}"
+        if stay.died:
+            return stays[: place + 1]
+    return stays
+
+
+def _near(at: datetime, stay: Stay) -> bool:
+    return stay.start - timedelta(days=20) < at < stay.end + timedelta(days=40)
+
+
+def reason_for(rng: Random, person: Person, at: datetime) -> str | None:
+    """A condition that fits age and sex; None where none does."""
+    age = person.age(at.date())
+    fitting = [
+        (key, each.weight)
+        for key, each in conditions().items()
+        if each.weight and person.sex in each.sexes and each.ages[0] <= age <= each.ages[1]
+    ]
+    return weighted(rng, fitting) if fitting else None
+
+
+def _comes_back(rng: Random, stay: Stay) -> bool:
+    if stay.died or not (stay.inpatient or stay.condition.way == "observation"):
+        return False
+    return rng.random() < stay.condition.readmit * (0.5 if stay.again else 1.0)
+
+
+def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
+    """The same again, or, after an operation or a stroke, an infection."""
+    if (
+        stay.condition.operation is None
+        and stay.condition.way in ("ed", "observation")
+        and not stay.condition.sided
+    ):
+        return stay.key
+    age = person.age(at.date())
+    infections = [key for key in ("pneumonia", "sepsis") if conditions()[key].ages[0] <= age]
+    return rng.choice(infections) if infections else "chest_pain" if age >= 32 else "laceration"
+
+
+def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
+    """Planned things begin in the morning of a weekday."""
+    if condition.way in ("elective", "outpatient"):
+        day = at.date()
+        while day.weekday() > 4:
+            day += timedelta(days=1)
+        return datetime.combine(day, time(rng.randrange(6, 10), rng.randrange(60)), at.tzinfo)
+    return at.replace(minute=rng.randrange(60), second=0, microsecond=0)
+
+
+def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -> Stay:
+    """A stay that begins at ``start``, planned to its end; its number is given later."""
+    condition = conditions()[key]
+    start = start.replace(second=0, microsecond=0)
+    side = rng.choice(("right", "left")) if condition.sided else ""
+    low, mode, high = condition.days
+    short = condition.way in ("emergency", "outpatient")
+    if short:
+        end = start + timedelta(minutes=rng.randrange(110, 330))
+    else:
+        days = max(low, round(rng.triangular(low, high, mode)))
+        day = start.date() + timedelta(days=days)
+        end = datetime.combine(day, time(rng.randrange(9, 17), rng.randrange(60)), start.tzinfo)
+        end = max(end, start + timedelta(hours=10))
+    stay = Stay("", key, condition, side, start, end, _class(condition))
+    icu = not short and rng.random() < condition.icu
+    stay.icu = icu
+    stay.disposition = condition.leaves
+    if rng.random() < condition.death:
+        stay.disposition = "20"
+        stay.end = stay.start + (stay.end - stay.start) * rng.uniform(0.5, 1.3)
+        stay.end = stay.end.replace(second=0, microsecond=0)
+    elif rng.random() < condition.ama:
+        stay.disposition = "07"
+        stay.end = stay.start + (stay.end - stay.start) * 0.55
+        stay.end = stay.end.replace(second=0, microsecond=0)
+    elif stay.disposition == "01" and person.age(start.date()) > 78 and not short:
+        stay.disposition = rng.choice(("01", "01", "06", "03"))
+    _beds(rng, seed, stay, person.number)
+    _diagnoses(rng, stay, person)
+    _operation(rng, seed, stay, person)
+    return stay
+
+
+def _class(condition: Condition) -> str:
+    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O"}.get(condition.way, "I")
+
+
+def _beds(rng: Random, seed: int, stay: Stay, number: int) -> None:
+    """Where the patient lies, and who answers: the ED doctor first, then the service's; another after a week's
+    turn."""
+    condition, start = stay.condition, stay.start
+    here = rng.randrange(400)
+    way = condition.way
+    stay.moves.append((start, bed("EMR" if stay.kind == "E" else condition.service, here)))
+    first = "EMR" if stay.kind == "E" else condition.service
+    stay.attendings.append((start, on_duty(seed, first, start.date(), number)))
+    admitted = start
+    if way in ("ed", "observation"):
+        admitted = start + timedelta(minutes=round(rng.uniform(*_WAIT) * 60))
+        stay.becomes = "O" if way == "observation" else "I"
+        stay.admitted = min(admitted, stay.end - timedelta(hours=1))
+        admitted = stay.admitted
+        unit = "ICU" if stay.icu else condition.service
+        stay.moves.append((admitted, bed(unit, rng.randrange(400))))
+        stay.attendings.append((admitted, on_duty(seed, condition.service, admitted.date(), number)))
+        if condition.admits:
+            stay.becomes = "OI"
+    if stay.icu and not stay.died:
+        better = admitted + timedelta(hours=rng.uniform(18, 44))
+        if better < stay.end - timedelta(hours=8):
+            stay.moves.append((better.replace(second=0, microsecond=0), bed(condition.service, rng.randrange(400))))
+    day = start.date()
+    while day < stay.end.date():
+        day += timedelta(days=1)
+        who = on_duty(seed, condition.service, day, number)
+        at = datetime.combine(day, time(7), start.tzinfo)
+        if day.weekday() == 0 and admitted < at < stay.end and who != stay.attendings[-1][1]:
+            stay.attendings.append((at, who))
+
+
+def _diagnoses(rng: Random, stay: Stay, person: Person) -> None:
+    condition = stay.condition
+    principal = condition.left if stay.side == "left" and condition.left else condition.code
+    always = list(condition.always)
+    if stay.key == "newborn":
+        twin = "Z38.3" if person.order else "Z38.0"
+        kind = "1" if person.cesarean else "0"
+        principal = f"{twin}{kind}^{'Twin' if person.order else 'Single'} liveborn infant, delivered " + (
+            "by cesarean" if person.cesarean else "vaginally"
+        )
+    if person.children > 1 and stay.key in ("delivery", "cesarean"):
+        principal = "O30.043^Twin pregnancy, dichorionic/diamniotic, third trimester"
+        always = ["Z37.2^Twins, both liveborn", "Z3A.38^38 weeks gestation of pregnancy"]
+    some = [each for each in condition.also if rng.random() < 0.5]
+    stay.diagnoses = [principal, *always, *some]
+    if stay.key in ("delivery",):
+        stay.procedure = "10E0XZZ^Delivery of Products of Conception, External Approach"
+
+
+def _operation(rng: Random, seed: int, stay: Stay, person: Person) -> None:
+    operation = stay.condition.operation
+    if operation is None:
+        return
+    if stay.key == "cesarean" and person.delivers is not None:
+        begin = person.delivers.replace(tzinfo=stay.start.tzinfo) - timedelta(minutes=rng.randrange(8, 20))
+    elif operation.day:
+        day = stay.start.date() + timedelta(days=operation.day)
+        begin = datetime.combine(day, time(rng.randrange(8, 13), rng.randrange(60)), stay.start.tzinfo)
+        begin = max(begin, (stay.admitted or stay.start) + timedelta(hours=2))
+    else:
+        begin = (stay.admitted or stay.start) + timedelta(minutes=rng.randrange(55, 110))
+    end = begin + timedelta(minutes=rng.randint(*operation.minutes))
+    if end > stay.end - timedelta(minutes=40):
+        if stay.died or stay.disposition == "07":
+            return
+        stay.end = end + timedelta(hours=20 if stay.inpatient else 1)
+    stay.operated = begin, end
+    stay.surgeon = _surgeon(seed, stay, person.number)
+    stay.procedure = operation.left if stay.side == "left" and operation.left else operation.code
+
+
+def _surgeon(seed: int, stay: Stay, number: int) -> Practitioner:
+    team = staff(seed)[stay.condition.service]
+    return team[(stay.start.toordinal() // 3 + number) % len(team)]
