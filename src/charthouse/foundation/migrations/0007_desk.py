@@ -3,7 +3,6 @@
 from django.db import migrations, models
 from django.db.models.functions import Cast, Coalesce, Now
 
-_UNFINISHED = models.Q(("state__in", ["open", "taken", "held"]))
 _DUE = Coalesce("due", Cast(models.Value("infinity"), models.DateTimeField()))
 
 
@@ -33,7 +32,7 @@ class Migration(migrations.Migration):
             models.Index(
                 fields=["queue", "due", "id"],
                 include=["facility"],
-                condition=models.Q(("state__in", ["open", "taken"]), ("due__isnull", False)),
+                condition=models.Q(("due__isnull", False), ("state__in", ["open", "taken"])),
                 name="work_item_due",
             ),
         ),
@@ -45,7 +44,7 @@ class Migration(migrations.Migration):
                 models.F("priority"),
                 _DUE,
                 models.F("id"),
-                condition=models.Q(_UNFINISHED, models.Q(("rule__isnull", False))),
+                condition=models.Q(("state__in", ["open", "taken", "held"]), ("rule__isnull", False)),
                 name="work_item_rule",
             ),
         ),
