@@ -183,9 +183,18 @@ def test_a_hostile_name_is_only_ever_text(open_page: Any, site: Any) -> None:
     page.keyboard.type("<script>")
     page.get_by_role("option").first.wait_for()
     assert site.fakes.BAD_NAME in page.get_by_role("option").first.inner_text()
-    page.keyboard.press("Enter")
+    page.evaluate("document.querySelector('[data-find]').form.requestSubmit()")
     page.wait_for_url("**/find/")
     assert site.fakes.BAD_NAME in page.locator("tbody").inner_text()
+
+
+def test_enter_opens_the_only_patient_found(open_page: Any, site: Any) -> None:
+    page = open_page("/")
+    page.keyboard.press("/")
+    page.keyboard.type("<script>")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/chart/{site.fakes.HOSTILE}/")
 
 
 def test_the_rail_opens_as_a_menu_in_a_narrow_window(open_page: Any) -> None:
