@@ -183,7 +183,9 @@ def test_a_hostile_name_is_only_ever_text(open_page: Any, site: Any) -> None:
     page.keyboard.type("<script>")
     page.get_by_role("option").first.wait_for()
     assert site.fakes.BAD_NAME in page.get_by_role("option").first.inner_text()
-    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")  # the only one found
+    page.wait_for_url(f"**/chart/{site.fakes.HOSTILE}/")
+    page.locator("form.find").evaluate("form => { form.text.value = '<script>'; form.submit(); }")
     page.wait_for_url("**/find/")
     assert site.fakes.BAD_NAME in page.locator("tbody").inner_text()
 
