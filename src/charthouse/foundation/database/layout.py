@@ -68,7 +68,7 @@ class Layout:
         """Make the folders that are not there yet; as root, such that the server's account can pass through."""
         passable = 0o711 if account.dropped else 0o700
         if not self.data.exists():
-            self.data.mkdir(parents=True, mode=passable)
+            self.data.mkdir(parents=True, exist_ok=True, mode=passable)  # another may be starting, too
             self.data.chmod(passable)
         elif account.dropped and not account.can_enter(self.data):
             self.data.chmod(self.data.stat().st_mode | 0o011)
