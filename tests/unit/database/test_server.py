@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psutil
 import psycopg
 import pytest
 
+from charthouse.foundation.database.account import server_account
 from charthouse.foundation.database.api import APPLICATION_ROLE, OWNER_ROLE
 from charthouse.foundation.database.embedded import open_server, superuser_connection_info
 from charthouse.foundation.database.layout import PORT, SOCKET_PATH_LIMIT, Layout
@@ -272,3 +274,24 @@ def test_the_superuser_is_a_role_of_its_own(layout: Layout) -> None:
         ("charthouse_superuser", True, True, True),
     ]
     server.release()
+
+
+def test_many_may_make_the_folders_at_once(tmp_path: Path) -> None:
+    account = server_account(Layout(tmp_path / "data").cluster)
+    failures: list[BaseException] = []
+
+    def make(layout: Layout, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            layout.make_folders(account)
+        except OSError as error:
+            failures.append(error)
+
+    for turn in range(40):
+        layout, together = Layout(tmp_path / str(turn) / "data"), threading.Barrier(6)
+        starters = [threading.Thread(target=make, args=(layout, together)) for _ in range(6)]
+        for starter in starters:
+            starter.start()
+        for starter in starters:
+            starter.join()
+    assert failures == []
