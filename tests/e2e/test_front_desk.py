@@ -25,6 +25,10 @@ KNOWN = {
     "identifier": [{"type": {"coding": [{"code": "MR"}]}, "system": "urn:north", "value": "00418823"}],
 }  # fmt: skip
 
+#: The forms put the focus into their first field; this puts it before everything.
+FROM_THE_TOP = """() => { const before = document.createElement("span"); before.tabIndex = -1;
+  document.body.prepend(before); before.focus(); }"""
+
 
 @pytest.fixture(scope="module")
 def hospital(served: str, signed_in: Any, beside: Any) -> None:
@@ -88,8 +92,8 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     _type(page, Birth_date="4/5/1971")
     page.get_by_label("Sex").focus()
     page.keyboard.type("F")
+    page.get_by_text("5 Apr 1971 (month first)").wait_for()
     page.get_by_text("Nobody like this is here").wait_for()
-    assert "5 Apr 1971 (month first)" in page.locator("#alike").inner_text()
     page.get_by_label("Given name").press("Enter")
     page.wait_for_url("**/chart/**")
     chart = page.url.rstrip("/")
@@ -155,7 +159,7 @@ def test_every_form_is_open_to_everybody(hospital: None, visit: Any, form: str) 
     page.emulate_media(color_scheme="light")
     assert_nothing_is_cut_off(page)
     page.reload()
-    page.evaluate("document.activeElement.blur()")
+    page.evaluate(FROM_THE_TOP)
     assert_everything_is_reached_by_tab(page)
 
 
@@ -167,5 +171,5 @@ def test_the_form_of_a_new_person_is_open_to_everybody(hospital: None, visit: An
     page.emulate_media(color_scheme="light")
     assert_nothing_is_cut_off(page)
     page.reload()
-    page.evaluate("document.activeElement.blur()")
+    page.evaluate(FROM_THE_TOP)
     assert_everything_is_reached_by_tab(page)

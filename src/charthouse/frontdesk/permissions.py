@@ -7,8 +7,8 @@ from charthouse.foundation.access.api import Role, declare
 _DESK = {Role.COORDINATOR, Role.HIT, Role.MANAGER}
 
 REGISTER = declare("frontdesk.register", "Register a person", _DESK)
-CORRECT_DEMOGRAPHICS = declare("frontdesk.correct_demographics", "Correct a person's demographics", _DESK)
-ENTER_COVERAGE = declare("frontdesk.enter_coverage", "Enter a person's coverage", _DESK)
+CORRECT_DEMOGRAPHICS = declare("frontdesk.correct_demographics", "Correct the demographics of a person", _DESK)
+ENTER_COVERAGE = declare("frontdesk.enter_coverage", "Enter the coverage of a person", _DESK)
 ENTER_ENCOUNTER = declare("frontdesk.enter_encounter", "Enter an encounter", _DESK)
 FILE_DOCUMENT = declare("frontdesk.file_document", "File a paper or a file in a chart", {*_DESK, Role.RELEASE})
 ENTER_VITAL_SIGNS = declare("frontdesk.enter_vital_signs", "Enter vital signs", {Role.MED_TECH, Role.PHYSICIAN})

@@ -85,7 +85,7 @@ def register_person(ctx: AccessContext, fields: Fields) -> Registered:
         )
         made = identity.person_of_public(ctx, own_id)
         if made is None:
-            raise FrontdeskError("The person was filed and is not open to you.")
+            raise FrontdeskError("The person could not be filed. Try again.")
     return Registered(made, mrn.value)
 
 

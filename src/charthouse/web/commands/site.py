@@ -99,18 +99,9 @@ def is_set_up() -> bool:
 
 
 def set_up_demo(site: Configuration) -> list[SignIn]:
-    """Make the demonstration's places and accounts, and note these, since they are printed at each start."""
-    from charthouse.people.api import (
-        CheckDigit,
-        FacilityDraft,
-        MrnAssignerDraft,
-        create_demo_accounts,
-        set_up_places,
-    )
+    """Make the demonstration's accounts and note them, since they are printed at each start."""
+    from charthouse.people.api import create_demo_accounts
 
-    hospital = FacilityDraft("LVMC", "Larkspur Valley Medical Center", "hospital", site.time_zone)
-    numbers = MrnAssignerDraft("urn:charthouse:demo:mrn", width=6, check_digit=CheckDigit.MOD97, first=700_001)
-    set_up_places(organization=hospital.name, time_zone=site.time_zone, facilities=[hospital], mrn_assigner=numbers)
     accounts = [
         SignIn(account.role.title, account.username, account.password) for account in create_demo_accounts()
     ]
