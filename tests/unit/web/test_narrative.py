@@ -31,7 +31,8 @@ def test_headings_paragraphs_lists_and_what_was_laid_out_stay_what_they_are() ->
 def test_a_cell_over_several_rows_or_columns_moves_no_value_under_another_head() -> None:
     (table,) = parts_of(
         "<table><tr><th>Test</th><th>Value</th><th>Unit</th></tr>"
-        "<tr><td rowspan='2'>K</td><td>4.1</td><td>mmol/L</td></tr><tr><td>6.8</td><td>mmol/L</td></tr><tr><td colspan='2'>none</td><td>x</td></tr></table>"
+        "<tr><td rowspan='2'>K</td><td>4.1</td><td>mmol/L</td></tr>"
+        "<tr><td>6.8</td><td>mmol/L</td></tr><tr><td colspan='2'>none</td><td>x</td></tr></table>"
     )
     assert [title for title, _ in table["columns"]] == ["Test", "Value", "Unit"]
     assert [[cell["text"] for cell in row["cells"]] for row in table["rows"]] == [
