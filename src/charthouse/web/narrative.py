@@ -34,6 +34,7 @@ class _Reader(HTMLParser):
         self._items: list[str] | None = None
         self._rows: list[tuple[bool, list[_Cell]]] | None = None
         self._span = (1, 1)
+        self._cell = ""
         self._depth = 0
         self._verbatim = 0
         self._lists = 0
@@ -50,10 +51,11 @@ class _Reader(HTMLParser):
                 self._text.append("\0")
         elif self._rows is not None:
             if self._depth == 1 and tag == "tr":
+                self._end_cell()
                 self._rows.append((True, []))
-                self._text = []
             elif self._depth == 1 and tag in {"td", "th"}:
-                self._text = []
+                self._end_cell()
+                self._cell = tag
                 given = dict(attrs)
                 self._span = _span(given.get("colspan")), _span(given.get("rowspan"))
             elif tag in _BLOCKS or tag in _HEADINGS or tag in {"li", "tr", "pre"}:
@@ -82,10 +84,8 @@ class _Reader(HTMLParser):
             if not self._depth:
                 self._table()
         elif self._rows is not None:
-            if self._depth == 1 and tag in {"td", "th"} and self._rows:
-                head, cells = self._rows[-1]
-                cells.append(_Cell(self._gathered(), *self._span))
-                self._rows[-1] = (head and tag == "th", cells)
+            if self._depth == 1 and tag in {"td", "th", "tr", "caption"}:
+                self._end_cell()
         elif tag == "pre" and self._verbatim:
             self._verbatim -= 1
             self._add("as-written", "".join(self._text).replace("\0", "\n").strip("\n"))
@@ -107,8 +107,6 @@ class _Reader(HTMLParser):
     def close(self) -> None:
         super().close()
         if self._rows is not None:
-            if self._text and self._rows:
-                self._rows[-1][1].append(_Cell(self._gathered(), *self._span))
             self._table()
         self._item()
         if self._items:
@@ -132,7 +130,21 @@ class _Reader(HTMLParser):
         if self._items is not None and (text := self._gathered()):
             self._items.append(text)
 
+    def _end_cell(self) -> None:
+        """What was gathered is a cell of the last row; outside of a cell it stands before the table."""
+        text, kind = self._gathered(), self._cell
+        self._cell = ""
+        if self._rows is not None and kind:
+            if not self._rows:
+                self._rows.append((True, []))
+            head, cells = self._rows[-1]
+            cells.append(_Cell(text, *self._span))
+            self._rows[-1] = (head and kind == "th", cells)
+        elif text:
+            self.parts.append({"kind": "prose", "text": text})
+
     def _table(self) -> None:
+        self._end_cell()
         found = [(head, cells) for head, cells in self._rows or [] if cells]
         self._rows = None
         self._depth = 0

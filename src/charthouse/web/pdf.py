@@ -62,6 +62,16 @@ def reading(content: bytes) -> Reading:
     return Reading(pages, "\n\n".join(filter(None, texts)))
 
 
+def page_text(content: bytes, number: int) -> str:
+    """The text of page ``number`` (from 1); empty for a scan without one, and where it cannot be read. Raises
+    UnreadablePage for a file that is no PDF."""
+    with _opened(content) as document:
+        try:
+            return str(document[number - 1].get_textpage().get_text_bounded()).strip()
+        except (pdfium.PdfiumError, IndexError):
+            return ""
+
+
 def page_image(content: bytes, number: int) -> bytes:
     """Page ``number`` (from 1) as a PNG of 126 dots an inch, never more than LARGEST pixels on a side. Raises
     UnreadablePage."""

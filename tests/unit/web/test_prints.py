@@ -20,6 +20,8 @@ from charthouse.foundation.ledger.api import Filters, Line, Subject, entries
 from charthouse.foundation.work import api as work
 from charthouse.people.api import User, add_account
 from charthouse.people.testing import sign_in
+from charthouse.record.chart import ChartSummary
+from charthouse.web.actions import print_chart
 from charthouse.web.actions.print_chart import (
     SECTIONS,
     NothingToPrint,
@@ -131,6 +133,14 @@ def test_the_face_sheet_says_who_it_is_and_what_must_be_known(person: UUID) -> N
     assert "Penicillin #1 $x$ \\" in text and "! High risk" in text
     assert "Active problems None recorded." in text
     assert "It may not be the whole record." in text
+
+
+def test_where_the_patient_asked_to_be_written_to_only_there_no_other_way_is_printed() -> None:
+    summary = ChartSummary("Marsh, Ida", "1961", 65, "female", (), confidential_address="PO Box 12")
+    pairs = dict(print_chart._who(summary, resources()[0]))
+    assert pairs["Write only to"] == "PO Box 12"
+    assert "Address" not in pairs and "Telephone" not in pairs
+    assert pairs["MRN"] is None and pairs["May be told"] is None
 
 
 def test_a_section_is_printed_with_units_and_marks(person: UUID) -> None:

@@ -147,6 +147,7 @@ def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside
 
 
 _NEWEST = 6
+_LONGEST_WORDS = 6_000
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -266,6 +267,11 @@ def _who(summary: record.ChartSummary, demographics: dict[str, Any]) -> list[tup
         phone = f", {each.phone}" if each.phone else ""
         may = {True: f": {each.note or 'yes'}", False: ": nothing", None: ": not asked"}[each.may_be_told]
         told.append(f"{each.name}{about}{phone}{may}")
+    # An address asked for in confidence is the one to be used; the others would give it away.
+    if summary.confidential_address:
+        reached: list[tuple[str, str | None]] = [("Write only to", summary.confidential_address)]
+    else:
+        reached = [("Address", _address(demographics)), ("Telephone", _telephone(demographics))]
     return [
         ("Name", summary.name),
         ("Born", printing_parts.day(summary.birth_date)),
@@ -276,11 +282,7 @@ def _who(summary: record.ChartSummary, demographics: dict[str, Any]) -> list[tup
             "Language",
             summary.language + interpreter if summary.language else interpreter.removeprefix(", ") or None,
         ),
-        # An address asked for in confidence is the one to be used; the others would give it away.
-        ("Write only to", summary.confidential_address)
-        if summary.confidential_address
-        else ("Address", _address(demographics)),
-        ("Telephone", None if summary.confidential_address else _telephone(demographics)),
+        *reached,
         ("May be told", "; ".join(told) or None),
     ]
 
@@ -394,7 +396,7 @@ def _pages(content: bytes, document: Document, gathered: _Gathered) -> None:
             gathered.leave_out(f"page {number} of a file of “{document.title}”, which cannot be drawn.")
             continue
         gathered.pictures += 1
-        alt = f"Page {number} of {pages} of {document.title}"
+        alt = f"Page {number} of {pages} of {document.title}. {pdf.page_text(content, number)}"[:_LONGEST_WORDS]
         gathered.parts.append({"kind": "picture", "picture": drawn(image), "alt": alt})
     if pages > room:
         gathered.leave_out(f"{pages - room} pages of a file of “{document.title}”; open it on its own.")
