@@ -114,6 +114,7 @@ def test_a_paper_is_filed_and_read_page_by_page(signed: Client, kind: str, pages
         assert f"Page {pages} of {pages}" in page
         assert signed.get(f"{answer['Location']}/file/0/page/{pages}")["Content-Type"] == "image/png"
     whole = signed.get(f"{answer['Location']}/file/{1 if kind == 'TIFF' else 0}")
+    assert whole["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert whole.content == content
     # The same again: named, and filed only when that is said.
     upload.seek(0)
