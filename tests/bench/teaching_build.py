@@ -2,8 +2,8 @@
 
     python tests/bench/teaching_build.py [PATIENTS]
 
-Ends with one JSON line: ``patients_per_s`` and ``messages_per_s`` of processor time in one process, ``messages_each``,
-``bytes_each`` (of a message) and ``peak_mb``, which does not grow with the number of patients.
+Ends with one JSON line: ``patients_per_s`` and ``messages_per_s`` (processor time, one process), ``messages_each``,
+``bytes_each`` (of a message), and ``peak_mb``, which does not grow with the number of patients.
 """
 
 from __future__ import annotations

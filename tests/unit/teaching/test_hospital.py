@@ -40,7 +40,7 @@ def clean() -> list[Told]:
 
 @pytest.fixture(scope="module")
 def spoilt() -> list[Told]:
-    return list(patients(SPOILT, 1, 144))
+    return list(patients(SPOILT, 1, 96))
 
 
 def body(told: list[Told]) -> list[bytes]:
@@ -93,6 +93,8 @@ def test_things_happen_in_an_order_that_can_be(seed: int, number: int) -> None:
     for before, after in zip(one.stays, one.stays[1:], strict=False):
         assert before.end < after.start
         assert not before.died
+    operated = [stay.key for stay in one.stays if stay.condition.operation and stay.key != "cesarean"]
+    assert len(set(operated)) == len(operated), "an organ is taken out once"
     times = [each.at for each in one.messages]
     assert times == sorted(times)
     assert one.messages, "everybody is known by some message"
@@ -154,7 +156,11 @@ def test_documents_carry_their_diagnosis_and_no_paragraph_comes_twice_in_a_row(s
         if kind == "CONS":
             continue  # a printed form
         # Lists of diagnoses and who signed stand in each; sentences do not.
-        long = [line for line in item.text.splitlines() if len(line) > 60 and not re.match(r"\d\. ", line)]
+        long = [
+            line
+            for line in item.text.splitlines()
+            if len(line) > 60 and not re.match(r"\d\. |P\w+ DIAGNOSIS", line)
+        ]
         assert not set(long) & set(last.get(kind, ())), "a paragraph stands in two documents in a row"
         last[kind] = long
 
@@ -278,7 +284,10 @@ def test_every_kind_of_error_is_planted_and_points_at_what_exists(spoilt: list[T
             assert not answer.message or answer.message in controls
             assert not answer.other or answer.other.encode() in sent or answer.right
     kinds = {answer.kind for one in spoilt for answer in one.answers}
-    assert kinds >= DEFAULT_RATES.keys() - {"extreme_value"}
+    for kind in DEFAULT_RATES.keys() - kinds - {"extreme_value"}:
+        alone = Hospital(11, ANCHOR, {kind: 1.0})
+        found = (answer for one in patients(alone, 1, 2_000) for answer in one.answers if answer.kind == kind)
+        assert next(found, None) is not None, kind
     assert any(answer.right for one in spoilt for answer in one.answers)
 
 

@@ -216,7 +216,7 @@ class _Teller:
         )  # fmt: skip
         yield self.document(
             "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
-            lambda by, at: self.notes.before_anesthesia(by), title="Preanesthesia evaluation", promptly=True,
+            lambda by, at: self.notes.before_anesthesia(by, at), title="Preanesthesia evaluation", promptly=True,
         )  # fmt: skip
         yield self.document(
             "OP^Operative report", stay.surgeon, end + self.minutes(15, 90),

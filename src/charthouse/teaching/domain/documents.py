@@ -201,7 +201,8 @@ class Notes:
         say, condition, mark = self.scribe, self.stay.condition, f"Seen {at:%m/%d} {at:%H:%M}."
         return "\n".join(
             [
-                f"Asked by Dr. {asker.family} to see this {say.say('[age] [sex]')} for {self.stay.words}.",
+                f"Asked by Dr. {asker.family} on {at:%m/%d/%Y} to see this {say.say('[age] [sex]')} "
+                f"for {self.stay.words}.",
                 say.paragraph(condition.hpi, author, 2, mark) + " " + self.denials(author),
                 say.paragraph(condition.exam, author, 1, mark),
                 f"{say.heading('Recommendations', 'Recs', author)} "
@@ -215,7 +216,7 @@ class Notes:
         say, condition, mark = self.scribe, self.stay.condition, f"Seen at {at:%H:%M}."
         left = self.stay.disposition == "07" and not self.stay.becomes
         leaving = (
-            "Left against medical advice after the risks were explained; capacity present, form signed."
+            f"Left against medical advice {self.stay.end:%m/%d %H:%M}; risks explained, capacity present."
             if left
             else say.paragraph(condition.course, author, 1, mark)
         )
@@ -253,14 +254,14 @@ class Notes:
                 f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
                 f"ANESTHESIA: {say.fact(operation.anesthesia)} ({anesthetist.signed})",
                 f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
-                f"FINDINGS: {say.fact(operation.found)}",
+                f"FINDINGS: {say.paragraph([operation.found], author, 0, f'Seen {begin:%m/%d/%Y}.')}",
                 f"TECHNIQUE: {say.paragraph(operation.steps, author, 0, 'As above.')}",
                 f"SPECIMEN: {say.fact(operation.specimen)}   EBL: {blood} mL   COMPLICATIONS: none",
                 "CONDITION: stable to recovery.",
             ]
         )
 
-    def before_anesthesia(self, author: Practitioner) -> str:
+    def before_anesthesia(self, author: Practitioner, at: datetime) -> str:
         """The evaluation within 48 hours before (42 CFR 482.52(b)(1))."""
         operation = self.stay.condition.operation
         assert operation is not None
@@ -273,7 +274,7 @@ class Notes:
             f"PREANESTHESIA EVALUATION for {self.scribe.fact(operation.words)}\n"
             f"ASA {asa}, Mallampati {mallampati}, NPO {fasted}. {before}; no family history of malignant "
             "hyperthermia. "
-            f"Plan {self.scribe.fact(operation.anesthesia)}, risks discussed.\n"
+            f"Plan {self.scribe.fact(operation.anesthesia)}, risks discussed {at:%m/%d %H:%M}.\n"
             f"{author.signed}"
         )
 
@@ -317,7 +318,7 @@ class Notes:
         days = max(1, (stay.end.date() - stay.start.date()).days)
         outcome = {
             "20": f"Died {stay.end:%m/%d/%Y} at {stay.end:%H:%M}, family present. No autopsy requested.",
-            "07": "Left against medical advice; risks explained, prescriptions given all the same.",
+            "07": f"Left against medical advice {stay.end:%m/%d %H:%M}; risks explained, prescriptions given.",
             "03": f"To a skilled nursing facility {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
             "06": f"Home with home health {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",
             "62": f"To inpatient rehabilitation {stay.end:%m/%d} {stay.end:%H:%M}. {condition.aftercare}",

@@ -43,6 +43,8 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
         why = reason_for(rng, person, at)
         if why is None or any(_near(at, stay) for stay in stays):
             continue
+        if conditions()[why].operation and any(stay.key == why for stay in stays):
+            continue  # nobody has a gallbladder twice
         stays.append(planned(rng, seed, person, why, _hour(rng, conditions()[why], at)))
         while _comes_back(rng, stays[-1]):
             back = stays[-1].end + timedelta(days=rng.uniform(*_AGAIN))
