@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -142,7 +142,7 @@ class MllpListener:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends; what came whole is answered, also when the listener stops."""
-        answers: asyncio.Queue[Awaitable[bytes] | None] = asyncio.Queue(maxsize=_IN_FLIGHT)
+        answers: asyncio.Queue[_Pending | bytes | None] = asyncio.Queue(maxsize=_IN_FLIGHT)
         answering = asyncio.create_task(self._answer(answers, writer))
         committer = min(self._committers, key=lambda each: each.connections)
         committer.connections += 1
@@ -160,7 +160,7 @@ class MllpListener:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        answers: asyncio.Queue[Awaitable[bytes] | None],
+        answers: asyncio.Queue[_Pending | bytes | None],
         committer: _Committer,
     ) -> None:
         peer = writer.get_extra_info("peername")
@@ -179,12 +179,12 @@ class MllpListener:
             for message in messages:
                 await answers.put(await _take(message, name, committer))
             if fault:
-                await answers.put(_ready(ack(b"", "AR", fault.reason)))
+                await answers.put(ack(b"", "AR", fault.reason))
                 return
 
-    async def _answer(self, answers: asyncio.Queue[Awaitable[bytes] | None], writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, answers: asyncio.Queue[_Pending | bytes | None], writer: asyncio.StreamWriter) -> None:
         while (answer := await answers.get()) is not None:
-            data = await answer
+            data = await _acknowledge(answer) if isinstance(answer, _Pending) else answer
             if writer.is_closing():
                 continue
             try:
@@ -194,11 +194,11 @@ class MllpListener:
                 continue  # the sender is gone; what it sent is kept all the same
 
 
-async def _take(data: bytes, peer: str, committer: _Committer) -> Awaitable[bytes]:
-    """Hand a message to the committer; the answer to it, when there is one."""
+async def _take(data: bytes, peer: str, committer: _Committer) -> _Pending:
+    """Hand a message to the committer."""
     pending = _Pending(data, peer, asyncio.get_running_loop().create_future())
     await committer.waiting.put(pending)
-    return _acknowledge(pending)
+    return pending
 
 
 def _commit(group: Sequence[_Pending]) -> list[bool]:
@@ -246,12 +246,6 @@ async def _acknowledge(pending: _Pending) -> bytes:
     if not kept:
         return ack(to, "AE", "The message could not be kept just now; send it again.")
     return ack(to, "AR", str(pending.fault)) if pending.fault else ack(to, "AA")
-
-
-def _ready(data: bytes) -> Awaitable[bytes]:
-    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    future.set_result(data)
-    return future
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
