@@ -185,6 +185,43 @@ def test_many_connections_at_once_get_each_its_own_answers(committed_db: str, ma
     assert rows("SELECT count(*), count(DISTINCT control_id) FROM intake_message") == [(180, 180)]
 
 
+def test_connections_that_send_ahead_keep_each_its_order_whichever_committer_they_have(
+    committed_db: str, make: Any
+) -> None:
+    names, each = [f"c{n}" for n in range(6)], 60
+
+    def client(name: str, port: int) -> None:
+        with Sender(port) as sender:
+            sender.socket.sendall(
+                b"".join(frame(make.hl7("ADT^A08", control=f"{name}-{n}", mrn=name)) for n in range(each))
+            )
+            for _ in range(each):
+                sender.answer()
+
+    with listening() as port:
+        threads = [threading.Thread(target=client, args=(name, port)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    kept = [control for (control,) in rows("SELECT control_id FROM intake_message ORDER BY id")]
+    for name in names:
+        assert [control for control in kept if control.startswith(f"{name}-")] == [
+            f"{name}-{n}" for n in range(each)
+        ]
+
+
+def test_what_is_acknowledged_on_one_connection_comes_before_what_is_sent_then_on_another(
+    committed_db: str, make: Any
+) -> None:
+    with listening() as port, Sender(port) as one, Sender(port) as other:
+        for number in range(40):
+            sender = (one, other)[number % 2]
+            assert sender.send(make.hl7("ADT^A08", control=f"S{number}"))["code"] == "AA"
+    kept = [control for (control,) in rows("SELECT control_id FROM intake_message ORDER BY id")]
+    assert kept == [f"S{number}" for number in range(40)]
+
+
 def test_the_same_message_twice_is_accepted_twice_and_kept_once(committed_db: str, make: Any) -> None:
     data = make.hl7("ADT^A01")
     with listening() as port, Sender(port) as sender:
@@ -323,6 +360,19 @@ def test_without_the_database_the_sender_is_told_to_send_again(
         answer = sender.send(make.hl7("ADT^A08", control="2"))
         assert (answer["code"], answer["of"]) == ("AE", "2")
         monkeypatch.setattr(mllp, "keep", keep)
+        assert sender.send(make.hl7("ADT^A08", control="2"))["code"] == "AA"
+    connection.close()
+    assert rows("SELECT control_id FROM intake_message ORDER BY id") == [("1",), ("2",)]
+
+
+def test_a_connection_lost_between_two_messages_is_not_the_senders_to_notice(committed_db: str, make: Any) -> None:
+    with listening() as port, Sender(port) as sender:
+        assert sender.send(make.hl7("ADT^A01", control="1"))["code"] == "AA"
+        with psycopg.connect(committed_db, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         assert sender.send(make.hl7("ADT^A08", control="2"))["code"] == "AA"
     connection.close()
     assert rows("SELECT control_id FROM intake_message ORDER BY id") == [("1",), ("2",)]

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from charthouse.exchange.hl7v2.api import Deframer, Envelope, FramingError, Hl7Error, ack, frame, peek
 from charthouse.foundation.logging import where
@@ -31,6 +31,8 @@ GROUP_WAIT = 0.003
 _STEPS = 3
 GROUP_SIZE = 256
 _COMMITTERS = 2
+#: A connection that was lost since the last group is noticed only when it is used; the next has a new one.
+_TRIES = 2
 #: Seconds a thread may keep the interpreter when another wants it. The default, 5 ms, is as long as a whole commit.
 _SWITCH = 0.0005
 _CHUNK = 1 << 16
@@ -206,35 +208,21 @@ def _commit(group: Sequence[_Pending]) -> list[bool]:
     connection. A group that the database refuses is kept message by message, so that the others of it are."""
     for each in group:
         each.read()
-    try:
-        _keep(group)
-    except (OperationalError, InterfaceError):
-        # Most often a connection that was lost since the last group: seen only when it is used.
-        renew_connection()
-        return _commit_again(group)
-    except Exception as error:
-        return _refused(group, error)
-    return [True] * len(group)
-
-
-def _commit_again(group: Sequence[_Pending]) -> list[bool]:
-    try:
-        _keep(group)
-    except Exception as error:
-        return _refused(group, error)
-    return [True] * len(group)
-
-
-def _keep(group: Sequence[_Pending]) -> None:
-    coming = [hl7_coming_as(each.envelope, each.data, Connector.MLLP, None, each.batch) for each in group]
-    with transaction.atomic(), connection.cursor() as cursor:
-        keep(cursor, coming)
-
-
-def _refused(group: Sequence[_Pending], error: Exception) -> list[bool]:
-    log.error("messages could not be kept", count=len(group), error=where(error))
-    renew_connection()
-    if len(group) == 1 or passes(error):
+    fault: Exception | None = None
+    for _ in range(_TRIES):
+        try:
+            coming = [hl7_coming_as(each.envelope, each.data, Connector.MLLP, None, each.batch) for each in group]
+            with transaction.atomic(), connection.cursor() as cursor:
+                keep(cursor, coming)
+            return [True] * len(group)
+        except Exception as error:
+            fault = error
+            renew_connection()
+            if not passes(error):
+                break
+    assert fault is not None
+    log.error("messages could not be kept", count=len(group), error=where(fault))
+    if len(group) == 1 or passes(fault):
         return [False] * len(group)
     return [done for each in group for done in _commit([each])]
 
