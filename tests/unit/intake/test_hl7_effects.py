@@ -241,6 +241,22 @@ def test_the_attending_of_a_visit_is_shown_with_his_period(inbox: Any, make: Any
     assert "Okafor" in found[1][0]
 
 
+def test_the_attending_ends_with_the_visit_and_goes_on_when_it_does(inbox: Any, make: Any, send: Any) -> None:
+    def attending() -> list[tuple[str, str]]:
+        return [each[1:] for each in spans(visit(inbox, make), SpanKind.ATTENDING)]
+
+    who = "I|4W^401^A^GENERAL||||7^Lindqvist^Astrid^^^Dr^MD"
+    send("A01", pv1=who)
+    send("A03", at="20260109100000", pv1=who)
+    assert attending() == [("2026-01-05", "2026-01-09")]
+    send("A08", at="20260110080000", pv1=who)
+    assert attending() == [("2026-01-05", "2026-01-09")], "named again after the discharge, nobody is added"
+    send("A13", at="20260110090000", pv1=who)
+    assert attending() == [("2026-01-05", "")]
+    send("A03", at="20260111100000", pv1="I|4W^401^A^GENERAL||||8^Okafor^Ben^^^Dr^MD")
+    assert [until for _since, until in attending()] == ["2026-01-11", "2026-01-11"]
+
+
 # Results
 
 

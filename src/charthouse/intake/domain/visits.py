@@ -263,7 +263,7 @@ def _open(current: Json | None, change: VisitChange) -> _Visit:
     resource["extension"] = [
         e for e in resource.get("extension", []) if e.get("url") not in (SERVICE_HISTORY, VISIT_STATE)
     ]
-    return _Visit(
+    visit = _Visit(
         resource=resource,
         status=status,
         class_=class_,
@@ -275,6 +275,26 @@ def _open(current: Json | None, change: VisitChange) -> _Visit:
         last_event=state.get("lastEvent"),
         cancelled=list(state.get("cancelled", [])),
     )
+    if end := _discharged(visit):
+        # What ended with the visit goes on when the visit does: see _close.
+        visit.participants = [_going_on(entry, end) for entry in visit.participants]
+    return visit
+
+
+def _going_on(entry: Json, end: str) -> Json:
+    period = entry.get("period") or {}
+    if "start" not in period or period.get("end") != end:
+        return entry
+    return {**entry, "period": {"start": period["start"]}}
+
+
+def _ended_by(entry: Json, end: str) -> Json:
+    """A participant, whose part is over when the visit is."""
+    period = entry.get("period") or {}
+    start, until = period.get("start"), period.get("end")
+    if start is None or _instant(start) > _instant(end) or (until and _instant(until) <= _instant(end)):
+        return entry
+    return {**entry, "period": {"start": start, "end": end}}
 
 
 def _state(resource: Json) -> Json:
@@ -306,7 +326,8 @@ def _close(visit: _Visit, change: VisitChange) -> Json:
     _put(resource, "classHistory", classes)
     if visit.service.current:
         resource["serviceType"] = visit.service.current
-    _put(resource, "participant", visit.participants)
+    end = _discharged(visit)
+    _put(resource, "participant", [_ended_by(entry, end) if end else entry for entry in visit.participants])
     _put(resource, "location", list(_locations(visit)))
     extensions = resource.pop("extension", []) + [
         {
@@ -343,11 +364,14 @@ def _locations(visit: _Visit) -> Iterator[Json]:
 
 def _end_of(visit: _Visit) -> str | None:
     """When an ended visit ended: its discharge, or when it was cancelled."""
-    if visit.status.current == "finished":
-        end = (visit.resource.get("period") or {}).get("end")
-        if end:
-            return str(end)
-    return visit.status.entries[-1].start
+    return _discharged(visit) or visit.status.entries[-1].start
+
+
+def _discharged(visit: _Visit) -> str | None:
+    """When a finished visit ended, where that is known."""
+    if visit.status.current != "finished":
+        return None
+    return (visit.resource.get("period") or {}).get("end")
 
 
 def _write_state(visit: _Visit) -> list[Json]:
