@@ -191,7 +191,7 @@ def test_a_queue_of_duplicates_is_cleared_by_keyboard_alone(filled: None, visit:
         if turn == 0:
             page.keyboard.type("Is there a card on file?")
         page.keyboard.press("Enter")
-        page.wait_for_function("before => location.href !== before", arg=here)
+        page.wait_for_url(lambda url, before=here: url != before)
     page.get_by_text("Nothing waits for anybody in this queue now.").wait_for()
     assert _open(beside, queue) == 1, "the one that was asked about is held"
     assert "Held" in page.locator("tbody").inner_text()

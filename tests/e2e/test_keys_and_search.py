@@ -71,7 +71,7 @@ def test_scanned_pages_are_drawn_and_other_files_are_downloads(open_page: Any) -
     page = open_page(f"{CHART}/documents/DocumentReference/documentreference-3")
     picture = page.get_by_alt_text("Page 1 of 1")
     picture.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('img[alt=\"Page 1 of 1\"]').naturalWidth > 500")
+    assert picture.evaluate("async image => { await image.decode(); return image.naturalWidth; }") > 500
     page.get_by_text("The same as text").click()
     page.get_by_text("OPERATIVE REPORT", exact=True).last.wait_for()
     address = page.get_by_role("link", name="Download", exact=True).get_attribute("href")

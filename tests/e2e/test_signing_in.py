@@ -146,7 +146,9 @@ def test_what_was_being_written_comes_back_after_the_lock(site: Any, inside: Any
     unlock(inside)
     inside.wait_for_url("**/unfiled/4712")
     field = inside.get_by_label("Time zone of times without one")
-    inside.wait_for_function("field => field.value === 'America/Chicago, I think'", arg=field.element_handle())
+    from playwright.sync_api import expect
+
+    expect(field).to_have_value("America/Chicago, I think")
 
 
 def test_a_form_sent_too_late_can_be_sent_after_all(site: Any, visitor: Any, inside: Any) -> None:
