@@ -34,7 +34,18 @@ from charthouse.frontdesk.api import (
 from charthouse.frontdesk.domain.forms import Reading
 from charthouse.frontdesk.domain.vital_signs import SIGNS, observations_of, read_vital_signs
 from charthouse.identity.api import patients_of, sources_of
-from charthouse.intake.api import provenance
+from charthouse.intake.api import (
+    IN_RECORD,
+    OWN_DESK,
+    RECORD_ID,
+    Connector,
+    IntakeError,
+    UnfiledState,
+    add_sender_token,
+    correct_message,
+    provenance,
+    take_in,
+)
 from charthouse.record import api as record
 
 from .conftest import COORDINATOR, MED_TECH, PHYSICIAN, SYSTEM, asker, person_called, send, set_up_desk, summary_of
@@ -255,17 +266,63 @@ def test_a_chart_that_is_not_open_takes_nothing(db: None) -> None:
         enter_allergy(PHYSICIAN, uuid.uuid4(), {"statement": "none"})
 
 
-def test_another_sender_cannot_name_what_is_in_the_record(admitted: UUID) -> None:
-    """Only our own desk's entries go to a patient by the id in the record."""
-    from charthouse.intake.api import IN_RECORD, OWN_DESK, Connector, take_in
+def by_record_id(person: UUID) -> list[dict[str, Any]]:
+    """What only the desk may send: an entry for somebody by the id in the record, and a new version by it."""
+    (source,) = sources_of(SYSTEM, person)
+    return [
+        {"resourceType": "AllergyIntolerance", "id": "a", "code": {"text": "Latex"},
+         "patient": {"reference": f"{IN_RECORD}Patient/{source.public_id}"}},
+        {"resourceType": "Patient", "id": f"{RECORD_ID}{source.public_id}", "name": [{"family": "Taken-Over"}]},
+    ]  # fmt: skip
 
-    (source,) = sources_of(SYSTEM, admitted)
-    wanted = {"resourceType": "AllergyIntolerance", "id": "a", "code": {"text": "Latex"},
-              "patient": {"reference": f"{IN_RECORD}Patient/{source.public_id}"}}  # fmt: skip
-    assert validate(wanted) == []
-    for sender in ("LAB", OWN_DESK):
-        (taken,) = take_in(io.BytesIO(orjson.dumps(wanted)), connector=Connector.FILES, sender=sender)
-        assert taken.result is not None and [each.code for each in taken.result.problems] == [
-            "unresolved-reference"
-        ]
-    assert rows("allergies", admitted) == ()
+
+def untouched(person: UUID) -> bool:
+    return rows("allergies", person) == () and summary_of(person).name == "Brandt, Ole"
+
+
+@pytest.mark.parametrize("connector", list(Connector))
+def test_another_sender_cannot_name_what_is_in_the_record(admitted: UUID, connector: Connector) -> None:
+    """Only our own desk's entries go to a patient by the id in the record."""
+    entry, version = by_record_id(admitted)
+    assert validate(entry) == []
+    (taken,) = take_in(io.BytesIO(orjson.dumps(entry)), connector=connector, sender="LAB")
+    assert taken.result is not None
+    assert [each.code for each in taken.result.problems] == ["unresolved-reference"]
+    # What another sender calls so is a patient of its own.
+    (taken,) = take_in(io.BytesIO(orjson.dumps(version)), connector=connector, sender="LAB")
+    assert taken.result is not None and taken.result.counts["created"] == 1
+    assert untouched(admitted)
+
+
+@pytest.mark.parametrize("sender", [OWN_DESK, f"{OWN_DESK}\0", f"\0{OWN_DESK}"])
+def test_nobody_else_sends_in_the_name_of_the_desk(admitted: UUID, sender: str) -> None:
+    for resource in by_record_id(admitted):
+        data = orjson.dumps(resource)
+        for connector in set(Connector) - {Connector.FORM}:
+            with pytest.raises(IntakeError, match="Give another name"):
+                list(take_in(io.BytesIO(data), connector=connector, sender=sender, file=False))
+        # A corrected copy is sent by form, too, and is no entry of the desk.
+        with pytest.raises(IntakeError, match="Give another name"):
+            list(take_in(io.BytesIO(data), connector=Connector.FORM, sender=sender, corrects=1))
+    with pytest.raises(IntakeError):
+        add_sender_token(asker(Role.MANAGER), "desk", sender)
+    assert untouched(admitted)
+
+
+def test_an_application_that_calls_itself_the_desk_is_another_sender(admitted: UUID) -> None:
+    message = f"MSH|^~\\&|{OWN_DESK}||||20261127||ADT^A08|1|P|2.5\rPID|1||9^^^X^MR||Taken-Over\r".encode()
+    (taken,) = take_in(io.BytesIO(message), connector=Connector.MLLP)
+    assert taken.result is not None and not taken.result.problems
+    (source,) = sources_of(SYSTEM, person_called("taken-over"))
+    came = provenance(asker(Role.HIT), "Patient", source.public_id)
+    assert came is not None and came.sender == f"{OWN_DESK}|" and came.entered_by == ""
+    assert untouched(admitted)
+
+
+def test_a_copy_of_anothers_message_corrected_by_form_names_nothing_of_the_record(admitted: UUID) -> None:
+    entry, _ = by_record_id(admitted)
+    (taken,) = take_in(io.BytesIO(orjson.dumps(entry)), connector=Connector.HTTP, sender="LAB")
+    again = orjson.dumps(entry | {"code": {"text": "Cork"}}).decode()
+    _, state = correct_message(asker(Role.HIT), taken.receipt.message, again, "The substance")
+    assert state is UnfiledState.WAITING
+    assert untouched(admitted)

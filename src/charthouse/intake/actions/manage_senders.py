@@ -13,13 +13,12 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger.api import append
 from charthouse.intake.domain.errors import IntakeError
-from charthouse.intake.domain.naming import storable
+from charthouse.intake.domain.naming import LONGEST_SENDER, refuse_own_desk, storable
 from charthouse.intake.models import SenderToken
 from charthouse.intake.permissions import MANAGE_SENDERS
 from charthouse.record.api import source_id, source_rows
 
 _PREFIX = "cht_"
-_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +34,15 @@ class TokenRow:
 def add_sender_token(ctx: AccessContext, name: str, sender: str) -> str:
     """Make a token called ``name`` that sends as ``sender``; the secret is shown this once.
 
-    Raises PermissionRefused; IntakeError for a name in use or an empty one.
+    Raises PermissionRefused; IntakeError for a name in use, an empty one, or the name of our own desk.
     """
     require(ctx, MANAGE_SENDERS)
     name, sender = name.strip(), sender.strip()
     if not name or not sender:
         raise IntakeError("A token needs a name, and the name of the sender it stands for.")
-    if (name, sender) != (storable(name, _LONGEST), storable(sender, _LONGEST)):
-        raise IntakeError(f"Names of tokens and senders are plain text of at most {_LONGEST} characters.")
+    if (name, sender) != (storable(name, LONGEST_SENDER), storable(sender, LONGEST_SENDER)):
+        raise IntakeError(f"Names of tokens and senders are plain text of at most {LONGEST_SENDER} characters.")
+    refuse_own_desk(sender)
     secret = _PREFIX + secrets.token_urlsafe(32)
     try:
         with transaction.atomic(), connection.cursor() as cursor:

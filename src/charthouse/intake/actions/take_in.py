@@ -26,7 +26,7 @@ from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
 from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.domain.fhir_plan import Problem
-from charthouse.intake.domain.naming import storable
+from charthouse.intake.domain.naming import LONGEST_SENDER, refuse_own_desk, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.faults import in_words, passes, renew_connection
 from charthouse.intake.queries import ATOMIC_BUNDLES, senders
@@ -69,8 +69,11 @@ def take_in(
 
     ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. ``corrects`` is the
     message this is a corrected copy of. Messages before a fault in the stream stay filed. Raises IntakeError where
-    the input is neither HL7 v2 nor FHIR, and the database's error when it is away.
+    the input is neither HL7 v2 nor FHIR, or where another than a form sends in the name of our own desk, and the
+    database's error when it is away.
     """
+    if sender and (connector is not Connector.FORM or corrects is not None):
+        refuse_own_desk(sender)
     try:
         opened = open_stream(stream)
         head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
@@ -247,7 +250,7 @@ _numbers: dict[tuple[str, str], int] = {}
 
 def number_of(sender: str) -> int:
     """The number of a sender, made known on its first message."""
-    sender = storable(sender, 200)
+    sender = storable(sender, LONGEST_SENDER)
     key = (str(connection.settings_dict["NAME"]), sender)
     if (number := _numbers.get(key)) is not None:
         return number

@@ -13,6 +13,8 @@ from typing import Any
 from charthouse.foundation.ids import named_text
 from charthouse.record.preparing import DIRECTORY_TYPES
 
+from .errors import IntakeError
+
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
 #: The sender of what is entered by hand at our own desk, and how it names an item that is in the record already.
@@ -20,6 +22,9 @@ OWN_DESK = "Charthouse front desk"
 IN_RECORD = "urn:charthouse:record:"
 #: How the id begins of what is a new version of something the desk entered; its id in the record follows.
 RECORD_ID = "record."
+
+#: The most characters of a sender's name.
+LONGEST_SENDER = 200
 
 Identifier = tuple[str, str]
 
@@ -94,6 +99,15 @@ def name_shared(
 def is_shared(resource_type: str) -> bool:
     """Whether resources of this type are shared by senders."""
     return resource_type in DIRECTORY_TYPES
+
+
+def refuse_own_desk(sender: str) -> None:
+    """Raise IntakeError for a sender's name that, as it is stored, is that of our own desk.
+
+    What comes from there may name what is in the record, so nobody else passes for it.
+    """
+    if storable(sender, LONGEST_SENDER) == OWN_DESK:
+        raise IntakeError(f"{OWN_DESK!r} is the sender of what is entered here by hand. Give another name.")
 
 
 def storable(text: str, longest: int) -> str:
