@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .actions._entering import Entered
 from .actions.correct_demographics import Demographics, correct_demographics, open_demographics
 from .actions.enter_allergy import enter_allergy
 from .actions.enter_coverage import enter_coverage
@@ -66,6 +67,7 @@ __all__ = [
     "Choice",
     "Demographics",
     "Differing",
+    "Entered",
     "FiledBefore",
     "Former",
     "FrontdeskError",

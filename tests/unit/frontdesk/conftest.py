@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
 import orjson
 import pytest
+from django.db import connections
 
 from charthouse.foundation.access.api import ALL_LABELS, AccessContext, Role, system_context
 from charthouse.people.api import CheckDigit, FacilityDraft, MrnAssignerDraft, set_up_places
@@ -82,3 +85,18 @@ def person_called(words: str) -> UUID:
 
     (hit,) = find(SYSTEM, words)
     return hit.person
+
+
+def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the acts return, each in a thread and on a connection of its own, begun together."""
+    gate = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            gate.wait()
+            return act()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))

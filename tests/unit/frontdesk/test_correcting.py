@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
 
 from charthouse.foundation.access.api import PermissionRefused
 from charthouse.frontdesk.api import (
@@ -22,7 +21,7 @@ from charthouse.frontdesk.api import (
 )
 from charthouse.identity.api import find, sources_of
 
-from .conftest import COORDINATOR, PHYSICIAN, SYSTEM, person_called, send, set_up_desk, summary_of, typed
+from .conftest import COORDINATOR, PHYSICIAN, SYSTEM, at_once, person_called, send, set_up_desk, summary_of, typed
 
 
 def opened(person: UUID, **changed: str) -> dict[str, str]:
@@ -109,22 +108,13 @@ def test_of_two_who_correct_at_once_the_second_is_told(committed_db: str) -> Non
     set_up_desk()
     person = register_person(COORDINATOR, typed()).person
     forms = [opened(person, phone=f"815555{number:04}") for number in range(101, 105)]
-    gate = threading.Barrier(len(forms))
-    outcomes: list[Any] = []
 
-    def correct(form: dict[str, str]) -> None:
+    def correct(form: dict[str, str]) -> Any:
         try:
-            gate.wait()
-            outcomes.append(correct_demographics(COORDINATOR, person, form))
+            return correct_demographics(COORDINATOR, person, form)
         except ChangedMeanwhile as error:
-            outcomes.append(error)
-        finally:
-            connections.close_all()
+            return error
 
-    threads = [threading.Thread(target=correct, args=(form,)) for form in forms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = at_once([partial(correct, form) for form in forms])
     assert sorted(isinstance(each, ChangedMeanwhile) for each in outcomes) == [False, True, True, True]
     assert len(former_values(COORDINATOR, person)) == 1

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from charthouse.exchange.fhir.api import validate
 from charthouse.foundation.access.api import AccessContext, PermissionRefused, Role
@@ -22,6 +23,7 @@ from charthouse.foundation.clock import frozen
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk.api import (
+    FiledBefore,
     FrontdeskError,
     Unfit,
     enter_allergy,
@@ -48,7 +50,18 @@ from charthouse.intake.api import (
 )
 from charthouse.record import api as record
 
-from .conftest import COORDINATOR, MED_TECH, PHYSICIAN, SYSTEM, asker, person_called, send, set_up_desk, summary_of
+from .conftest import (
+    COORDINATOR,
+    MED_TECH,
+    PHYSICIAN,
+    SYSTEM,
+    asker,
+    at_once,
+    person_called,
+    send,
+    set_up_desk,
+    summary_of,
+)
 
 NOON = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)  # noon in Chicago
 
@@ -80,7 +93,7 @@ def test_vital_signs_are_shown_as_written_with_their_units(admitted: UUID) -> No
         "weight": "150.50", "weight_unit": "[lb_av]", "when": "26 Nov 2026", "when_time": "2:30 pm",
     }  # fmt: skip
     with frozen(NOON):
-        assert enter_vital_signs(MED_TECH, admitted, form) == 4
+        enter_vital_signs(MED_TECH, admitted, form)
     shown = measured(admitted)
     assert shown["Systolic blood pressure"] == ("128", "mmHg")
     assert shown["Diastolic blood pressure"] == ("79", "mmHg")
@@ -163,9 +176,9 @@ def test_an_encounter_and_a_note_that_belongs_to_it(admitted: UUID) -> None:
     form = {"class": "AMB", "state": "finished", "start": "3 Nov 2026", "start_time": "9:15", "end": "3 Nov 2026",
             "end_time": "9:40", "why": "Cough for a week"}  # fmt: skip
     with frozen(NOON):
-        encounter = enter_encounter(COORDINATOR, admitted, form)
+        encounter = enter_encounter(COORDINATOR, admitted, form).id
         text = "Chest clear.\n\n  No fever: 36.9 °C <b>"
-        note = write_note(PHYSICIAN, admitted, {"type": "11506-3", "text": text, "encounter": encounter})
+        note = write_note(PHYSICIAN, admitted, {"type": "11506-3", "text": text, "encounter": encounter}).id
     (row,) = rows("encounters", admitted)
     assert (row.id, row.class_title, row.reason) == (encounter, "Ambulatory", "Cough for a week")
     assert row.when.text == "2026-11-03T09:15:00-06:00" and row.end.text == "2026-11-03T09:40:00-06:00"
@@ -232,13 +245,44 @@ def test_the_same_form_sent_twice_files_once(admitted: UUID) -> None:
         (write_note, PHYSICIAN, "frontdesk.write-note"),
     ]
     for act, ctx, action in acts:
-        assert act(ctx, admitted, form) == act(ctx, admitted, form)
+        first, second = act(ctx, admitted, form), act(ctx, admitted, form)
+        assert first.id == second.id and (first.again, second.again) == (False, True)
         (line,) = entries(SYSTEM, Filters(action=action)).lines
         assert line.actor == ctx.actor and not any(word in str(line.detail) for word in ("Latex", "Well", "72"))
 
 
+def test_the_same_form_sent_twice_at_once_files_once(committed_db: str) -> None:
+    set_up_desk()
+    send({"resourceType": "Patient", "id": "9", "name": [{"family": "Brandt", "given": ["Ole"]}]})
+    person = person_called("brandt")
+    form = {"once": str(uuid.uuid4()), "class": "AMB", "state": "arrived"}
+    entered = at_once([lambda: enter_encounter(COORDINATOR, person, form)] * 4)
+    assert sorted(each.again for each in entered) == [False, True, True, True]
+    assert len({each.id for each in entered}) == 1
+    assert len(entries(SYSTEM, Filters(action="frontdesk.enter-encounter")).lines) == 1
+    came = provenance(asker(Role.HIT), "Encounter", entered[0].id)
+    assert came is not None and len(came.versions) == 1
+
+
+def test_of_two_desks_with_one_paper_the_second_is_told(committed_db: str) -> None:
+    set_up_desk()
+    send({"resourceType": "Patient", "id": "9", "name": [{"family": "Brandt", "given": ["Ole"]}]})
+    person = person_called("brandt")
+    drawn = io.BytesIO()
+    Image.new("L", (40, 40), 200).save(drawn, "PNG")
+
+    def file() -> Any:
+        try:
+            return file_document(COORDINATOR, person, {"type": "59284-0", "date": "2026"}, drawn.getvalue())
+        except FiledBefore as error:
+            return error
+
+    assert sorted(isinstance(each, FiledBefore) for each in at_once([file] * 3)) == [False, True, True]
+    assert len(rows("documents", person)) == 1
+
+
 def test_an_encounter_of_another_chart_is_refused(admitted: UUID) -> None:
-    theirs = enter_encounter(COORDINATOR, admitted, {"class": "AMB", "state": "arrived"})
+    theirs = enter_encounter(COORDINATOR, admitted, {"class": "AMB", "state": "arrived"}).id
     send({"resourceType": "Patient", "id": "10", "name": [{"family": "Marchetti", "given": ["Jana"]}]})
     other = person_called("marchetti")
     with pytest.raises(FrontdeskError, match="not in this chart"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from charthouse.foundation.access.api import PermissionRefused, Role
 from charthouse.foundation.ledger.api import Filters, entries
@@ -17,7 +16,7 @@ from charthouse.identity.api import Likeness, find, sources_of
 from charthouse.intake.api import provenance
 from charthouse.people.api import is_own_mrn, mrn_assigners
 
-from .conftest import COORDINATOR, PHYSICIAN, SYSTEM, asker, send, set_up_desk, summary_of, typed
+from .conftest import COORDINATOR, PHYSICIAN, SYSTEM, asker, at_once, send, set_up_desk, summary_of, typed
 
 
 def test_a_walk_in_has_a_chart_with_what_was_typed(desk: Callable[..., UUID]) -> None:
@@ -173,24 +172,15 @@ def test_the_same_form_sent_twice_makes_one_person(desk: Callable[..., UUID]) ->
 
 def test_two_desks_that_register_one_person_at_once_end_with_one(committed_db: str) -> None:
     set_up_desk()
-    gate = threading.Barrier(4)
-    outcomes: list[Any] = []
 
-    def register(number: int) -> None:
+    def register() -> Any:
         try:
-            gate.wait()
             # Little is known of the person, so that the index alone would not be sure.
-            outcomes.append(register_person(COORDINATOR, typed(phone="", line="", city="", state="", postal="")))
+            return register_person(COORDINATOR, typed(phone="", line="", city="", state="", postal=""))
         except KnownAlready as error:
-            outcomes.append(error)
-        finally:
-            connections.close_all()
+            return error
 
-    threads = [threading.Thread(target=register, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = at_once([register] * 4)
     made = [each for each in outcomes if isinstance(each, Registered)]
     shown = [each for each in outcomes if isinstance(each, KnownAlready)]
     assert len(made) == 1 and len(shown) == 3

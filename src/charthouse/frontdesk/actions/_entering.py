@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from django.db import connection
+from django.db import connection, transaction
 
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, system_context
@@ -58,10 +58,10 @@ def reading_of(ctx: AccessContext, fields: Fields) -> Reading:
     return Reading(fields, now(), zone_of(ctx), dates)
 
 
-def once_of(text: str) -> str:
+def once_of(fields: Fields) -> str:
     """The form's own number, by which the same form sent twice is known; a new one where it is none."""
     try:
-        return str(uuid.UUID(text))
+        return str(uuid.UUID(fields.get("once", "")))
     except ValueError:
         return str(uuid.uuid4())
 
@@ -71,23 +71,16 @@ def public_id(kind: str, id: str) -> str:
     return intake.resource_id(intake.OWN_DESK, kind, id)
 
 
-def is_entered(kind: str, id: str) -> bool:
-    """Whether the same form was sent before."""
-    with connection.cursor() as cursor:
-        key = (kind, public_id(kind, id))
-        return key in record.current(cursor, SYSTEM, [key])
-
-
 def wait_for_desk() -> None:
     """Have registering to oneself until the transaction ends, so that two desks see each other's person."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _REGISTERING])
 
 
-def wait_for_person(person: UUID) -> None:
-    """Have a person's demographics to oneself until the transaction ends."""
+def wait_for(what: str) -> None:
+    """Have something to oneself until the transaction ends: a person's demographics, one form, one content."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [hash64(f"frontdesk|{person}")])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [hash64(f"frontdesk|{what}")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +181,49 @@ def enter(
     message = taken.receipt.message
     append(ctx, action, subjects=[Subject("message", str(message)), *subjects], detail=detail)
     return message
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of a form: the id in the record of what it made, and whether that was filed before, by the same
+    form sent earlier; then nothing was filed now."""
+
+    id: str
+    again: bool = False
+
+
+def enter_once(
+    ctx: AccessContext,
+    chart: Chart,
+    once: str,
+    resources: Sequence[Resource],
+    *,
+    action: str,
+    occurred: datetime | None = None,
+    detail: Mapping[str, JSON] | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> Entered:
+    """File what the form ``once`` made for a chart, in a transaction of its own; nothing where that form was filed.
+
+    ``before`` is called in the transaction first, and may refuse by raising. Otherwise as :func:`enter`.
+    """
+    keys = [(each["resourceType"], public_id(each["resourceType"], each["id"])) for each in resources]
+    with transaction.atomic():
+        # A form that is sent twice at once waits here for itself.
+        wait_for(once)
+        with connection.cursor() as cursor:
+            again = bool(record.current(cursor, SYSTEM, keys))
+        if not again:
+            before()
+            enter(
+                ctx,
+                resources,
+                action=action,
+                occurred=occurred,
+                subjects=[Subject("person", str(chart.person))],
+                detail=detail,
+            )
+    return Entered(keys[0][1], again)
 
 
 def _entry(resource: Resource) -> Resource:

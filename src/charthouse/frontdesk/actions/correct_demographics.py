@@ -28,7 +28,7 @@ from charthouse.identity import api as identity
 from charthouse.intake import api as intake
 from charthouse.record import api as record
 
-from ._entering import chart_of, enter, exact, in_record, reading_of, wait_for_person
+from ._entering import chart_of, enter, exact, in_record, reading_of, wait_for
 
 _REASON = 500
 #: What belongs to a resource as one sender keeps it, and not to the person.
@@ -63,7 +63,7 @@ def correct_demographics(ctx: AccessContext, person: UUID, fields: Fields) -> in
     reason = reading.text("reason", longest=_REASON, needed="Say why: the reason is kept with the correction.")
     reading.done()
     with transaction.atomic():
-        wait_for_person(person)
+        wait_for(str(person))
         stored = _leading(ctx, person)
         before = person_of(stored.resource)
         if fields.get("version", "") != _version(stored):

@@ -6,28 +6,25 @@ import uuid
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import transaction
-
 from charthouse.foundation.access.api import AccessContext, require
-from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk.domain.forms import Fields
 from charthouse.frontdesk.domain.vital_signs import observations_of, read_vital_signs
 from charthouse.frontdesk.permissions import ENTER_VITAL_SIGNS
 
-from ._entering import author_of, chart_of, encounter_of, enter, is_entered, once_of, reading_of
+from ._entering import Entered, author_of, chart_of, encounter_of, enter_once, once_of, reading_of
 
 LIMITS = "frontdesk.vital-signs"
 
 
-def enter_vital_signs(ctx: AccessContext, person: UUID, fields: Fields) -> int:
-    """Enter the signs of a form, all or none; returns how many observations they are.
+def enter_vital_signs(ctx: AccessContext, person: UUID, fields: Fields) -> Entered:
+    """Enter the signs of a form, all or none; the id is that of the first observation.
 
     Raises PermissionRefused, Unfit for a value that cannot be, FrontdeskError.
     """
     require(ctx, ENTER_VITAL_SIGNS)
     chart = chart_of(ctx, person)
-    once = UUID(once_of(fields.get("once", "")))
+    once = once_of(fields)
     reading = reading_of(ctx, fields)
     when = reading.moment("when")
     measured = read_vital_signs(reading, lambda name: Decimal(str(parameter(LIMITS, name))))
@@ -40,15 +37,7 @@ def enter_vital_signs(ctx: AccessContext, person: UUID, fields: Fields) -> int:
         "performer": [author_of(ctx)],
         **({"encounter": encounter} if encounter else {}),
     }
-    made = observations_of(measured, ids=lambda name: str(uuid.uuid5(once, name)), common=common, note=note)
-    if not is_entered("Observation", made[0]["id"]):
-        with transaction.atomic():
-            enter(
-                ctx,
-                made,
-                action="frontdesk.enter-vital-signs",
-                occurred=when,
-                subjects=[Subject("person", str(person))],
-                detail={"signs": len(made)},
-            )
-    return len(made)
+    made = observations_of(measured, ids=lambda name: str(uuid.uuid5(UUID(once), name)), common=common, note=note)
+    return enter_once(
+        ctx, chart, once, made, action="frontdesk.enter-vital-signs", occurred=when, detail={"signs": len(made)}
+    )

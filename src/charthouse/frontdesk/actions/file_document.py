@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
-from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk.domain.document_types import document_types, type_of
 from charthouse.frontdesk.domain.errors import FrontdeskError
@@ -21,7 +20,7 @@ from charthouse.frontdesk.domain.scans import Limits, Scan, UnreadableScan, read
 from charthouse.frontdesk.permissions import FILE_DOCUMENT
 from charthouse.record import api as record
 
-from ._entering import SYSTEM, Chart, chart_of, encounter_of, enter, is_entered, once_of, public_id, reading_of
+from ._entering import SYSTEM, Chart, Entered, chart_of, encounter_of, enter_once, once_of, reading_of, wait_for
 
 SCAN = "frontdesk.scan"
 
@@ -58,8 +57,8 @@ def limits() -> Limits:
     )
 
 
-def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: bytes) -> str:
-    """File ``content`` in a person's chart; returns the document's id.
+def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: bytes) -> Entered:
+    """File ``content`` in a person's chart.
 
     Fields: ``type`` (LOINC code), ``date`` of the document, ``encounter``, ``description``, ``anyway`` where the
     same file may be filed once more, ``once``. Raises PermissionRefused, Unfit, UnreadableScan, FiledBefore,
@@ -71,12 +70,10 @@ def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: byt
     kind = reading.choice("type", types, needed="Choose what kind of document it is.")
     day = reading.day("date", needed="Give the date on the document.")
     description = reading.text("description", longest=200)
-    once = once_of(fields.get("once", ""))
+    once = once_of(fields)
     reading.done()
-    if is_entered("DocumentReference", once):
-        return public_id("DocumentReference", once)
-    scan = read_scan(content, limits())
     chart = chart_of(ctx, person)
+    scan = read_scan(content, limits())
     encounter = encounter_of(ctx, chart, fields.get("encounter", ""))
     document: dict[str, Any] = {
         "resourceType": "DocumentReference",
@@ -90,17 +87,16 @@ def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: byt
         "content": _contents(scan, description or types[kind]),
         "context": {"period": {"start": day}, **({"encounter": [encounter]} if encounter else {})},
     }
-    with transaction.atomic():
-        if not fields.get("anyway") and (twin := _twin(ctx, chart, scan.sha256)) is not None:
-            raise FiledBefore(twin)
-        enter(
-            ctx,
-            [document],
-            action="frontdesk.file-document",
-            subjects=[Subject("person", str(person))],
-            detail={"type": kind, "pages": scan.pages, "bytes": len(content), "again": bool(fields.get("anyway"))},
-        )
-    return public_id("DocumentReference", once)
+    anyway = bool(fields.get("anyway"))
+    return enter_once(
+        ctx,
+        chart,
+        once,
+        [document],
+        action="frontdesk.file-document",
+        detail={"type": kind, "pages": scan.pages, "bytes": len(content), "again": anyway},
+        before=lambda: None if anyway else _refuse_twin(ctx, chart, scan.sha256),
+    )
 
 
 def _contents(scan: Scan, title: str) -> list[dict[str, Any]]:
@@ -116,16 +112,18 @@ def _attachment(content: bytes, media_type: str, title: str) -> dict[str, Any]:
     return {"attachment": {"contentType": media_type, "data": base64.b64encode(content).decode(), "title": title}}
 
 
-def _twin(ctx: AccessContext, chart: Chart, sha256: str) -> Twin | None:
-    """The earliest document with the same content, of this chart before any other's."""
+def _refuse_twin(ctx: AccessContext, chart: Chart, sha256: str) -> None:
+    """Raise FiledBefore with the earliest document of the same content, of this chart before any other's."""
+    # Two desks with one paper wait for each other.
+    wait_for(sha256)
     with connection.cursor() as cursor:
         found = record.same_content(cursor, SYSTEM, sha256)
-    ours = [each for each in found if each.patient in chart.patients]
     if not found:
-        return None
+        return
+    ours = [each for each in found if each.patient in chart.patients]
     first = (ours or found)[0]
     seen = bool(ours) and ctx.sees(first.labels)
-    return Twin(bool(ours), first.filed_at, first.public_id if seen else "")
+    raise FiledBefore(Twin(bool(ours), first.filed_at, first.public_id if seen else ""))
 
 
 __all__ = ["FiledBefore", "Twin", "UnreadableScan", "file_document", "limits"]

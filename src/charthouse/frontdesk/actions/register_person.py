@@ -60,7 +60,7 @@ def register_person(ctx: AccessContext, fields: Fields) -> Registered:
     reason = reading.text("reason", longest=_REASON)
     reading.done()
     assigner = _assigner(fields.get("assigner", ""))
-    once = once_of(fields.get("once", ""))
+    once = once_of(fields)
     own_id = public_id("Patient", once)
     with transaction.atomic():
         wait_for_desk()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -37,10 +36,18 @@ class Entry:
     files: bool = False
 
 
-def _to_section(section: str, said: str, act: Callable[[AccessContext, UUID, dict[str, str]], Any]) -> Act:
+def _say(request: SignedInRequest, entered: frontdesk.Entered, filed: str) -> None:
+    if entered.again:
+        messages.info(request, "This form was filed before, and was not filed again.")
+    else:
+        messages.success(request, filed)
+
+
+def _to_section(
+    section: str, said: str, act: Callable[[AccessContext, UUID, dict[str, str]], frontdesk.Entered]
+) -> Act:
     def done(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> HttpResponse:
-        act(request.access, person, typed)
-        messages.success(request, said)
+        _say(request, act(request.access, person, typed), said)
         return redirect("chart-section", person=person, section=section)
 
     return done
@@ -55,14 +62,14 @@ def _file(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> Http
         document = frontdesk.file_document(request.access, person, typed, upload.read())
     except frontdesk.UnreadableScan as error:
         raise frontdesk.Unfit({"file": str(error)}) from None
-    messages.success(request, "Filed. The file is kept as it came.")
-    return redirect("chart-document", person=person, type="DocumentReference", id=document)
+    _say(request, document, "Filed. The file is kept as it came.")
+    return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
 
 def _note(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> HttpResponse:
     document = frontdesk.write_note(request.access, person, typed)
-    messages.success(request, "Filed. The note says of itself that nobody has signed it.")
-    return redirect("chart-document", person=person, type="DocumentReference", id=document)
+    _say(request, document, "Filed. The note says of itself that nobody has signed it.")
+    return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
 
 ENTRIES = (
