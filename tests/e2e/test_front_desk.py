@@ -137,7 +137,18 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     _type(page, Date_on_the_document="1 Nov 2026")
     page.keyboard.press("Enter")
     page.get_by_text("The same file is in this chart since").wait_for()
+    page.get_by_text("is here and need not be chosen again").wait_for()
+    assert "card.tif" in page.locator(".waits").inner_text()
     assert_no_axe_violations(page)
+    page.emulate_media(color_scheme="dark")
+    assert_no_axe_violations(page, "color-contrast")
+    page.emulate_media(color_scheme="light")
+    assert_nothing_is_cut_off(page)
+    # Filed once more without being chosen again.
+    page.get_by_label("File it here all the same").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.get_by_role("img", name="Page 2 of 2").wait_for()
     assert base64.b64encode(b"Okonkwo") not in page.content().encode()
 
 

@@ -11,6 +11,7 @@ from .actions.enter_vital_signs import enter_vital_signs
 from .actions.file_document import FiledBefore, Twin, file_document, limits
 from .actions.register_person import KnownAlready, Registered, register_person
 from .actions.write_note import write_note
+from .chosen_files import ChosenFile, chosen_file
 from .domain.clinical import (
     ALLERGY_KINDS,
     ALLERGY_STATEMENTS,
@@ -26,7 +27,6 @@ from .domain.document_types import document_types
 from .domain.errors import ChangedMeanwhile, Differing, FrontdeskError
 from .domain.forms import Unfit
 from .domain.person import INTERPRETER, LANGUAGES, SEXES, Person
-from .domain.scans import UnreadableScan
 from .domain.vital_signs import SIGNS, Sign
 from .permissions import (
     CORRECT_DEMOGRAPHICS,
@@ -65,6 +65,7 @@ __all__ = [
     "Alike",
     "ChangedMeanwhile",
     "Choice",
+    "ChosenFile",
     "Demographics",
     "Differing",
     "Entered",
@@ -77,9 +78,9 @@ __all__ = [
     "Sign",
     "Twin",
     "Unfit",
-    "UnreadableScan",
     "alike",
     "assigners",
+    "chosen_file",
     "correct_demographics",
     "document_types",
     "encounters",

@@ -23,6 +23,7 @@ from charthouse.foundation.clock import frozen
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk.api import (
+    ChosenFile,
     FiledBefore,
     FrontdeskError,
     Unfit,
@@ -273,7 +274,8 @@ def test_of_two_desks_with_one_paper_the_second_is_told(committed_db: str) -> No
 
     def file() -> Any:
         try:
-            return file_document(COORDINATOR, person, {"type": "59284-0", "date": "2026"}, drawn.getvalue())
+            form = {"type": "59284-0", "date": "2026", "once": str(uuid.uuid4())}
+            return file_document(COORDINATOR, person, form, ChosenFile("scan.png", drawn.getvalue()))
         except FiledBefore as error:
             return error
 
@@ -297,7 +299,7 @@ def test_each_role_enters_its_own_and_no_more(admitted: UUID) -> None:
         (write_note, {Role.PHYSICIAN}),
         (enter_encounter, {Role.COORDINATOR, Role.HIT, Role.MANAGER}),
         (enter_coverage, {Role.COORDINATOR, Role.HIT, Role.MANAGER}),
-        (lambda *given: file_document(*given, b""), {Role.COORDINATOR, Role.HIT, Role.MANAGER, Role.RELEASE}),
+        (lambda *given: file_document(*given, None), {Role.COORDINATOR, Role.HIT, Role.MANAGER, Role.RELEASE}),
     ]
     for act, may in everything:
         for role in Role:

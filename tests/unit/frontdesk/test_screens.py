@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 from django.test import Client
 from PIL import Image
 
+from charthouse.configuration import configuration
 from charthouse.foundation.access.api import Role
+from charthouse.frontdesk.actions.keep_chosen_file import forget_old_chosen_files
 from charthouse.identity.api import patients_of
 from charthouse.people.api import User, add_account
 from charthouse.people.testing import sign_in
@@ -162,3 +166,92 @@ def test_what_is_no_paper_is_refused_in_words(signed: Client, content: bytes, wo
     assert words in page, page[page.find("<main") :][:3000]
     assert "Not filed." in page
     assert summary_of(UUID(chart.split("/")[2])).counts["documents"] == 0
+
+
+def scan(content: bytes, name: str = "Okonkwo <card>.tif") -> io.BytesIO:
+    upload = io.BytesIO(content)
+    upload.name = name
+    return upload
+
+
+def form_number(page: str) -> str:
+    found = re.search(r'name="once" value="([0-9a-f-]{36})"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_form_that_comes_back_keeps_the_chosen_file(signed: Client) -> None:
+    chart = chart_of(signed)
+    content = picture("TIFF", 2, shade=70)
+    once = form_number(signed.get(f"{chart}new/document").content.decode())
+    sent = {"once": once, "type": "64290-0", "date": "31.2.2026"}
+    page = signed.post(f"{chart}new/document", sent | {"file": scan(content)}).content.decode()
+    assert "This is not a date." in page and "Choose another" in page and form_number(page) == once
+    assert "Okonkwo &lt;card&gt;.tif</strong>" in page and "need not be chosen again" in page
+    # Still at fault, and nothing chosen: it waits on.
+    page = signed.post(f"{chart}new/document", sent).content.decode()
+    assert "Okonkwo &lt;card&gt;.tif</strong>" in page
+    answer = signed.post(f"{chart}new/document", sent | {"date": "2026-02-03"})
+    assert answer.status_code == 302, answer.content.decode()
+    assert signed.get(f"{answer['Location']}/file/1").content == content
+    # It was filed, so nothing waits any more.
+    again = signed.post(f"{chart}new/document", {**sent, "date": "2026-02-03"}).content.decode()
+    assert "Choose a file of at most" in again and "Choose another" not in again
+
+
+def test_another_file_may_be_chosen_and_what_is_no_paper_does_not_wait(signed: Client) -> None:
+    chart = chart_of(signed)
+    sent = {"once": str(uuid.uuid4()), "type": "64290-0"}
+    signed.post(f"{chart}new/document", sent | {"file": scan(picture("PNG", shade=10), "first.png")})
+    page = signed.post(f"{chart}new/document", sent | {"file": scan(b"MZ", "program.pdf")}).content.decode()
+    # Both faults at once, and neither file is offered.
+    assert "no PDF, TIFF, JPEG or PNG" in page and "Give the date" in page and "Choose another" not in page
+    wanted = picture("PNG", shade=20)
+    signed.post(f"{chart}new/document", sent | {"file": scan(picture("PNG", shade=10), "first.png")})
+    answer = signed.post(f"{chart}new/document", sent | {"date": "2026", "file": scan(wanted, "second.png")})
+    assert signed.get(f"{answer['Location']}/file/0").content == wanted
+
+
+def test_the_same_file_is_filed_once_more_without_choosing_it_again(signed: Client) -> None:
+    chart = chart_of(signed)
+    sent = {"type": "64290-0", "date": "2026"}
+    for number in range(2):
+        once = {"once": str(uuid.UUID(int=number + 1))}
+        answer = signed.post(f"{chart}new/document", sent | once | {"file": scan(picture("PNG", shade=30))})
+    page = answer.content.decode()
+    assert "is in this chart since" in page and "Choose another" in page
+    assert signed.post(f"{chart}new/document", sent | once | {"anyway": "yes"}).status_code == 302
+    assert len(documents(SYSTEM, patients_of(SYSTEM, UUID(chart.split("/")[2]))).rows) == 2
+
+
+def test_a_chosen_file_waits_for_nobody_else_and_no_other_chart(signed: Client, desk: Callable[..., UUID]) -> None:
+    chart = chart_of(signed)
+    other = f"/chart/{desk(family='Brandt', given='Ole', birth='1990-01-02', sex='male', phone='', line='')}/"
+    sent = {"once": str(uuid.uuid4()), "type": "64290-0"}
+    page = signed.post(f"{chart}new/document", sent | {"file": scan(picture("PNG"))}).content.decode()
+    assert "Choose another" in page
+    made = add_account(
+        SYSTEM, username="sato", display_name="M. Sato", roles=[Role.COORDINATOR], require_totp=False
+    )
+    colleague = sign_in(User.objects.get(pk=made.id))
+    for client, place in ((colleague, chart), (signed, other)):
+        page = client.post(f"{place}new/document", sent | {"date": "2026"}).content.decode()
+        assert "Choose a file of at most" in page and "Okonkwo &lt;card" not in page
+    assert signed.post(f"{chart}new/document", sent | {"date": "2026"}).status_code == 302
+
+
+def test_a_chosen_file_waits_its_time_and_is_deleted(signed: Client) -> None:
+    chart = chart_of(signed)
+    old, new = ({"once": str(uuid.uuid4()), "type": "64290-0"} for _ in range(2))
+    folder = configuration().files / ".waiting"
+    before = set(folder.rglob("*"))
+    signed.post(f"{chart}new/document", old | {"file": scan(picture("PNG"))})
+    (waiting,) = (path for path in set(folder.rglob("*")) - before if path.is_file())
+    os.utime(waiting, (time.time() - 3601, time.time() - 3601))
+    assert (
+        "Choose another"
+        in signed.post(f"{chart}new/document", new | {"file": scan(picture("PNG", shade=3))}).content.decode()
+    )
+    assert forget_old_chosen_files() >= 1 and not waiting.exists()
+    assert "Choose another" not in signed.post(f"{chart}new/document", old).content.decode()
+    assert "Choose another" in signed.post(f"{chart}new/document", new).content.decode()

@@ -11,6 +11,7 @@ from .caring import Finding, Rotated, Trouble, Verified, rotate, verify
 from .errors import FileDamaged, FileError, FileMissing, KeyMissing
 from .sealed import Source
 from .store import StoredFile, destroy, exists, open_stream, put, read, stat, sweep
+from .waiting import WaitingFile, forget_waiting, keep_waiting, sweep_waiting, waiting
 
 __all__ = [
     "FileDamaged",
@@ -23,13 +24,18 @@ __all__ = [
     "StoredFile",
     "Trouble",
     "Verified",
+    "WaitingFile",
     "destroy",
     "exists",
+    "forget_waiting",
+    "keep_waiting",
     "open_stream",
     "put",
     "read",
     "rotate",
     "stat",
     "sweep",
+    "sweep_waiting",
     "verify",
+    "waiting",
 ]

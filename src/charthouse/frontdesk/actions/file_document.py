@@ -13,14 +13,16 @@ from django.db import connection
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
 from charthouse.foundation.rulepacks.api import parameter
+from charthouse.frontdesk.chosen_files import ChosenFile, chosen_file
 from charthouse.frontdesk.domain.document_types import document_types, type_of
 from charthouse.frontdesk.domain.errors import FrontdeskError
-from charthouse.frontdesk.domain.forms import Fields
+from charthouse.frontdesk.domain.forms import Fields, Unfit
 from charthouse.frontdesk.domain.scans import Limits, Scan, UnreadableScan, read_scan
 from charthouse.frontdesk.permissions import FILE_DOCUMENT
 from charthouse.record import api as record
 
 from ._entering import SYSTEM, Chart, Entered, chart_of, encounter_of, enter_once, once_of, reading_of, wait_for
+from .keep_chosen_file import forget_chosen_file, keep_chosen_file
 
 SCAN = "frontdesk.scan"
 
@@ -57,23 +59,50 @@ def limits() -> Limits:
     )
 
 
-def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: bytes) -> Entered:
-    """File ``content`` in a person's chart.
+def file_document(ctx: AccessContext, person: UUID, fields: Fields, chosen: ChosenFile | None) -> Entered:
+    """File the chosen file in a person's chart; without one, the file that waits for this form.
 
     Fields: ``type`` (LOINC code), ``date`` of the document, ``encounter``, ``description``, ``anyway`` where the
-    same file may be filed once more, ``once``. Raises PermissionRefused, Unfit, UnreadableScan, FiledBefore,
-    FrontdeskError.
+    same file may be filed once more, ``once``. A file that is not filed for another reason than its own waits for
+    the form to be mended. Raises PermissionRefused, Unfit, FiledBefore, FrontdeskError.
     """
     require(ctx, FILE_DOCUMENT)
+    chart = chart_of(ctx, person)
+    file = chosen or chosen_file(ctx, person, fields)
+    scan, fault = _scan_of(file)
+    try:
+        entered = _file(ctx, chart, fields, scan, fault)
+    except (Unfit, FrontdeskError):
+        if file is None or scan is None:
+            forget_chosen_file(ctx, person, fields)
+        elif chosen is not None:
+            keep_chosen_file(ctx, person, fields, chosen)
+        raise
+    forget_chosen_file(ctx, person, fields)
+    return entered
+
+
+def _scan_of(file: ChosenFile | None) -> tuple[Scan | None, str]:
+    """What the file is, or what is wrong with it."""
+    if file is None:
+        return None, f"Choose a file of at most {limits().largest // 1_000_000} MB."
+    try:
+        return read_scan(file.content, limits()), ""
+    except UnreadableScan as error:
+        return None, str(error)
+
+
+def _file(ctx: AccessContext, chart: Chart, fields: Fields, scan: Scan | None, fault: str) -> Entered:
     reading = reading_of(ctx, fields)
     types = document_types("paper")
     kind = reading.choice("type", types, needed="Choose what kind of document it is.")
     day = reading.day("date", needed="Give the date on the document.")
     description = reading.text("description", longest=200)
     once = once_of(fields)
+    if scan is None:
+        reading.fault("file", fault)
+        raise Unfit(reading.faults)
     reading.done()
-    chart = chart_of(ctx, person)
-    scan = read_scan(content, limits())
     encounter = encounter_of(ctx, chart, fields.get("encounter", ""))
     document: dict[str, Any] = {
         "resourceType": "DocumentReference",
@@ -94,7 +123,7 @@ def file_document(ctx: AccessContext, person: UUID, fields: Fields, content: byt
         once,
         [document],
         action="frontdesk.file-document",
-        detail={"type": kind, "pages": scan.pages, "bytes": len(content), "again": anyway},
+        detail={"type": kind, "pages": scan.pages, "bytes": len(scan.content), "again": anyway},
         before=lambda: None if anyway else _refuse_twin(ctx, chart, scan.sha256),
     )
 
@@ -124,6 +153,3 @@ def _refuse_twin(ctx: AccessContext, chart: Chart, sha256: str) -> None:
     first = (ours or found)[0]
     seen = bool(ours) and ctx.sees(first.labels)
     raise FiledBefore(Twin(bool(ours), first.filed_at, first.public_id if seen else ""))
-
-
-__all__ = ["FiledBefore", "Twin", "UnreadableScan", "file_document", "limits"]

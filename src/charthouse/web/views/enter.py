@@ -55,13 +55,8 @@ def _to_section(
 
 def _file(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> HttpResponse:
     upload = request.FILES.get("file")
-    if upload is None:
-        largest = frontdesk.limits().largest // 1_000_000
-        raise frontdesk.Unfit({"file": f"Choose a file of at most {largest} MB."})
-    try:
-        document = frontdesk.file_document(request.access, person, typed, upload.read())
-    except frontdesk.UnreadableScan as error:
-        raise frontdesk.Unfit({"file": str(error)}) from None
+    chosen = frontdesk.ChosenFile(upload.name or "", upload.read()) if upload is not None else None
+    document = frontdesk.file_document(request.access, person, typed, chosen)
     _say(request, document, "Filed. The file is kept as it came.")
     return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
@@ -112,6 +107,7 @@ def _view(entry: Entry) -> Callable[..., HttpResponse]:
                 faults, twin = {"": str(error)}, error.twin
             except frontdesk.FrontdeskError as error:
                 faults = {"": str(error)}
+        waits = frontdesk.chosen_file(request.access, person, typed) if entry.files and faults else None
         note_chart(request.access, person, entry.offer.section)
         context = opened.context(request.access, entry.offer.section) | {
             "entry": entry,
@@ -119,6 +115,7 @@ def _view(entry: Entry) -> Callable[..., HttpResponse]:
             "faults": faults,
             "typed": typed,
             "twin": twin,
+            "waits": waits,
         }
         return render(request, "web/register/enter.html", context)
 
