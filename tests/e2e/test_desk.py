@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PAIRS = 12
+PAIRS = 60
 _specification = importlib.util.spec_from_file_location(
     "charthouse_every_screen", Path(__file__).with_name("test_every_screen.py")
 )
@@ -23,11 +23,13 @@ NAMES = ("Abel", "Birk", "Corvin", "Dorn", "Eskil", "Falk", "Gorm", "Hjalmar", "
 
 
 def _patient(number: int, ssn: str, street: str) -> dict[str, Any]:
+    """One of a pair that the index cannot decide; no two pairs share a name and a day of birth."""
+    turn, at = divmod(number, len(NAMES))
     return {
         "resourceType": "Patient",
-        "name": [{"family": f"{NAMES[number]}sen", "given": [f"{NAMES[-1 - number]}a"]}],
+        "name": [{"family": f"{NAMES[at]}sen", "given": [f"{NAMES[(at + 2 * turn + 1) % len(NAMES)]}a"]}],
         "gender": "female",
-        "birthDate": f"19{50 + number}-03-{10 + number}",
+        "birthDate": f"19{31 + number}-{1 + at:02}-{10 + at + turn}",
         "identifier": [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": ssn}],
         "telecom": [{"system": "phone", "value": f"413-555-01{number:02}"}],
         "address": [{"line": [street], "city": "Northampton", "state": "MA", "postalCode": "01060"}],
