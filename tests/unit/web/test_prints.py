@@ -199,6 +199,16 @@ def test_a_print_for_use_here_is_in_the_ledger_and_no_disclosure(person: UUID) -
     assert disclosed() == [] and printed.disclosures == ()
 
 
+def test_the_ledger_shows_what_was_printed(person: UUID) -> None:
+    """A print's detail has a value called "items", which a template would take for the dictionary's own."""
+    print_chart_section(TECHNICIAN, person, "results")
+    made = add_account(
+        SYSTEM, username="audra", display_name="A. Torrance", roles=[Role.AUDITOR], require_totp=False
+    )
+    page = sign_in(User.objects.get(pk=made.id)).get("/ledger/?action=chart.print")
+    assert page.status_code == 200 and "items: 2" in page.content.decode()
+
+
 def test_a_print_for_somebody_outside_is_a_disclosure_of_all_that_is_on_it(person: UUID) -> None:
     printed = print_chart_section(TECHNICIAN, person, "results", CLINIC)
     assert "Given to Riverside Clinic for treatment." in pages(printed.content)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -97,6 +97,12 @@ def marked(line: str, spans: tuple[tuple[int, int], ...]) -> SafeString:
 register.filter("words", printing.words)
 register.filter("sex", printing.sex)
 register.filter("size", printing.size)
+
+
+@register.filter
+def pairs(detail: Mapping[str, object]) -> Iterable[tuple[str, object]]:
+    """Names with values. In a template, ``detail.items`` is the value called "items" where there is one."""
+    return detail.items()
 
 
 @register.filter
