@@ -1,0 +1,198 @@
+"""A morning at the desk, by keyboard, on a site as a new user has it: the board, the duplicates one by one, a
+walk-in who is here already and one who is not, a paper, a face sheet, a held item handed over, and home.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from .living import Charthouse, Person
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+PAIRS = "Possible duplicates"
+QUESTION = "Which of the two birth dates is on the card?"
+
+
+@pytest.fixture(scope="module")
+def manuel(charthouse: Charthouse, browser: Any) -> Iterator[Person]:
+    """The manager, who works at the desk this morning and may give work to others."""
+    person = Person(charthouse, browser, "manuel")
+    yield person
+    person.leaves()
+
+
+def waiting(person: Person) -> tuple[int, int]:
+    """How many pairs the board says are open, those held among them, and how many are held."""
+    person.page.goto(person.charthouse.address)
+    person.looks("Today")
+    row = person.page.get_by_role("row", name=PAIRS)
+    numbers = [int(each) for each in row.get_by_role("cell").all_inner_texts() if each.strip().isdigit()]
+    return numbers[0], numbers[-1]
+
+
+def scanned() -> dict[str, Any]:
+    """Two pages of a scanner, as fax machines have packed them since 1988."""
+    made = io.BytesIO()
+    front, back = Image.new("1", (850, 1100), 1), Image.new("1", (850, 1100), 0)
+    front.save(made, "TIFF", save_all=True, append_images=[back], compression="group4")
+    return {"name": "scan0007.tif", "mimeType": "image/tiff", "buffer": made.getvalue()}
+
+
+def test_the_board_says_what_waits(manuel: Person) -> None:
+    assert waiting(manuel) == (2, 0)
+    board = manuel.page.locator("main").inner_text()
+    assert "Reconciles" in board and "MLLP" in board
+
+
+def test_the_duplicates_are_taken_one_by_one(manuel: Person) -> None:
+    page = manuel.page
+    manuel.goes("1", PAIRS)
+    page.keyboard.press("n")
+    decided = 0
+    while decided < 2:
+        manuel.looks("One person or two?")
+        here = page.url
+        page.keyboard.press("e")
+        twins = "they may be twins" in page.locator("main").inner_text()
+        page.keyboard.press("D" if twins else "A")
+        page.locator("dialog[open]").wait_for()
+        if not twins:
+            page.keyboard.type(QUESTION)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url, before=here: url != before)
+        decided += 1
+    page.get_by_text("Nothing waits for anybody in this queue now.").wait_for()
+    manuel.looks(PAIRS)
+    assert waiting(manuel) == (1, 1)
+
+
+def test_a_walk_in_who_is_here_is_not_made_twice(manuel: Person) -> None:
+    page = manuel.page
+    manuel.goes("f", "Patient index")
+    page.keyboard.press("r")
+    manuel.looks("Register a person")
+    page.get_by_label("Family name").and_(page.locator(":focus")).wait_for()
+    page.keyboard.type("Abernathi")
+    manuel.writes(Given_name="Ruth", Birth_date="18 Mar 1947")
+    known = page.locator("#alike").get_by_role("link", name="Abernathy, Ruth Eleanor")
+    known.wait_for()
+    manuel.looks("Register a person")
+    known.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/chart/[0-9a-f-]+/"))
+    manuel.looks("Overview")
+    assert "0041703" in page.get_by_role("region", name="Patient").inner_text()
+
+
+def test_a_walk_in_who_is_not_here_has_a_chart_at_once(manuel: Person) -> None:
+    page = manuel.page
+    manuel.goes("f", "Patient index")
+    page.keyboard.press("r")
+    manuel.looks("Register a person")
+    page.get_by_label("Family name").and_(page.locator(":focus")).wait_for()
+    page.keyboard.type("Vandersloot")
+    manuel.writes(Given_name="Ingrid", Birth_date="4/5/1971", Telephone="413 555 0188")
+    page.get_by_label("Sex").focus()
+    page.keyboard.type("F")
+    page.get_by_text("5 Apr 1971 (month first)").wait_for()
+    page.get_by_text("Nobody like this is here").wait_for()
+    page.get_by_label("Given name").press("Enter")
+    page.wait_for_url(re.compile("/chart/[0-9a-f-]+/"))
+    manuel.looks("Overview")
+    assert "Vandersloot, Ingrid" in page.get_by_role("region", name="Patient").inner_text()
+    # One person, and no question whether there are two.
+    page.keyboard.press("/")
+    page.keyboard.type("vanderslo")
+    page.get_by_role("option", name="Vandersloot, Ingrid").wait_for()
+    assert page.get_by_role("option").filter(has_text="Vandersloot").count() == 1
+    page.keyboard.press("Escape")
+    assert waiting(manuel) == (1, 1)
+
+
+def test_a_paper_is_scanned_and_a_missing_date_loses_nothing(manuel: Person) -> None:
+    page = manuel.page
+    manuel.finds("vanderslo", "Vandersloot, Ingrid")
+    manuel.goes("d", "Documents")
+    page.keyboard.press("a")
+    manuel.looks("File a paper")
+    page.get_by_label("File", exact=False).first.set_input_files(scanned())
+    page.get_by_label("Kind of document").select_option(label="Insurance card")
+    manuel.writes(Description="Both sides")
+    page.keyboard.press("Enter")
+    page.get_by_text("Give the date on the document.").wait_for()
+    manuel.looks("File a paper")
+    assert "scan0007.tif" in page.locator("main").inner_text()
+    manuel.writes(Date_on_the_document="1 Nov 2026")
+    page.keyboard.press("Enter")
+    page.get_by_role("img", name="Page 2 of 2").wait_for()
+    manuel.looks("Documents")
+    assert "Insurance card" in page.locator("main").inner_text()
+
+
+def test_a_face_sheet_is_printed_for_use_here(manuel: Person) -> None:
+    page = manuel.page
+    manuel.goes("o", "Overview")
+    page.keyboard.press("p")
+    page.locator("#print").get_by_role("button", name="Print for use here").wait_for()
+    manuel.looks("Overview")
+    with page.context.expect_page():
+        page.keyboard.press("Enter")
+    page.locator("#print").wait_for(state="hidden")
+
+
+def test_a_held_item_is_handed_over(charthouse: Charthouse, manuel: Person, browser: Any) -> None:
+    page = manuel.page
+    manuel.goes("1", PAIRS)
+    page.get_by_role("link", name="Held").click()
+    page.wait_for_url(re.compile("tab=held"))
+    page.get_by_role("row", name="Pryce, Gwendolyn Anne").wait_for()
+    page.keyboard.press("j")
+    page.locator("#preview").get_by_text(QUESTION, exact=True).wait_for()
+    manuel.looks(PAIRS)
+    page.keyboard.press("s")
+    dialog = page.get_by_role("dialog", name="Assign")
+    dialog.get_by_label("To").select_option(label="Helen Ivory")
+    dialog.get_by_label("Note").fill("Colin has the card.")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 item assigned.").wait_for()
+    manuel.looks(PAIRS)
+
+    helen = Person(charthouse, browser, "helen")
+    helen.goes("1", PAIRS)
+    helen.page.get_by_role("link", name="Mine").click()
+    helen.page.wait_for_url(re.compile("tab=mine"))
+    assert "Pryce, Gwendolyn Anne" in helen.page.locator("tbody").inner_text()
+    helen.page.keyboard.press("j")
+    helen.page.locator("#preview").get_by_text("Colin has the card.").first.wait_for()
+    helen.looks(PAIRS)
+    helen.leaves()
+
+
+def test_signing_out_leaves_nothing_open(manuel: Person) -> None:
+    page = manuel.page
+    page.get_by_role("button", name="Sign out").press("Enter")
+    manuel.looks("Sign in")
+    page.goto(f"{manuel.charthouse.address}/queues/identity.possible-duplicates/")
+    manuel.looks("Sign in")
+
+
+def test_the_morning_stands_in_the_ledger(charthouse: Charthouse, browser: Any) -> None:
+    priya = Person(charthouse, browser, "priya")
+    for action in ("frontdesk.register", "frontdesk.file-document", "chart.print", "people.sign-out"):
+        row = priya.page.locator("tbody tr", has_text="Manuel Agerton")
+        # A print is answered in a window of its own, and may be written down a moment later.
+        for _ in range(40):
+            priya.page.goto(f"{charthouse.address}/ledger/?actor=manuel&action={action}")
+            if row.count():
+                break
+            priya.page.wait_for_timeout(250)
+        assert row.count() == 1, action
+        assert "Vandersloot" not in priya.page.locator("main").inner_text()
+    priya.leaves()
