@@ -29,6 +29,10 @@ KNOWN = {
 FROM_THE_TOP = """() => { const before = document.createElement("span"); before.tabIndex = -1;
   document.body.prepend(before); before.focus(); }"""
 
+#: What a link or form means to fill, and is not there.
+NOWHERE = """() => [...document.querySelectorAll("[hx-target]")].map((each) => each.getAttribute("hx-target"))
+  .filter((target) => target.startsWith("#") && !document.querySelector(target))"""
+
 
 @pytest.fixture(scope="module")
 def hospital(served: str, signed_in: Any, beside: Any) -> None:
@@ -103,8 +107,14 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     page.keyboard.press("g")
     page.keyboard.press("y")
     page.get_by_role("heading", name="Demographics", level=1).wait_for()
+    page.keyboard.press("p")
+    page.locator("#print").get_by_role("button", name="Print for use here").wait_for()
+    assert "Face sheet" in page.locator("#print").inner_text()
+    page.keyboard.press("Escape")
+    page.locator("#print").wait_for(state="hidden")
     page.keyboard.press("e")
     page.get_by_role("heading", name="Correct demographics").wait_for()
+    assert page.evaluate(NOWHERE) == []
     assert_no_axe_violations(page)
     page.get_by_label("Family name").first.fill("Okonkwo-Vance")
     _type(page, Why_it_is_corrected="Married")
@@ -164,6 +174,7 @@ def test_every_form_is_open_to_everybody(hospital: None, visit: Any, form: str) 
     page.goto(f"{page.url.rstrip('/')}/new/{form}")
     assert page.locator("h1").count() == 1
     assert page.locator("[style], script:not([src])").count() == 0
+    assert page.evaluate(NOWHERE) == [] and page.locator("main [data-key=p], main [data-key=P]").count() == 0
     assert_no_axe_violations(page)
     page.emulate_media(color_scheme="dark")
     assert_no_axe_violations(page, "color-contrast")
