@@ -168,6 +168,21 @@ def test_what_is_no_paper_is_refused_in_words(signed: Client, content: bytes, wo
     assert summary_of(UUID(chart.split("/")[2])).counts["documents"] == 0
 
 
+@pytest.mark.parametrize("hostile", ["\0", "<b>\0", "x" * 50_000, "'; --", "Patient/1"])
+def test_hostile_ids_are_answered_in_words(signed: Client, hostile: str) -> None:
+    chart = chart_of(signed)
+    sent = {"type": "11506-3", "text": "Well.", "date": "2026", "heart": "72", "encounter": hostile}
+    for form in ("note", "vital-signs", "document"):
+        answer = signed.post(
+            f"{chart}new/{form}", sent | {"file": scan(picture("PNG"))} if form == "document" else sent
+        )
+        page = answer.content.decode()
+        assert answer.status_code == 200 and "Not filed." in page and "\0" not in page
+    for version in (hostile, f"{hostile}:1"):
+        answer = signed.post(f"{chart}demographics/correct", typed(reason="Moved", version=version))
+        assert answer.status_code == 200 and "What was changed meanwhile" in answer.content.decode()
+
+
 def scan(content: bytes, name: str = "Okonkwo <card>.tif") -> io.BytesIO:
     upload = io.BytesIO(content)
     upload.name = name

@@ -111,11 +111,18 @@ def encounter_of(ctx: AccessContext, chart: Chart, id: str) -> Resource | None:
     """The reference to an encounter of this chart; None for none. Raises FrontdeskError for another's."""
     if not id:
         return None
-    with connection.cursor() as cursor:
-        found = record.current(cursor, ctx, [("Encounter", id)]).get(("Encounter", id))
+    found = None
+    if is_id(id):
+        with connection.cursor() as cursor:
+            found = record.current(cursor, ctx, [("Encounter", id)]).get(("Encounter", id))
     if found is None or found.patient not in chart.patients:
         raise FrontdeskError("This encounter is not in this chart. Choose one of the list.")
     return {"reference": f"{intake.IN_RECORD}Encounter/{id}"}
+
+
+def is_id(text: str) -> bool:
+    """Whether a text of a form is written like an id of FHIR, so that the record can be asked for it."""
+    return _ID.fullmatch(text) is not None
 
 
 def exact(content: bytes) -> Resource:
@@ -136,7 +143,8 @@ def in_record(value: Any) -> Any:
     return made
 
 
-_LOCAL = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_LOCAL = re.compile(rf"[A-Z][A-Za-z]+/{_ID.pattern}")
 
 
 def author_of(ctx: AccessContext) -> Resource:

@@ -28,7 +28,7 @@ from charthouse.identity import api as identity
 from charthouse.intake import api as intake
 from charthouse.record import api as record
 
-from ._entering import chart_of, enter, exact, in_record, reading_of, wait_for
+from ._entering import chart_of, enter, exact, in_record, is_id, reading_of, wait_for
 
 _REASON = 500
 #: What belongs to a resource as one sender keeps it, and not to the person.
@@ -134,7 +134,7 @@ def _changed(
     """What changed since the form was opened, in three columns."""
     name, _, number = opened.partition(":")
     with connection.cursor() as cursor:
-        found = record.versions(cursor, ctx, "Patient", name)
+        found = record.versions(cursor, ctx, "Patient", name) if is_id(name) else []
     found = [each for each in found if each.row in patients]
     then = next((person_of(each.resource) for each in found if str(each.version) == number), Person())
     mine = {name: getattr(typed, name) for name in NAMES if getattr(typed, name) != getattr(then, name)}
