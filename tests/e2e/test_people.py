@@ -31,7 +31,9 @@ def _fill() -> dict[str, int]:
     here = people.add_facility(
         ctx, people.FacilityDraft("MERCY", "Mercy Hospital of the Upper Valley", "hospital", "America/Chicago")
     )
-    people.add_mrn_assigner(ctx, people.MrnAssignerDraft("urn:oid:2.16.840.1.113883.3.1", "M"))
+    assigner = people.add_mrn_assigner(ctx, people.MrnAssignerDraft("urn:oid:2.16.840.1.113883.3.1", "M"))
+    closed = people.add_facility(ctx, people.FacilityDraft("OLD", "Old House", "clinic", "America/Chicago"))
+    people.close_facility(ctx, closed, "moved to Mercy")
     other = people.add_account(
         ctx, username="marchetti", display_name="Maximiliana Márquez de la Fuente-Wołodyjowski", roles=[Role.CODER]
     )
@@ -50,6 +52,8 @@ def _fill() -> dict[str, int]:
     people.merge_practitioners(ctx, ids["four"], ids["five"], "the same person, misspelt by the clinic")
     return {
         "facility": here,
+        "closed": closed,
+        "assigner": assigner,
         "other": other.id,
         "gone": gone.id,
         "invited": invited.account,
@@ -82,6 +86,9 @@ SCREENS = [
     "/facilities/",
     "/facilities/add",
     "/facilities/{facility}",
+    "/facilities/{closed}",
+    "/facilities/assigners/add",
+    "/facilities/assigners/{assigner}",
     "/tour/",
     "/tour/1",
     "/tour/9",

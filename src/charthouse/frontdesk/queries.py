@@ -132,6 +132,7 @@ def assigners() -> list[Choice]:
     return [
         Choice(str(each.id), names.get(each.facility or 0, people.organization_name()))
         for each in people.mrn_assigners()
+        if not each.closed
     ]
 
 

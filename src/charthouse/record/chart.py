@@ -356,6 +356,11 @@ class Problem(Row):
     abated: When = UNKNOWN
     recorder: str = ""
 
+    @property
+    def active(self) -> bool:
+        """Whether the patient has it now: recurrence and relapse are kinds of active (FHIR condition-clinical)."""
+        return self.status in {"active", "recurrence", "relapse"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medication(Row):

@@ -15,6 +15,7 @@ from charthouse.people.testing import sign_in
 
 CTX = system_context("test")
 NPI, OTHER_NPI = "1234567893", "1245319599"
+NORTH = FacilityDraft("NORTH", "North Clinic", "clinic", "America/Chicago")
 MERCY = FacilityDraft("MERCY", "Mercy Hospital", "hospital", "America/Chicago")
 pytestmark = pytest.mark.django_db
 
@@ -180,6 +181,97 @@ class TestFacilities:
         for role in set(Role) - {Role.ADMINISTRATOR}:
             with pytest.raises(PermissionRefused):
                 people.change_facility(AccessContext("user:1", "x", frozenset({role})), here, MERCY)
+
+    def test_closed_with_a_reason_and_opened_again(self, make_user: Callable[..., User], ledger: Any) -> None:
+        here = people.add_facility(CTX, MERCY)
+        admin = sign_in(make_user("admin", Role.ADMINISTRATOR))
+        given = {"reason": "moved to the new house"}
+        answer = admin.post(f"/facilities/{here}/close", given)
+        assert answer.status_code == 422 and "only facility that is open" in answer.content.decode()
+        assert 'value="moved to the new house"' in answer.content.decode()
+        people.add_facility(CTX, NORTH)
+        assert "Say why" in admin.post(f"/facilities/{here}/close", {"reason": "  "}).content.decode()
+        assert admin.post(f"/facilities/{here}/close", given).status_code == 302
+        assert ledger.last("people.close-facility")[3] == {"code": "MERCY", "reason": given["reason"]}
+        assert next(line for line in people.facilities() if line.id == here).closed_at is not None
+        assert "closed already" in admin.post(f"/facilities/{here}/close", given).content.decode()
+        assert "Open again" in admin.get(f"/facilities/{here}").content.decode()
+        assert admin.post(f"/facilities/{here}/reopen", {"reason": "a mistake"}).status_code == 302
+        assert ledger.last("people.reopen-facility")[3]["reason"] == "a mistake"
+        assert [line.closed_at for line in people.facilities()] == [None, None]
+        assert admin.post("/facilities/999999/close", given).status_code == 404
+
+    def test_not_closed_while_anybody_holds_a_role_there(self, make_user: Callable[..., User]) -> None:
+        here, north = people.add_facility(CTX, MERCY), people.add_facility(CTX, NORTH)
+        one = make_user("bolt", Role.CODER, facility=here)
+        make_user("vale", Role.CODER)
+        with pytest.raises(PlaceError, match="1 person holds a role at Mercy"):
+            people.close_facility(CTX, here, "moved")
+        people.end_role(CTX, one.pk, Role.CODER, facility=here)
+        people.close_facility(CTX, here, "moved")
+        with pytest.raises(people.AccountError, match="closed"):
+            people.grant_role(CTX, one.pk, Role.CODER, facility=here)
+        people.grant_role(CTX, one.pk, Role.CODER, facility=north)
+        assert people.context_for(one).facilities == frozenset({north})
+
+    def test_a_closed_facility_numbers_no_chart(self) -> None:
+        from charthouse.frontdesk.queries import assigners
+
+        here = people.add_facility(CTX, MERCY)
+        people.add_facility(CTX, NORTH)
+        own = people.add_mrn_assigner(CTX, people.MrnAssignerDraft("urn:oid:1.2.3"), facility=here)
+        assert [choice.value for choice in assigners()] == [str(own)]
+        people.close_facility(CTX, here, "moved")
+        assert assigners() == []
+        with pytest.raises(PlaceError, match="closed"):
+            people.assign_mrns(CTX, own)
+        with pytest.raises(PlaceError, match="closed"):
+            people.add_mrn_assigner(CTX, people.MrnAssignerDraft("urn:oid:1.2.4"), facility=here)
+
+    def test_an_assigner_changes_its_facility_and_gets_more_digits_on_screen(
+        self, make_user: Callable[..., User], reader: Client, ledger: Any
+    ) -> None:
+        here = people.add_facility(CTX, MERCY)
+        admin = sign_in(make_user("admin", Role.ADMINISTRATOR))
+        given = {"system": "urn:oid:1.2.3", "prefix": "M", "width": "4", "check_digit": "M10", "first": "7"}
+        assert admin.post("/facilities/assigners/add", given | {"facility": ""}).status_code == 302
+        (line,) = people.mrn_assigners()
+        (early,) = people.assign_mrns(CTX, line.id)
+        page = f"/facilities/assigners/{line.id}"
+        assert admin.post(page, {"facility": str(here), "width": "6"}).status_code == 302
+        (line,) = people.mrn_assigners()
+        assert (line.facility, line.width) == (here, 6)
+        said = ledger.last("people.change-mrn-assigner")[3]
+        assert (said["before"]["width"], said["after"]) == (4, {"facility": here, "width": 6})
+        (late,) = people.assign_mrns(CTX, line.id)
+        assert len(late.value) == len(early.value) + 2
+        assert people.is_own_mrn(line.id, early.value) and people.is_own_mrn(line.id, late.value)
+        assert not people.is_own_mrn(line.id, "M") and not people.is_own_mrn(line.id, early.value + "00000")
+        answer = admin.post(page, {"facility": str(here), "width": "5"})
+        assert answer.status_code == 422 and "not fewer" in answer.content.decode()
+        assert reader.get(page).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ({"width": "many"}, "whole number"),
+            ({"width": "0"}, "1 to 18 digits"),
+            ({"first": "-1"}, "whole number"),
+            ({"system": "no system"}, "not a URI"),
+            ({"system": "urn:" + "x" * 300}, "at most 255"),
+            ({"check_digit": "M12"}, "check digits"),
+            ({"facility": "999999"}, "no facility"),
+            ({"facility": "x"}, "whole number"),
+        ],
+    )
+    def test_what_is_wrong_with_an_assigner_is_said(
+        self, make_user: Callable[..., User], wrong: dict[str, str], said: str
+    ) -> None:
+        admin = sign_in(make_user("admin", Role.ADMINISTRATOR))
+        given = {"system": "urn:oid:1.2.3", "width": "4", "check_digit": "none", "first": "7", "facility": ""}
+        answer = admin.post("/facilities/assigners/add", given | wrong)
+        assert answer.status_code == 422 and said in answer.content.decode()
+        assert people.mrn_assigners() == []
 
 
 class TestTour:

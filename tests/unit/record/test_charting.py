@@ -436,6 +436,40 @@ def test_a_statement_of_no_allergies_is_told_from_silence_and_from_an_allergy() 
     assert [each.title for each in banner(none, nuts, resolved).allergies] == ["Peanut"]
 
 
+CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+
+
+def spoken(code: str, text: str) -> dict[str, Any]:
+    """A status as senders write it who give words beside the code."""
+    return {"coding": [{"system": CLINICAL, "code": code, "display": text}], "text": text}
+
+
+def test_a_status_is_decided_by_its_code_whatever_its_words() -> None:
+    latex = item("AllergyIntolerance", code={"text": "Latex"}, clinicalStatus=spoken("resolved", "Has gone"))
+    dust = item(
+        "AllergyIntolerance", code={"text": "Dust"}, verificationStatus=spoken("refuted", "Refuted by test")
+    )
+    nuts = item("AllergyIntolerance", code={"text": "Peanut"}, clinicalStatus=spoken("active", "Active"))
+    assert [each.title for each in banner(latex, dust, nuts).allergies] == ["Peanut"]
+
+
+@pytest.mark.parametrize(
+    ("status", "active"),
+    [
+        (spoken("active", "Active"), True),
+        (spoken("recurrence", "Back again"), True),
+        (spoken("relapse", "Relapse"), True),
+        (spoken("remission", "In remission"), False),
+        (spoken("resolved", "Resolved"), False),
+        ({"text": "active"}, True),
+        (None, False),
+    ],
+)
+def test_a_problem_that_came_back_is_one_the_patient_has(status: dict[str, Any] | None, active: bool) -> None:
+    (row,) = clinical.problems([item("Condition", code={"text": "Asthma"}, clinicalStatus=status)])
+    assert row.active is active
+
+
 def test_age_stops_at_death() -> None:
     shown = banner(birthDate="1950-01-01", deceasedDateTime="2000-06-01")
     assert (shown.age, shown.deceased, shown.died.text) == (50, True, "2000-06-01")

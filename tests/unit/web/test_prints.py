@@ -149,6 +149,55 @@ def test_a_section_is_printed_with_units_and_marks(person: UUID) -> None:
     assert re.search(r"Sodium DRAFT .*138 mmol/L", text)
 
 
+def scanned(*kinds: tuple[str, int]) -> str:
+    """File a document of the person's with parts of these types and numbers of pages; its id."""
+    import pypdfium2
+    from PIL import Image
+
+    from charthouse.intake.api import Connector, take_in
+
+    content = []
+    for kind, pages in kinds:
+        file = io.BytesIO()
+        if kind == "application/pdf":
+            made = pypdfium2.PdfDocument.new()
+            for _ in range(pages):
+                made.new_page(300, 300)
+            made.save(file)
+        else:
+            sheets = [Image.new("RGB", (40, 30), "red") for _ in range(pages)]
+            more = {"save_all": True, "append_images": sheets[1:]} if pages > 1 else {}
+            sheets[0].save(file, kind.removeprefix("image/").upper(), **more)
+        content.append({"attachment": {"contentType": kind, "data": base64.b64encode(file.getvalue()).decode()}})
+    scan = {"resourceType": "DocumentReference", "id": "d9", "status": "current", "docStatus": "final",
+            "type": {"text": "Scan"}, **SUBJECT, "content": content}  # fmt: skip
+    entry = [{"resource": each, "request": {"method": "POST", "url": each["resourceType"]}}
+             for each in (resources()[0], scan)]  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entry}
+    (taken,) = list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender=None))
+    assert taken.result is not None and str(taken.result.state) == "filed"
+    return ids("DocumentReference")[-1]
+
+
+def images_in(content: bytes) -> int:
+    document = pdfium.PdfDocument(content)
+    return sum(each.type == 3 for page in document for each in page.get_objects(max_depth=6))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("image/tiff", 3), ("image/gif", 1), ("image/webp", 1)])
+def test_scans_are_printed_as_the_pictures_of_their_pages(person: UUID, kind: str, count: int) -> None:
+    printed = print_document(TECHNICIAN, person, "DocumentReference", scanned((kind, count)))
+    assert images_in(printed.content) == count
+    assert "Not all of it is printed" not in pages(printed.content)[0]
+
+
+def test_a_scan_filed_with_a_pdf_of_its_pages_is_printed_once(person: UUID) -> None:
+    id = scanned(("application/pdf", 2), ("image/tiff", 2))
+    printed = print_document(TECHNICIAN, person, "DocumentReference", id)
+    assert images_in(printed.content) == 2
+    assert "image/tiff" in pages(printed.content)[0]
+
+
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_every_section_is_printed_and_an_empty_one_says_so(person: UUID, section: str) -> None:
     printed = print_chart_section(TECHNICIAN, person, section)

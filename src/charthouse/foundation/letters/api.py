@@ -6,8 +6,19 @@ as data and is only ever shown as text.
 
 from __future__ import annotations
 
-from .pictures import Picture, drawn, picture
+from .pictures import Picture, drawn, page_number, pages_of, picture
 from .rendering import LetterError, render
 from .shapes import Letter, Letterhead, PatientIdentity
 
-__all__ = ["Letter", "LetterError", "Letterhead", "PatientIdentity", "Picture", "drawn", "picture", "render"]
+__all__ = [
+    "Letter",
+    "LetterError",
+    "Letterhead",
+    "PatientIdentity",
+    "Picture",
+    "drawn",
+    "page_number",
+    "pages_of",
+    "picture",
+    "render",
+]

@@ -91,10 +91,11 @@ def register_person(ctx: AccessContext, fields: Fields) -> Registered:
 
 def _assigner(wanted: str) -> people.MrnAssignerLine:
     """The assigner chosen; the only one where there is one. Raises FrontdeskError."""
-    known = people.mrn_assigners()
+    known = [each for each in people.mrn_assigners() if not each.closed]
     if not known:
         raise FrontdeskError(
-            "No medical record numbers can be given here: an administrator has to set up an MRN assigner."
+            "No medical record numbers can be given here: an administrator has to set up an MRN assigner, at a "
+            "facility that is open."
         )
     chosen = [each for each in known if str(each.id) == wanted] or known[:1]
     return chosen[0]

@@ -184,8 +184,13 @@ def grant_role(
         raise AccountError("A role has to end after it begins.")
     with transaction.atomic():
         user = _account(user_id)
-        if facility is not None and not Facility.objects.filter(pk=facility).exists():
-            raise AccountError(f"There is no facility {facility}.")
+        if facility is not None:
+            # Held, so that it is not closed meanwhile.
+            place = Facility.objects.select_for_update().filter(pk=facility).first()
+            if place is None:
+                raise AccountError(f"There is no facility {facility}.")
+            if place.closed_at is not None:
+                raise AccountError(f"{place.name} is closed: no role is given at it. Choose another facility.")
         held = RoleGrant.objects.filter(_at(facility), user=user, role=role)
         if held.filter(Q(valid_until=None) | Q(valid_until__gt=start), valid_from__lte=start).exists():
             return

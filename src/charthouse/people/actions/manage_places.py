@@ -1,4 +1,4 @@
-"""Facilities and MRN assigners: add them, and number charts."""
+"""Facilities and MRN assigners: add, change and close them, and number charts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import connection, transaction
+from django.db.models import Q
 
+from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.people.domain.check_digits import CheckDigit, check_digits, has_right_check_digits, is_npi
-from charthouse.people.models import Facility, FacilityKind, MrnAssigner
+from charthouse.people.models import Facility, FacilityKind, MrnAssigner, RoleGrant
 from charthouse.people.permissions import MANAGE_PLACES, NUMBER_CHARTS
 
 from . import _ledger
@@ -25,7 +27,10 @@ __all__ = [
     "add_mrn_assigner",
     "assign_mrns",
     "change_facility",
+    "change_mrn_assigner",
+    "close_facility",
     "is_own_mrn",
+    "reopen_facility",
     "valid_zone",
 ]
 
@@ -40,6 +45,9 @@ _LONGEST = {
     "npi": 10,
     "ccn": 10,
 }
+_LONGEST_REASON = 500
+_LONGEST_SYSTEM, _LONGEST_PREFIX = 255, 12
+_WIDEST = 18
 
 
 class PlaceError(Exception):
@@ -156,6 +164,72 @@ def change_facility(ctx: AccessContext, facility: int, draft: FacilityDraft) -> 
     return tuple(changed)
 
 
+def close_facility(ctx: AccessContext, facility: int, reason: str) -> None:
+    """Close a facility: no role is given at it, its own assigner numbers no chart, and no letter carries its
+    head. What it did stays as it is.
+
+    Raises PlaceError without a reason, for one that is closed, for the last that is open, and while anybody holds a
+    role at it.
+    """
+    require(ctx, MANAGE_PLACES)
+    reason = _reason(reason)
+    with transaction.atomic():
+        # All of them, so that two who close the last two wait for each other.
+        rows = {row.pk: row for row in Facility.objects.select_for_update().order_by("pk")}
+        row = _there(rows.get(facility), facility)
+        if row.closed_at is not None:
+            raise PlaceError(f"{row.name} is closed already.")
+        if sum(each.closed_at is None for each in rows.values()) == 1:
+            raise PlaceError(f"{row.name} is the only facility that is open. Add the one that follows it first.")
+        now = clock.wall()
+        holders = (
+            RoleGrant.objects.filter(Q(valid_until=None) | Q(valid_until__gt=now), facility=row)
+            .values("user")
+            .distinct()
+            .count()
+        )
+        if holders:
+            who = "1 person holds" if holders == 1 else f"{holders} people hold"
+            raise PlaceError(f"{who} a role at {row.name}. Change their roles first, on the page People.")
+        row.closed_at = now
+        row.save(update_fields=["closed_at"])
+        _told(ctx, "people.close-facility", row, reason)
+
+
+def reopen_facility(ctx: AccessContext, facility: int, reason: str) -> None:
+    """Open a closed facility again. Raises PlaceError without a reason, and for one that is open."""
+    require(ctx, MANAGE_PLACES)
+    reason = _reason(reason)
+    with transaction.atomic():
+        row = _there(Facility.objects.select_for_update().filter(pk=facility).first(), facility)
+        if row.closed_at is None:
+            raise PlaceError(f"{row.name} is open.")
+        row.closed_at = None
+        row.save(update_fields=["closed_at"])
+        _told(ctx, "people.reopen-facility", row, reason)
+
+
+def _there(row: Facility | None, facility: int) -> Facility:
+    if row is None:
+        raise PlaceError(f"There is no facility {facility}.")
+    return row
+
+
+def _reason(reason: str) -> str:
+    said = " ".join(reason.split())
+    if not said:
+        raise PlaceError("Say why: the reason stays in the ledger.")
+    if len(said) > _LONGEST_REASON:
+        raise PlaceError(f"The reason is too long: at most {_LONGEST_REASON} characters.")
+    return said
+
+
+def _told(ctx: AccessContext, action: str, row: Facility, reason: str) -> None:
+    _ledger.append(
+        ctx, action, subjects=[Subject("facility", str(row.pk))], detail={"code": row.code, "reason": reason}
+    )
+
+
 def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: int | None = None) -> int:
     """Add an MRN assigner, for one facility or the whole organization; returns its id. Raises PlaceError."""
     require(ctx, MANAGE_PLACES)
@@ -163,9 +237,12 @@ def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: i
         raise PlaceError(
             f"The identifier system {draft.system!r} is not a URI: give one such as urn:oid:… or https://…/mrn."
         )
-    if not 1 <= draft.width <= 18 or draft.first < 0:
-        raise PlaceError("An MRN has 1 to 18 digits and begins at zero or above.")
+    if not 1 <= draft.width <= _WIDEST or draft.first < 0:
+        raise PlaceError(f"An MRN has 1 to {_WIDEST} digits and begins at zero or above.")
+    if len(draft.system) > _LONGEST_SYSTEM or len(draft.prefix) > _LONGEST_PREFIX:
+        raise PlaceError(f"A system has at most {_LONGEST_SYSTEM} characters, a prefix {_LONGEST_PREFIX}.")
     with transaction.atomic():
+        _open_or_none(facility)
         if MrnAssigner.objects.filter(system=draft.system).exists():
             raise PlaceError(f"There is an MRN assigner for {draft.system} already.")
         row = MrnAssigner.objects.create(
@@ -185,11 +262,54 @@ def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: i
     return row.pk
 
 
+def change_mrn_assigner(ctx: AccessContext, assigner: int, *, facility: int | None, width: int) -> bool:
+    """Let an assigner number the charts of another facility (None: of the whole organization), or with more digits.
+    Whether anything changed.
+
+    System, prefix and check digit stay, for numbers have been given under them; so digits may become more, not
+    fewer. Raises PlaceError.
+    """
+    require(ctx, MANAGE_PLACES)
+    with transaction.atomic():
+        row = MrnAssigner.objects.select_for_update().filter(pk=assigner).first()
+        if row is None:
+            raise PlaceError(f"There is no MRN assigner {assigner}.")
+        if not row.width <= width <= _WIDEST:
+            raise PlaceError(
+                f"The numbers have {row.width} digits. They may become more, up to {_WIDEST}, but not fewer."
+            )
+        if facility != row.facility_id:
+            _open_or_none(facility)
+        before = {"facility": row.facility_id, "width": row.width}
+        after = {"facility": facility, "width": width}
+        if before == after:
+            return False
+        row.facility_id, row.width = facility, width
+        row.save(update_fields=["facility", "width"])
+        _ledger.append(
+            ctx,
+            "people.change-mrn-assigner",
+            subjects=[
+                Subject("facility", str(each)) for each in (before["facility"], facility) if each is not None
+            ],
+            detail={"system": row.system, "before": before, "after": after},
+        )
+    return True
+
+
+def _open_or_none(facility: int | None) -> None:
+    if facility is None:
+        return
+    row = _there(Facility.objects.select_for_update().filter(pk=facility).first(), facility)
+    if row.closed_at is not None:
+        raise PlaceError(f"{row.name} is closed: it numbers no charts. Choose another, or open it again.")
+
+
 def assign_mrns(ctx: AccessContext, assigner_id: int, count: int = 1) -> list[Mrn]:
     """The next ``count`` numbers, in the caller's transaction: no other gets them, and a rollback gives them back.
 
     Others who want numbers of this assigner wait until the transaction ends, so ask late and for all at once.
-    Raises PlaceError when the width is used up.
+    Raises PlaceError when the width is used up, and for the assigner of a closed facility.
     """
     require(ctx, NUMBER_CHARTS)
     if count < 1:
@@ -197,13 +317,16 @@ def assign_mrns(ctx: AccessContext, assigner_id: int, count: int = 1) -> list[Mr
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE people_mrn_assigner SET next = next + %s WHERE id = %s "
-            "RETURNING next - %s, system, prefix, width, check_digit",
+            "RETURNING next - %s, system, prefix, width, check_digit, "
+            "EXISTS (SELECT FROM people_facility p WHERE p.id = facility_id AND p.closed_at IS NOT NULL)",
             [count, assigner_id, count],
         )
         row = cursor.fetchone()
         if row is None:
             raise PlaceError(f"There is no MRN assigner {assigner_id}.")
-        first, system, prefix, width, method = row
+        first, system, prefix, width, method, closed = row
+        if closed:
+            raise PlaceError(f"The facility of the MRN assigner for {system} is closed. Choose another assigner.")
         if first + count - 1 >= 10**width:
             raise PlaceError(f"The MRN assigner for {system} has no numbers of {width} digits left; widen it.")
     return [
@@ -217,10 +340,11 @@ def _written(number: int, prefix: str, width: int, method: CheckDigit) -> str:
 
 
 def is_own_mrn(assigner_id: int, value: str) -> bool:
-    """Whether ``value`` could be a number of this assigner: prefix, width and check digits are right."""
+    """Whether ``value`` could be a number of this assigner: prefix, digits and check digits are right. Fewer digits
+    than now are right too, for they may have become more (:func:`change_mrn_assigner`)."""
     row = MrnAssigner.objects.get(pk=assigner_id)
     if not value.startswith(row.prefix):
         return False
     digits, method = value.removeprefix(row.prefix), CheckDigit(row.check_digit)
     extra = {CheckDigit.NONE: 0, CheckDigit.MOD97: 2}.get(method, 1)
-    return len(digits) == row.width + extra and has_right_check_digits(method, digits)
+    return extra < len(digits) <= row.width + extra and has_right_check_digits(method, digits)

@@ -48,7 +48,7 @@ def facility_by_code(code: str) -> FacilityLine | None:
 
 @dataclass(frozen=True, slots=True)
 class MrnAssignerLine:
-    """An MRN assigner as other apps see it."""
+    """An MRN assigner as other apps see it. ``closed``: its facility is, so it numbers no chart."""
 
     id: int
     system: str
@@ -56,11 +56,20 @@ class MrnAssignerLine:
     prefix: str
     width: int
     check_digit: str
+    closed: bool = False
 
 
 def mrn_assigners() -> list[MrnAssignerLine]:
     """Every MRN assigner, by identifier system."""
     return [
-        MrnAssignerLine(row.pk, row.system, row.facility_id, row.prefix, row.width, row.check_digit)
-        for row in MrnAssigner.objects.order_by("system")
+        MrnAssignerLine(
+            row.pk,
+            row.system,
+            row.facility_id,
+            row.prefix,
+            row.width,
+            row.check_digit,
+            row.facility is not None and row.facility.closed_at is not None,
+        )
+        for row in MrnAssigner.objects.select_related("facility").order_by("system")
     ]

@@ -29,6 +29,7 @@ from .elements import (
     items,
     notes,
     reference,
+    status_code,
     when,
 )
 from .item import Item
@@ -60,12 +61,12 @@ def allergies(found: Iterable[Item]) -> list[Allergy]:
             Allergy(
                 **item.row(),
                 title=concept(r.get("code")) or concept(first(r.get("reaction")).get("substance")),
-                status=concept(r.get("clinicalStatus")),
+                status=status_code(r.get("clinicalStatus")),
                 when=first_when(r, "onsetDateTime", "onsetPeriod", "recordedDate"),
                 code=code(r.get("code")),
                 kind=", ".join([*map(str, items(r.get("category"))), *([str(r["type"])] if r.get("type") else [])]),
                 criticality=str(r.get("criticality") or ""),
-                verification=concept(r.get("verificationStatus")),
+                verification=status_code(r.get("verificationStatus")),
                 reactions=tuple(each for each in reactions if each),
                 detail=detail(note=notes(r.get("note"))),
             )
@@ -98,10 +99,10 @@ def problems(found: Iterable[Item]) -> list[Problem]:
             Problem(
                 **item.row(),
                 title=concept(r.get("code")),
-                status=concept(r.get("clinicalStatus")),
+                status=status_code(r.get("clinicalStatus")),
                 when=onset or when(r.get("recordedDate")),
                 code=code(r.get("code")),
-                verification=concept(r.get("verificationStatus")),
+                verification=status_code(r.get("verificationStatus")),
                 category=concepts(r.get("category")),
                 onset=onset,
                 abated=first_when(r, "abatementDateTime", "abatementPeriod"),

@@ -109,6 +109,12 @@ def code(value: Any) -> Code | None:
     return None
 
 
+def status_code(value: Any) -> str:
+    """The code of a status given as a CodeableConcept, which decides; its words only where it has no code."""
+    found = code(value)
+    return found.value if found else concept(value)
+
+
 def codes(value: Any) -> set[str]:
     """Every code of a CodeableConcept or Coding, whatever its system."""
     found = set()

@@ -14,7 +14,7 @@ from django.db import connection
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.disclosure.api import needs_own_permission
 from charthouse.foundation.ledger.api import Subject
-from charthouse.foundation.letters.api import PatientIdentity, drawn, picture
+from charthouse.foundation.letters.api import PatientIdentity, drawn, page_number, pages_of, picture
 from charthouse.identity import api as identity
 from charthouse.record import api as record
 from charthouse.record.chart import Document, Mark, PartKind, ResultPanel, Row
@@ -58,12 +58,14 @@ class NothingToPrint(PrintError):
 
 @dataclass
 class _Gathered:
-    """Parts of a print as they come together: what they show, what of it is left out, and how many pictures."""
+    """Parts of a print as they come together: what they show, what of it is left out, how many pictures, and how
+    many pages the PDF had that came last."""
 
     parts: list[Part] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     pictures: int = 0
+    pdf: int = 0
 
     def leave_out(self, words: str) -> None:
         """Say at its place, and at the beginning, that something is not printed."""
@@ -82,7 +84,7 @@ def print_face_sheet(ctx: AccessContext, person: UUID, outside: Outside | None =
     gathered.keys += _keys(summary.flags)
     _heads(gathered, "Allergies", summary.allergies, printing_parts.allergies,
            summary.allergy_statement or "Not recorded. This does not mean that there are none.")  # fmt: skip
-    problems = [row for row in record.problems(ctx, patients).rows if row.status == "active"]
+    problems = [row for row in record.problems(ctx, patients).rows if row.active]
     _heads(gathered, "Active problems", problems, printing_parts.problems, "None recorded.")
     medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
     _heads(gathered, "Active medications", medications, printing_parts.medications, "None recorded.")
@@ -348,7 +350,10 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
     """The parts of a document, each with its title. What cannot be printed is named."""
     if not document.parts:
         gathered.parts.append({"kind": "empty", "text": "Only the description of this document has arrived."})
+    gathered.pdf = 0
     for number, part in enumerate(document.parts, start=1):
+        # A scan is often filed with a PDF of its pages before it, and not printed twice.
+        pdf_before, gathered.pdf = gathered.pdf, 0
         title = part.title if part.title.casefold() != document.title.casefold() else ""
         title = title or (f"Part {number}" if len(document.parts) > 1 else "")
         if title:
@@ -358,11 +363,16 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
         elif part.kind is PartKind.HTML:
             gathered.parts += narrative.parts_of(part.text)
         else:
-            _file(ctx, patients, document, part, gathered)
+            _file(ctx, patients, document, part, gathered, pdf_before)
 
 
 def _file(
-    ctx: AccessContext, patients: Patients, document: Document, part: DocumentPart, gathered: _Gathered
+    ctx: AccessContext,
+    patients: Patients,
+    document: Document,
+    part: DocumentPart,
+    gathered: _Gathered,
+    pdf_before: int,
 ) -> None:
     """A part that is a file: a picture, the pages of a PDF, or words that it is not printed."""
     found = (
@@ -377,9 +387,23 @@ def _file(
     elif part.kind is PartKind.IMAGE and (shown := picture(found.content)) and gathered.pictures < MOST_PICTURES:
         gathered.pictures += 1
         gathered.parts.append({"kind": "picture", "picture": shown, "alt": f"Image of {document.title}"})
+    elif (pages := page_number(found.content)) and pages != pdf_before:
+        _images(found.content, pages, document, gathered)
     else:
         about = f"{part.media_type}, {printing.size(len(found.content))}"
         gathered.leave_out(f"a file of “{document.title}” ({about}); open it on its own.")
+
+
+def _images(content: bytes, pages: int, document: Document, gathered: _Gathered) -> None:
+    """The pages of a TIFF, or a GIF or WebP, as pictures."""
+    shown = 0
+    for shown, image in enumerate(pages_of(content, MOST_PICTURES - gathered.pictures), start=1):
+        gathered.pictures += 1
+        alt = f"Page {shown} of {pages} of {document.title}" if pages > 1 else f"Image of {document.title}"
+        gathered.parts.append({"kind": "picture", "picture": image, "alt": alt})
+    if shown < pages:
+        which = "1 page" if pages - shown == 1 else f"{pages - shown} pages"
+        gathered.leave_out(f"{which} of a file of “{document.title}”; open it on its own.")
 
 
 def _pages(content: bytes, document: Document, gathered: _Gathered) -> None:
@@ -388,6 +412,7 @@ def _pages(content: bytes, document: Document, gathered: _Gathered) -> None:
     except pdf.UnreadablePage:
         gathered.leave_out(f"a file of “{document.title}” that cannot be read as a PDF; open it on its own.")
         return
+    gathered.pdf = pages
     room = max(0, MOST_PICTURES - gathered.pictures)
     for number in range(1, min(pages, room) + 1):
         try:

@@ -47,7 +47,7 @@ def _listed(slug: str) -> Reader:
 
 
 def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
-    problems = [row for row in record.problems(ctx, patients).rows if row.status == "active"]
+    problems = [row for row in record.problems(ctx, patients).rows if row.active]
     medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
     return {
         "problems": problems[:NEWEST],

@@ -1,25 +1,36 @@
-"""Facilities: where care is given, in which time zone, who numbers the charts, and what stands on letterheads."""
+"""Facilities: where care is given, in which time zone, who numbers the charts, what stands on letterheads.
+
+Administrators change, close and reopen them here, and say who numbers their charts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from charthouse.foundation.access.api import may, require
+from charthouse.foundation.access.api import AccessContext, may, require
 from charthouse.people import api as people
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 1100
+#: Digits of the largest number an MRN can hold.
+_LONGEST_NUMBER = 18
 _NAMES = ("code", "name", "kind", "time_zone", "address", "phone", "npi", "ccn")
 
 
-def _assigners(facility: int | None = None) -> list[people.MrnAssignerLine]:
-    """Those that number the charts of a facility: its own, and the organization's."""
-    return [each for each in people.mrn_assigners() if facility is None or each.facility in (None, facility)]
+def _assigners(facility: int | None = None) -> list[tuple[people.MrnAssignerLine, str]]:
+    """Those that number the charts of a facility, its own and the organization's, each with the facility's name."""
+    names = {line.id: line.name for line in people.facilities()}
+    return [
+        (each, names.get(each.facility or 0, ""))
+        for each in people.mrn_assigners()
+        if facility is None or each.facility in (None, facility)
+    ]
 
 
 @screen(people.SEE_DIRECTORY)
@@ -30,7 +41,6 @@ def everywhere(request: SignedInRequest) -> HttpResponse:
         "organization": people.organization_name(),
         "facilities": [(line, people.FacilityKind(line.kind).label) for line in people.facilities()],
         "assigners": _assigners(),
-        "names": {line.id: line.name for line in people.facilities()},
         "may_manage": may(request.access, people.MANAGE_PLACES),
     }
     return render(request, "web/facilities/list.html", context)
@@ -69,29 +79,152 @@ def add(request: SignedInRequest) -> HttpResponse:
     return redirect("facilities-one", facility=made)
 
 
+def _found(facility: int) -> people.FacilityLine:
+    found = next((line for line in people.facilities() if line.id == facility), None)
+    if found is None:
+        raise Http404("There is no such facility.")
+    return found
+
+
+def _one(
+    request: SignedInRequest,
+    found: people.FacilityLine,
+    values: dict[str, str] | None = None,
+    fault: str = "",
+    reason: str = "",
+) -> HttpResponse:
+    return _shown(
+        request,
+        values or {name: getattr(found, name) for name in _NAMES},
+        fault,
+        facility=found,
+        kind=people.FacilityKind(found.kind).label,
+        assigners=_assigners(found.id),
+        reason=reason,
+    )
+
+
 @screen(people.SEE_DIRECTORY)
 @require_http_methods(["GET", "POST"])
 def one(request: SignedInRequest, facility: int) -> HttpResponse:
     """One facility; administrators change it here."""
-    found = next((line for line in people.facilities() if line.id == facility), None)
-    if found is None:
-        raise Http404("There is no such facility.")
-    values, fault = {name: getattr(found, name) for name in _NAMES}, ""
+    found = _found(facility)
     if request.method == "POST":
         require(request.access, people.MANAGE_PLACES)
         values = _typed(request) | {"code": found.code}
         try:
             changed = people.change_facility(request.access, facility, people.FacilityDraft(**values))
         except people.PlaceError as error:
-            fault = str(error)
-        else:
-            messages.success(request, "Changed." if changed else "Nothing was different; nothing was changed.")
-            return redirect("facilities-one", facility=facility)
-    return _shown(
-        request,
-        values,
-        fault,
-        facility=found,
-        kind=people.FacilityKind(found.kind).label,
-        assigners=_assigners(facility),
-    )
+            return _one(request, found, values, str(error))
+        messages.success(request, "Changed." if changed else "Nothing was different; nothing was changed.")
+        return redirect("facilities-one", facility=facility)
+    return _one(request, found)
+
+
+def _open_or_close(
+    request: SignedInRequest, facility: int, act: Callable[[AccessContext, int, str], None], said: str
+) -> HttpResponse:
+    reason = request.POST.get("reason", "").replace("\0", "")[:_LONGEST]
+    try:
+        act(request.access, facility, reason)
+    except people.PlaceError as error:
+        return _one(request, _found(facility), fault=str(error), reason=reason)
+    messages.success(request, said)
+    return redirect("facilities-one", facility=facility)
+
+
+@screen(people.MANAGE_PLACES)
+@require_POST
+def close(request: SignedInRequest, facility: int) -> HttpResponse:
+    """Close a facility."""
+    return _open_or_close(request, facility, people.close_facility, "Closed.")
+
+
+@screen(people.MANAGE_PLACES)
+@require_POST
+def reopen(request: SignedInRequest, facility: int) -> HttpResponse:
+    """Open a closed facility again."""
+    return _open_or_close(request, facility, people.reopen_facility, "Open again.")
+
+
+def _assigner_shown(request: SignedInRequest, values: dict[str, str], fault: str, **more: Any) -> HttpResponse:
+    places = [(str(line.id), line.name) for line in people.facilities() if line.closed_at is None]
+    context = {
+        "values": values,
+        "fault": fault,
+        "places": places,
+        "methods": [method.value for method in people.CheckDigit],
+        **more,
+    }
+    return render(request, "web/facilities/assigner.html", context, status=422 if fault else 200)
+
+
+def _number(text: str, what: str) -> int:
+    """A whole number that was typed. Raises PlaceError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+        raise people.PlaceError(f"{what} is a whole number.")
+    return int(text)
+
+
+def _place(text: str) -> int | None:
+    """The facility that was chosen; None for the whole organization."""
+    return _number(text, "The facility") if text else None
+
+
+def _typed_assigner(request: SignedInRequest) -> dict[str, str]:
+    names = ("facility", "system", "prefix", "width", "check_digit", "first")
+    return {name: request.POST.get(name, "").replace("\0", "")[:_LONGEST].strip() for name in names}
+
+
+@screen(people.MANAGE_PLACES)
+@require_http_methods(["GET", "POST"])
+def add_assigner(request: SignedInRequest) -> HttpResponse:
+    """Add an MRN assigner."""
+    if request.method != "POST":
+        blank = {
+            "system": "",
+            "prefix": "",
+            "width": "6",
+            "first": "1",
+            "check_digit": people.CheckDigit.NONE.value,
+        }
+        return _assigner_shown(request, blank | {"facility": request.GET.get("facility", "")}, "")
+    values = _typed_assigner(request)
+    try:
+        if values["check_digit"] not in set(people.CheckDigit):
+            raise people.PlaceError("Choose one of the check digits.")
+        draft = people.MrnAssignerDraft(
+            system=values["system"],
+            prefix=values["prefix"],
+            width=_number(values["width"], "The number of digits"),
+            check_digit=people.CheckDigit(values["check_digit"]),
+            first=_number(values["first"], "The first number"),
+        )
+        people.add_mrn_assigner(request.access, draft, facility=_place(values["facility"]))
+    except people.PlaceError as error:
+        return _assigner_shown(request, values, str(error))
+    messages.success(request, "Added.")
+    return redirect("facilities")
+
+
+@screen(people.MANAGE_PLACES)
+@require_http_methods(["GET", "POST"])
+def assigner(request: SignedInRequest, assigner: int) -> HttpResponse:
+    """Whose charts an MRN assigner numbers, and with how many digits."""
+    found = next(((line, name) for line, name in _assigners() if line.id == assigner), None)
+    if found is None:
+        raise Http404("There is no such MRN assigner.")
+    line, name = found
+    if request.method != "POST":
+        now = {"facility": str(line.facility or ""), "width": str(line.width)}
+        return _assigner_shown(request, now, "", assigner=line, place=name)
+    values = _typed_assigner(request)
+    try:
+        width = _number(values["width"], "The number of digits")
+        changed = people.change_mrn_assigner(
+            request.access, assigner, facility=_place(values["facility"]), width=width
+        )
+    except people.PlaceError as error:
+        return _assigner_shown(request, values, str(error), assigner=line, place=name)
+    messages.success(request, "Changed." if changed else "Nothing was different; nothing was changed.")
+    return redirect("facilities")
