@@ -700,10 +700,6 @@ def unfiled(ctx: AccessContext, chosen: waiting.UnfiledFilter, cursor: str | Non
     return waiting.UnfiledPage(tuple(rows), "next" if rows else None, len(rows) + 60, ("MLLP listener",), reasons)
 
 
-def unfiled_count(ctx: AccessContext) -> int:
-    return 88
-
-
 def unfiled_message(ctx: AccessContext, message: int) -> waiting.UnfiledMessage | None:
     row = next((row for row in _unfiled_rows() if row.id == message), None)
     if row is None:
@@ -816,7 +812,6 @@ FAKES: dict[Any, tuple[Any, ...]] = {
     intake: (
         provenance,
         unfiled,
-        unfiled_count,
         unfiled_message,
         retry_message,
         correct_message,

@@ -37,6 +37,7 @@ SCREENS = [
     f"{CHART}/print/results",
     "/queues/machinery/",
     "/queues/identity.possible-duplicates/?tab=finished",
+    "/queues/intake.unfiled/",
     "/unfiled/",
     "/unfiled/?state=refused",
     "/unfiled/4711",

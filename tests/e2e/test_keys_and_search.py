@@ -33,7 +33,11 @@ def test_two_strokes_go_to_a_section_and_to_a_screen(open_page: Any) -> None:
     page.wait_for_url(f"**{CHART}/results")
     page.keyboard.press("g")
     page.keyboard.press("u")
+    page.wait_for_url("**/queues/intake.unfiled/")
+    page.keyboard.press("u")
     page.wait_for_url("**/unfiled/")
+    page.keyboard.press("b")
+    page.wait_for_url("**/queues/intake.unfiled/")
 
 
 def test_w_says_where_the_item_at_hand_came_from_and_escape_closes(open_page: Any) -> None:
@@ -165,7 +169,7 @@ def test_keys_keep_out_of_fields_and_can_be_switched_off(open_page: Any) -> None
     dialog.get_by_role("checkbox").check()
     page.keyboard.press("Escape")
     page.keyboard.press("b")
-    page.wait_for_url("**/unfiled/")
+    page.wait_for_url("**/queues/intake.unfiled/")
 
 
 def test_the_skip_link_leads_past_the_rail(open_page: Any) -> None:

@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from django.db import connection
 
+from .connecting import own_connection
 from .ids import hash64
 
 #: seconds between looks whether the connection still stands
@@ -55,9 +56,7 @@ def _number(part: str) -> int:
 def _stay(part: str, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
-            # Not Django's connection of this thread: that one is closed between pieces of work.
-            parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
-            with psycopg.connect(**parameters, autocommit=True) as held:
+            with own_connection() as held:
                 held.execute("SELECT pg_advisory_lock_shared(%s, %s)", [_SPACE, _number(part)])
                 while not stop.wait(_EVERY):
                     held.execute("SELECT 1")

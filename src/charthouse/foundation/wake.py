@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 
-import psycopg
 import structlog
 from django.db import close_old_connections, connection
 from psycopg import sql
+
+from .connecting import own_connection
 
 __all__ = ["NOTIFY_EVERY", "POLL", "Listener", "notify", "run_pump"]
 
@@ -44,9 +45,7 @@ class Listener:
     """A connection of its own that waits for one channel. Close it, or use it in a ``with`` block."""
 
     def __init__(self, channel: str) -> None:
-        self._connection: psycopg.Connection[tuple[object, ...]] = psycopg.connect(
-            **{**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}, autocommit=True
-        )
+        self._connection = own_connection()
         self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
     def wait(self, seconds: float) -> bool:

@@ -11,7 +11,6 @@ from charthouse.intake.actions.manage_senders import (
 )
 from charthouse.intake.actions.mend_unfiled import correct_message, correct_sender, refuse_message, retry_message
 
-from . import queues as queues
 from .actions.retry_messages import retry_messages
 from .actions.take_in import Taken, take_in
 from .domain.arrival import Connector
@@ -20,6 +19,7 @@ from .domain.naming import IN_RECORD, OWN_DESK, RECORD_ID, resource_id
 from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
 from .provenance import Provenance
 from .queries import ENTERED_BY, control_ids, entered_by
+from .queues import UNFILED
 from .screen_queries import (
     connectors,
     filing_runs,
@@ -40,6 +40,7 @@ __all__ = [
     "READ_UNFILED",
     "RECORD_ID",
     "SEND",
+    "UNFILED",
     "Connector",
     "ConnectorHealth",
     "IntakeError",

@@ -46,4 +46,5 @@ declare_queue(
     columns=[Column("Sender", _senders)],
     opens=lambda item: ("unfiled-message", (int(item.subject.id),)),
     by_decision=True,
+    also=("By connector and reason", "unfiled"),
 )

@@ -7,15 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require, system_context
 
 from .charting.elements import instant, items, reference
 from .domain.census import NOWHERE, FacilityCensus, Lasting, Stay, Stayed, reconcile
+from .domain.packing import decompress
 from .domain.types import TYPE_ID
 from .permissions import READ_CENSUS
-from .queries import STORED, Stored, current, param_of, stored_from
+from .queries import current, param_of
 
 Json = Mapping[str, Any]
 
@@ -25,6 +27,7 @@ _INPATIENT = {"IMP", "ACUTE", "NONAC"}
 _NEVER = {"planned", "cancelled", "entered-in-error", "arrived", "triaged"}
 #: So many places may lie within one another: bed, room, floor, ward, building, site.
 _DEEP = 8
+_LOCATION = "Location/"
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _COUNTS = system_context("census")
 
@@ -37,53 +40,50 @@ def census(ctx: AccessContext, since: datetime, until: datetime) -> list[Facilit
     """
     require(ctx, READ_CENSUS)
     with connection.cursor() as cursor:
-        found = _lasting(cursor, since, until)
-        facilities = _facilities(cursor, {name for each in found for name in _locations(each.resource)})
-    hidden = {each.public_id for each in found if not ctx.sees(each.labels)}
-    stays = [stay_of(each.public_id, each.patient, each.resource, facilities) for each in found]
-    return [_seen(each, hidden) for each in reconcile((stay for stay in stays if stay.inpatient), since, until)]
+        stays, hidden = _stays(cursor, ctx, since, until)
+        facilities = _facilities(cursor, {place.facility for stay in stays for place in stay.places})
+    return [_seen(each, hidden) for each in reconcile((_named(stay, facilities) for stay in stays), since, until)]
 
 
-def _lasting(cursor: Any, since: datetime, until: datetime) -> list[Stored]:
-    """The encounters whose period touches the time between two midnights."""
+def _stays(cursor: Any, ctx: AccessContext, since: datetime, until: datetime) -> tuple[list[Stay], set[str]]:
+    """The inpatient stays that touch the time between two midnights, and the encounters this asker may not see."""
     kind = TYPE_ID["Encounter"]
     cursor.execute(
-        "SELECT " + STORED + " FROM record_index_date d"  # noqa: S608
+        "SELECT r.public_id, r.patient, r.labels, v.content FROM record_index_date d"
         " JOIN record_resource r ON r.type = d.type AND r.id = d.resource AND r.version = d.version"
         " JOIN record_version v ON v.type = r.type AND v.resource = r.id AND v.version = r.version"
         " WHERE d.type = %s AND d.param = %s AND d.low <= %s AND d.high >= %s AND r.type = %s AND v.type = %s"
         " AND r.state = 0",
         [kind, param_of("Encounter", "date"), until, since, kind, kind],
     )
-    return [stored_from(record) for record in cursor.fetchall()]
+    stays: list[Stay] = []
+    hidden: set[str] = set()
+    for id, patient, labels, content in cursor:
+        # Each is read and let go: thousands of parsed resources held at once cost more to keep than to read.
+        stay = stay_of(id, patient, orjson.loads(decompress(content)))
+        if stay.inpatient:
+            stays.append(stay)
+            if not ctx.sees(labels):
+                hidden.add(id)
+    return stays, hidden
 
 
 def _seen(found: FacilityCensus, hidden: set[str]) -> FacilityCensus:
-    if not any(each.stay.encounter in hidden for each in found.breaks):
-        return found
+    """The census with the breaks that tell of a hidden encounter left without encounter and patient."""
     return replace(
         found,
         breaks=tuple(
-            replace(each, stay=replace(each.stay, encounter="", patient=None))
-            if each.stay.encounter in hidden
-            else each
+            replace(each, stay=replace(each.stay, encounter="", patient=None)) if each.tells_of & hidden else each
             for each in found.breaks
         ),
     )
 
 
-def _locations(encounter: Json) -> Iterable[str]:
-    """The ids of the locations of an encounter."""
-    for each in items(encounter.get("location")):
-        if isinstance(each, dict) and isinstance(each.get("location"), dict):
-            yield str(each["location"].get("reference") or "").removeprefix("Location/")
-
-
-def _facilities(cursor: Any, ids: set[str]) -> dict[str, str]:
-    """The name of the widest place each location lies in. Places are shared and not sensitive."""
+def _facilities(cursor: Any, places: set[str]) -> dict[str, str]:
+    """The name of the widest place each location lies in, by its reference. Places are shared and not sensitive."""
     parents: dict[str, str] = {}
     names: dict[str, str] = {}
-    asked = {each for each in ids if each}
+    asked = {place.removeprefix(_LOCATION) for place in places if place.startswith(_LOCATION)}
     for _ in range(_DEEP):
         found = current(cursor, _COUNTS, [("Location", each) for each in asked])
         if not found:
@@ -91,7 +91,7 @@ def _facilities(cursor: Any, ids: set[str]) -> dict[str, str]:
         for (_kind, id), stored in found.items():
             resource = stored.resource
             names[id] = str(resource.get("name") or "") or NOWHERE
-            above = str((resource.get("partOf") or {}).get("reference") or "").removeprefix("Location/")
+            above = str((resource.get("partOf") or {}).get("reference") or "").removeprefix(_LOCATION)
             if above:
                 parents[id] = above
         asked = set(parents.values()) - set(names)
@@ -105,38 +105,49 @@ def _facilities(cursor: Any, ids: set[str]) -> dict[str, str]:
             id = parents[id]
         return names.get(id, NOWHERE)
 
-    return {id: widest(id) for id in names}
+    return {_LOCATION + id: widest(id) for id in names}
 
 
-def stay_of(id: str, patient: int | None, encounter: Json, facilities: Mapping[str, str]) -> Stay:
-    """An Encounter as the census reads it. One without places is where its service provider is while it lasts;
-    ``facilities`` names the facility of each location by id."""
-    if encounter.get("status") in _NEVER:
-        return Stay(id, patient, (), ())
+def _named(stay: Stay, facilities: Mapping[str, str]) -> Stay:
+    """A stay with the facility each of its places lies in."""
+    return replace(
+        stay,
+        places=tuple(
+            Stayed(facilities.get(place.facility, NOWHERE), place.time)
+            if place.facility.startswith(_LOCATION)
+            else place
+            for place in stay.places
+        ),
+    )
+
+
+def stay_of(id: str, patient: int | None, encounter: Json) -> Stay:
+    """An Encounter as the census reads it, each place named by its reference. One without places is where its
+    service provider is while it lasts."""
     period = _lasting_of(encounter.get("period"))
-    places = tuple(
-        Stayed(facilities.get(name, NOWHERE), _lasting_of(each.get("period")))
+    inpatient = () if encounter.get("status") in _NEVER else tuple(_inpatient(encounter, period))
+    if not inpatient:
+        return Stay(id, patient, (), ())
+    places = [
+        Stayed(str(each["location"].get("reference") or NOWHERE), _lasting_of(each.get("period")))
         for each in items(encounter.get("location"))
         if isinstance(each, dict)
+        and isinstance(each.get("location"), dict)
         and each.get("status") not in {"planned", "reserved"}
         and not each.get("extension")
-        for name in _locations({"location": [each]})
-    )
-    if not places:
-        places = (Stayed(reference(encounter.get("serviceProvider")) or NOWHERE, period),)
-    places = tuple(sorted(places, key=lambda place: place.time.start or _EARLIEST))
-    return Stay(id, patient, tuple(_inpatient(encounter, period)), places)
+    ] or [Stayed(reference(encounter.get("serviceProvider")) or NOWHERE, period)]
+    return Stay(id, patient, inpatient, tuple(sorted(places, key=lambda place: place.time.start or _EARLIEST)))
 
 
 def _inpatient(encounter: Json, period: Lasting) -> Iterable[Lasting]:
     """When the encounter was an inpatient one. Neighbouring inpatient classes are one time."""
     past = [
-        (str((each.get("class") or {}).get("code") or ""), _lasting_of(each.get("period")))
+        (_code(each.get("class")), _lasting_of(each.get("period")))
         for each in items(encounter.get("classHistory"))
         if isinstance(each, dict)
     ]
     since = past[-1][1].end if past else period.start
-    line = [*past, (str((encounter.get("class") or {}).get("code") or ""), Lasting(since, period.end))]
+    line = [*past, (_code(encounter.get("class")), Lasting(since, period.end))]
     if len(line) > 1 and line[0][1].start is None:
         line[0] = (line[0][0], Lasting(period.start, line[0][1].end))
     begun: datetime | None = None
@@ -147,6 +158,10 @@ def _inpatient(encounter: Json, period: Lasting) -> Iterable[Lasting]:
             begun = time.start
         if at + 1 == len(line) or line[at + 1][0] not in _INPATIENT:
             yield Lasting(begun, time.end)
+
+
+def _code(coding: Any) -> str:
+    return str(coding.get("code") or "") if isinstance(coding, dict) else ""
 
 
 def _lasting_of(period: Any) -> Lasting:

@@ -10,12 +10,13 @@ from django.http import HttpRequest
 
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.identity.api import FIND_PATIENT, POSSIBLE_DUPLICATES
+from charthouse.intake.api import UNFILED
 from charthouse.people.api import time_left
 
 from . import navigation
 
-#: Decision screens of their own, and the queue whose items they decide.
-_QUEUES = {"duplicate": POSSIBLE_DUPLICATES}
+#: Screens of their own about the items of a queue, and that queue.
+_QUEUES = {"duplicate": POSSIBLE_DUPLICATES, "unfiled": UNFILED}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

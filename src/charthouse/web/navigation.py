@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -11,7 +10,7 @@ from charthouse.foundation.access.api import AccessContext, Permission, may
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT
-from charthouse.intake import api as intake
+from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
 
 from . import permissions
@@ -20,13 +19,12 @@ from . import permissions
 @dataclass(frozen=True, slots=True)
 class Item:
     """One screen of the rail. ``url_name`` is also what a screen calls itself to be shown as the current one;
-    ``keys`` are its two strokes; ``count`` says how much waits there."""
+    ``keys`` are its two strokes."""
 
     title: str
     url_name: str
     permission: Permission
     keys: str
-    count: Callable[[AccessContext], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +43,18 @@ class Entry:
     url: str
     keys: str
     current: bool
-    count: int | str | None
+    count: int | str | None = None
 
 
 #: A queue counts no further in the rail.
 MOST_COUNTED = 999
 #: The heading under which the queues stand.
 WORK = "Work"
-
-
-def _unfiled(ctx: AccessContext) -> int:
-    return intake.unfiled_count(ctx)
-
+#: A queue with two strokes of its own; the others are told by their place.
+_STROKES = {UNFILED: "g u"}
 
 GROUPS = (
-    Group(
-        WORK,
-        (
-            Item("Today", "home", permissions.OPEN_HOME, "g h"),
-            Item("Message mending", "unfiled", intake.READ_UNFILED, "g u", _unfiled),
-        ),
-    ),
+    Group(WORK, (Item("Today", "home", permissions.OPEN_HOME, "g h"),)),
     Group(
         "Look up",
         (
@@ -83,8 +72,8 @@ GROUPS = (
 def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, list[Entry]]]:
     """The headings and entries this reader sees, in order; a heading with nothing under it is left out.
 
-    ``current`` is the screen at hand, ``queue`` the code of the queue at hand. The reader's queues follow the first
-    entry of their heading; the nth is opened by ``g`` and n.
+    ``current`` is the screen at hand, ``queue`` the code of the queue at hand. The reader's queues end
+    their heading; the nth is opened by ``g`` and n.
     """
     shown = []
     for group in GROUPS:
@@ -94,13 +83,12 @@ def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, l
                 url=reverse(item.url_name),
                 keys=item.keys,
                 current=item.url_name == current and not queue,
-                count=item.count(ctx) if item.count else None,
             )
             for item in group.items
             if may(ctx, item.permission)
         ]
         if group.title == WORK:
-            entries[1:1] = _queues(ctx, queue)
+            entries += _queues(ctx, queue)
         if entries:
             shown.append((group.title, entries))
     return shown
@@ -111,7 +99,7 @@ def _queues(ctx: AccessContext, at_hand: str) -> list[Entry]:
         Entry(
             title=each.title,
             url=reverse("queue", args=(each.code,)),
-            keys=f"g {number}" if number < 10 else "",
+            keys=_STROKES.get(each.code) or (f"g {number}" if number < 10 else ""),
             current=each.code == at_hand,
             count=f"{MOST_COUNTED}+" if count > MOST_COUNTED else count,
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.urls import reverse
+
 from charthouse.foundation.access.api import Permission
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity.api import FIND_PATIENT
-from charthouse.intake.api import READ_UNFILED
+from charthouse.intake.api import READ_UNFILED, UNFILED
 from charthouse.people.api import OWN_ACCOUNT, SEE_DIRECTORY
 
 from . import permissions
@@ -17,7 +19,8 @@ __all__ = ["STEPS", "Step"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. ``keys`` are the strokes that do it, ``url_name`` the screen it is on, opened by ``permission``."""
+    """One step. ``keys`` are the strokes that do it; ``url_name`` and ``arguments`` name the address of the screen
+    it is on, opened by ``permission``."""
 
     title: str
     text: str
@@ -25,6 +28,11 @@ class Step:
     keys: tuple[str, ...]
     url_name: str
     permission: Permission
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return reverse(self.url_name, args=self.arguments)
 
 
 STEPS = (
@@ -77,10 +85,11 @@ STEPS = (
         "Work through a list",
         "Every list works the same: move, open, decide, come back. A message that could not be filed says why, "
         "and where in it.",
-        "Press j and k to move, Enter to open, b to come back.",
-        ("j", "k", "Enter"),
-        "unfiled",
+        "Press g and then u; j and k move, Enter opens, b comes back.",
+        ("g", "u"),
+        "queue",
         READ_UNFILED,
+        (UNFILED,),
     ),
     Step(
         "Why? The rule says",

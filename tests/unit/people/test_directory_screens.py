@@ -302,4 +302,5 @@ class TestTour:
             page = browser.get(f"/tour/{number}").content.decode()
             held = role in step.permission.roles
             assert ("Your roles do not open this" not in page) is held
+            assert (browser.get(step.url).status_code == 200) is held
         assert browser.get("/tour/11").status_code == browser.post("/tour/0").status_code == 404

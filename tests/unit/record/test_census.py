@@ -34,7 +34,7 @@ def whole_stays(draw: Any) -> Stay:
     spans = [Lasting(start, end) for start, end in zip(times, ends, strict=False)]
     facilities = draw(st.lists(st.sampled_from("ABC"), min_size=len(spans), max_size=len(spans)))
     places = tuple(Stayed(name, span) for name, span in zip(facilities, spans, strict=True))
-    return Stay("e", 1, (Lasting(spans[0].start, spans[-1].end),), places)
+    return Stay("e", None, (Lasting(spans[0].start, spans[-1].end),), places)
 
 
 @st.composite
@@ -43,7 +43,7 @@ def any_stays(draw: Any) -> Stay:
     times = st.none() | st.integers(-60, 60).map(hours)
     lasting = st.builds(Lasting, times, times)
     places = draw(st.lists(st.builds(Stayed, st.sampled_from("ABC"), lasting), max_size=4))
-    return Stay("e", 1, tuple(draw(st.lists(lasting, max_size=2))), tuple(places))
+    return Stay("e", draw(st.none() | st.integers(1, 4)), tuple(draw(st.lists(lasting, max_size=2))), tuple(places))
 
 
 @settings(deadline=None)
@@ -62,7 +62,7 @@ def test_whole_stays_always_reconcile(stays: list[Stay]) -> None:
 def test_the_difference_is_that_of_the_stays_named(stays: list[Stay]) -> None:
     for each in reconcile(stays, SINCE, UNTIL):
         assert each.counted - each.expected == sum(one.off for one in each.breaks)
-        assert all(one.off and one.words for one in each.breaks)
+        assert all(one.words and (one.off or one.beside) for one in each.breaks)
 
 
 @settings(deadline=None)
@@ -95,13 +95,30 @@ def test_a_stay_that_breaks_is_named_with_what_is_wrong(inpatient: Any, place: A
     assert not found.reconciles and found.breaks[0].words.startswith(words)
 
 
-def _encounter(id: str, **more: Any) -> dict[str, Any]:
+def _lies(encounter: str, patient: int | None, facility: str, since: float) -> Stay:
+    time = Lasting(hours(since), None)
+    return Stay(encounter, patient, (time,), (Stayed(facility, time),))
+
+
+def test_a_patient_in_two_beds_at_one_midnight_is_named_in_each_facility() -> None:
+    once, again, away = _lies("e1", 7, "A", -9), _lies("e2", 7, "A", -5), _lies("e3", 7, "B", 2)
+    (found,) = reconcile([once, again], SINCE, UNTIL)
+    assert found.counted == found.expected == 2, "the sum agrees, and is wrong"
+    assert not found.reconciles
+    assert [(each.stay, each.off, each.tells_of) for each in found.breaks] == [(again, 0, {"e1", "e2"})]
+    north, south = reconcile([once, away], SINCE, UNTIL)
+    assert [each.stay for each in (*north.breaks, *south.breaks)] == [once, away]
+    for other in (_lies("e2", 8, "A", -5), _lies("e2", None, "A", -5)):
+        assert all(each.reconciles for each in reconcile([once, other, _lies("e4", None, "A", 1)], SINCE, UNTIL))
+
+
+def _encounter(id: str, patient: str = "p1", **more: Any) -> dict[str, Any]:
     return {
         "resourceType": "Encounter",
         "id": id,
         "status": "in-progress",
         "class": {"code": "IMP"},
-        "subject": {"reference": "Patient/p1"},
+        "subject": {"reference": f"Patient/{patient}"},
         "period": {"start": "2026-03-01T10:00:00Z"},
         **more,
     }
@@ -125,7 +142,6 @@ def test_an_observation_that_becomes_inpatient_is_admitted_then() -> None:
                 }
             ],
         ),
-        {},
     )
     assert stay.inpatient == (Lasting(hours(8), None),)
     assert present(stay, SINCE) is None and present(stay, UNTIL) is not None
@@ -133,12 +149,13 @@ def test_an_observation_that_becomes_inpatient_is_admitted_then() -> None:
 
 def test_what_was_only_planned_or_cancelled_counts_nobody() -> None:
     for status in ("planned", "cancelled", "entered-in-error"):
-        assert not stay_of("e", 1, _encounter("e", status=status), {}).inpatient
+        assert not stay_of("e", 1, _encounter("e", status=status)).inpatient
 
 
 @pytest.mark.django_db
 def test_the_record_is_counted_by_facility_and_the_break_is_named(book: Any) -> None:
-    book.patient("p1")
+    for patient in ("p1", "p2", "p3", "p4"):
+        book.patient(patient)
     for id, name, above in (
         ("n", "Northfield", None),
         ("s", "Southgate", None),
@@ -151,6 +168,7 @@ def test_the_record_is_counted_by_facility_and_the_break_is_named(book: Any) -> 
     book.file(
         _encounter(
             "moves",
+            "p2",
             location=[_at("4w", "2026-03-01T10:00:00Z", "2026-03-02T09:00:00Z"), _at("s", "2026-03-02T09:00:00Z")],
         )
     )
@@ -158,6 +176,7 @@ def test_the_record_is_counted_by_facility_and_the_break_is_named(book: Any) -> 
     book.file(
         _encounter(
             "gone",
+            "p3",
             status="finished",
             period={"start": "2026-03-01T10:00:00Z", "end": "2026-03-02T12:00:00Z"},
             location=[_at("b", "2026-03-01T10:00:00Z", "2026-03-02T12:00:00Z")],
@@ -169,7 +188,7 @@ def test_the_record_is_counted_by_facility_and_the_break_is_named(book: Any) -> 
     assert (north.before, north.discharges, north.transfers_out, north.counted) == (3, 1, 1, 1)
     assert (south.before, south.transfers_in, south.counted) == (0, 1, 1)
     assert north.reconciles and south.reconciles
-    book.file(_encounter("nowhere", location=[_at("b", "2026-03-01T10:00:00Z", "2026-03-02T01:00:00Z")]))
+    book.file(_encounter("nowhere", "p4", location=[_at("b", "2026-03-01T10:00:00Z", "2026-03-02T01:00:00Z")]))
     north, _ = census(CLERK, SINCE, UNTIL)
     assert not north.reconciles and north.counted - north.expected == -1
     assert [each.stay.encounter for each in north.breaks] == ["nowhere"]
@@ -186,5 +205,12 @@ def test_a_break_is_named_only_to_who_may_see_it(book: Any) -> None:
     (found,) = census(CLERK, SINCE, UNTIL)
     assert labels != Label.NONE and found.before == 1
     assert [(each.stay.encounter, each.stay.patient) for each in found.breaks] == [("", None)]
+    book.file(_encounter("hidden", location=[_at("b", "2026-03-01T10:00:00Z")], meta={"security": security}))
+    book.file(_encounter("seen", location=[_at("b", "2026-03-01T12:00:00Z")]))
+    (found,) = census(CLERK, SINCE, UNTIL)
+    assert not found.reconciles, "one patient in two beds"
+    assert [(each.stay.encounter, each.stay.patient) for each in found.breaks] == [("", None)], (
+        "who sees one of the two learns of the other by it"
+    )
     with pytest.raises(PermissionRefused):
         census(AccessContext("user:2", "Lab", frozenset({Role.LAB_TECH})), SINCE, UNTIL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.ledger.api import Filters as LedgerFilters
 from charthouse.foundation.ledger.api import entries
 from charthouse.foundation.work import api as work
+from charthouse.intake.api import UNFILED
 from charthouse.people.api import User, add_account
 from charthouse.people.testing import sign_in
 
@@ -285,6 +287,17 @@ def test_the_rail_shows_the_queues_one_works_with_their_counts(account: Account)
     (entries_,) = [entries for title, entries in navigation.rail(ctx, "queue", QUEUE) if title == navigation.WORK]
     shown = {entry.title: (entry.count, entry.current) for entry in entries_}
     assert shown["Stopped machinery"] == (2, True) and shown["Possible duplicates"] == (0, False)
+
+
+def test_the_unfiled_messages_stand_in_the_rail_once_and_are_at_hand_on_their_screens(account: Account) -> None:
+    _, browser = account("ann", Role.HIT)
+    queue = f"/queues/{UNFILED}/"
+    for address in (queue, "/unfiled/"):
+        page = browser.get(address).content.decode()
+        (rail,) = re.findall(r'<nav class="rail".*?</nav>', page, re.DOTALL)
+        (entry,) = re.findall(r"<a [^>]*>Unfiled messages.*?</a>", rail)
+        assert f'href="{queue}"' in entry and 'aria-current="page"' in entry and 'data-key="g u"' in entry
+        assert 'href="/unfiled/"' in page or address != queue
 
 
 def people_context(user: User) -> Any:

@@ -13,6 +13,8 @@ import orjson
 import psycopg
 from django.db import connection
 
+from charthouse.foundation.connecting import own_connection
+
 #: seconds between two writes of one job's progress
 _EVERY = 0.25
 
@@ -124,9 +126,7 @@ class Progress:
 
     def _execute(self, query: Any, parameters: list[Any]) -> psycopg.Cursor[tuple[Any, ...]]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                **{**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}, autocommit=True
-            )
+            self._connection = own_connection()
         return self._connection.execute(query, parameters)
 
 

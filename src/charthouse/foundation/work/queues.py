@@ -29,7 +29,8 @@ class Queue:
     ``describe`` is called with the asker, so that it says only what this asker may see; ``describe_page`` does the
     same for a page of items at once. ``subject`` heads the column these words stand in. ``opens`` gives the address
     name and arguments of the screen on which an item is decided; without it the item itself is opened. Where
-    ``by_decision`` is set, an item is finished by what is decided about its matter, never by hand.
+    ``by_decision`` is set, an item is finished by what is decided about its matter, never by hand. ``also`` names
+    another list of the same matter: its words, and its address name.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Queue:
     columns: tuple[Column, ...] = ()
     opens: Opener | None = None
     by_decision: bool = False
+    also: tuple[str, str] | None = None
 
 
 _queues: dict[str, Queue] = {}
@@ -58,12 +60,13 @@ def declare_queue(
     columns: Iterable[Column] = (),
     opens: Opener | None = None,
     by_decision: bool = False,
+    also: tuple[str, str] | None = None,
 ) -> Queue:
     """Declare a queue once, at import. Raises ValueError when it is declared differently twice."""
     holders = frozenset(roles)
     permission = declare(f"work.{code}", f"work in the queue “{title}”", holders)
     queue = Queue(
-        code, title, holders, permission, describe, describe_page, subject, tuple(columns), opens, by_decision
+        code, title, holders, permission, describe, describe_page, subject, tuple(columns), opens, by_decision, also
     )
     if _queues.setdefault(code, queue) != queue:
         raise ValueError(f"The queue {code} is declared twice.")

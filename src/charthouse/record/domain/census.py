@@ -9,7 +9,7 @@ agree, a stay breaks the census, and is named.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -61,11 +61,18 @@ class Move(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A stay that keeps a facility's census from agreeing: it counts ``off`` more (or fewer) than it should."""
+    """A stay that makes a facility's census wrong: ``off`` more (or fewer) are counted than came and stayed. It is
+    0 where both sides count a patient twice; ``beside`` is then the encounter of the other stay."""
 
     stay: Stay
     off: int
     words: str
+    beside: str = ""
+
+    @property
+    def tells_of(self) -> set[str]:
+        """The encounters that whoever reads of this learns of."""
+        return {self.stay.encounter, self.beside}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +147,11 @@ def reconcile(stays: Iterable[Stay], since: datetime, until: datetime) -> list[F
     """The census of every facility at ``until``, reconciled with that at ``since``, by the facility's name."""
     totals: dict[str, Counter[str]] = {}
     breaks: dict[str, list[Break]] = {}
+    lying: dict[int, list[tuple[Stay, str]]] = {}
     for stay in stays:
         before, counted = present(stay, since), present(stay, until)
+        if counted is not None and stay.patient is not None:
+            lying.setdefault(stay.patient, []).append((stay, counted))
         moved = moves(stay, since, until)
         off: Counter[str] = Counter()
         for facility, name, sign in ((before, "before", -1), (counted, "counted", 1)):
@@ -155,6 +165,9 @@ def reconcile(stays: Iterable[Stay], since: datetime, until: datetime) -> list[F
             if number:
                 words = _words(stay, facility, number, before, counted, moved, since, until)
                 breaks.setdefault(facility, []).append(Break(stay, number, words))
+    for beds in lying.values():
+        for facility, found in _twice(beds):
+            breaks.setdefault(facility, []).append(found)
     return [
         FacilityCensus(
             facility=facility,
@@ -168,6 +181,17 @@ def reconcile(stays: Iterable[Stay], since: datetime, until: datetime) -> list[F
         )
         for facility, total in sorted(totals.items())
     ]
+
+
+def _twice(beds: Sequence[tuple[Stay, str]]) -> Iterator[tuple[str, Break]]:
+    """One patient in several beds at one midnight: for each facility the stay that was told of last."""
+    if len(beds) < 2:
+        return
+    for facility in dict.fromkeys(facility for _, facility in beds):
+        stay = [stay for stay, place in beds if place == facility][-1]
+        other = next(each for each, _ in beds if each is not stay)
+        words = "In two beds at midnight: another stay of this patient is not discharged either."
+        yield facility, Break(stay, 0, words, beside=other.encounter)
 
 
 def _words(

@@ -45,7 +45,6 @@ class Broken:
 
     facility: str
     words: str
-    off: int
     person: UUID | None
 
 
@@ -120,6 +119,6 @@ def _broken(ctx: AccessContext, found: list[record.FacilityCensus]) -> list[Brok
     patients = {one.stay.patient for _, one in breaks if one.stay.patient is not None}
     persons = identity.persons_of(patients) if patients and may(ctx, permissions.READ_CHART) else {}
     return [
-        Broken(facility, one.words, one.off, persons.get(one.stay.patient) if one.stay.patient else None)
+        Broken(facility, one.words, persons.get(one.stay.patient) if one.stay.patient else None)
         for facility, one in breaks
     ]

@@ -39,6 +39,7 @@ def unfiled(request: SignedInRequest) -> HttpResponse:
     page = intake.unfiled(request.access, chosen, request.GET.get("after"))
     kept = {name: value for name, value in request.GET.items() if name != "after" and value}
     context = {
+        "queue": intake.UNFILED,
         "chosen": chosen,
         "page": page,
         "states": [("waiting", "Waiting"), ("filed", "Filed"), ("refused", "Refused"), ("all", "All")],
@@ -56,7 +57,7 @@ def message(request: SignedInRequest, message: int) -> HttpResponse:
     found = intake.unfiled_message(request.access, message)
     if found is None:
         raise Http404("There is no such unfiled message.")
-    context = {"message": found, "may_mend": may(request.access, intake.MEND_UNFILED)}
+    context = {"queue": intake.UNFILED, "message": found, "may_mend": may(request.access, intake.MEND_UNFILED)}
     template = "preview" if "HX-Request" in request.headers else "message"
     return render(request, f"web/unfiled/{template}.html", context)
 
