@@ -81,7 +81,9 @@ def build(
         typer.echo(f"The answer key cannot be written: {error}", err=True)
         raise typer.Exit(1) from None
     words = ", ".join(f"{number:,} {state}" for state, number in sorted(built.states.items()) if number)
+    filed = f", {built.resources:,} resources filed" if built.resources is not None else ""
     console.print(f"  {built.patients:,} patients, {built.messages:,} messages in {built.seconds:.0f} s: {words}.")
+    console.print(f"  At most {built.peak_mb} MB a process{filed}.")
     console.print(f"  {built.answers:,} lines of the answer key in {key}.")
     for problem in built.problems:
         console.print(f"  {problem}", markup=False)

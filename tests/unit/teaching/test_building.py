@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
+from django.db import connection
 from typer.testing import CliRunner
 
 from charthouse.configuration import Configuration, ConfigurationError
@@ -43,6 +44,10 @@ def test_sixty_patients_are_filed_and_only_what_the_key_names_is_not(committed_d
     assert intake.unfiled_count(ALL) == len(planted)
     assert sum(told_of) == built.patients == 60
     assert len(answers) == built.answers
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sum(created) + sum(updated) FROM intake_message")
+        assert built.resources == cursor.fetchone()[0] > built.messages
+    assert 20 < built.peak_mb < 2_000
 
     # Somebody who was in hospital is found by name, with the documents of the stay.
     one = next(each for each in patients(HOSPITAL, 1, 60) if each.stays and each.person.birth is None)

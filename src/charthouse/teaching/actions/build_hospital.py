@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import resource
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
 from charthouse.intake.api import Connector, take_in
+from charthouse.record.api import Outcome
 from charthouse.teaching import sending
 from charthouse.teaching.domain.hospital import Hospital, Told, patients
 from charthouse.teaching.domain.outgoing import Outgoing, Way
@@ -32,6 +34,7 @@ from charthouse.teaching.permitted import require_demonstration
 _CONTEXT = system_context("teaching")
 _PATIENCE = 600.0
 _POLL = 0.2
+_MADE = (Outcome.CREATED, Outcome.UPDATED)
 #: So many problems are told in words.
 _MOST_PROBLEMS = 20
 
@@ -39,10 +42,14 @@ _MOST_PROBLEMS = 20
 @dataclass(slots=True)
 class Built:
     """What was built. ``states`` counts messages by what became of them (filed, unfiled, duplicate, sent);
-    ``problems`` say in words what was not filed, or which connector could not be used."""
+    ``resources`` are those made new or changed; None where workers file what was sent. ``peak_mb`` is the most
+    memory that a process of this command took. ``problems`` say in words what was not filed, or which connector
+    could not be used."""
 
     patients: int = 0
     messages: int = 0
+    resources: int | None = None
+    peak_mb: int = 0
     answers: int = 0
     states: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -63,6 +70,8 @@ class _Done:
     states: Counter[str]
     problems: list[str]
     answers: list[bytes]
+    resources: int = 0
+    peak_mb: int = 0
 
 
 def build_hospital(
@@ -86,6 +95,9 @@ def build_hospital(
             built.patients += done.patients
             built.messages += done.messages
             built.states += done.states
+            built.peak_mb = max(built.peak_mb, done.peak_mb, _peak_mb())
+            if not there:
+                built.resources = (built.resources or 0) + done.resources
             built.problems += done.problems[: max(0, _MOST_PROBLEMS - len(built.problems))]
             built.answers += len(done.answers)
             lines.writelines(done.answers)
@@ -132,9 +144,18 @@ def _file(work: _Work) -> _Done:
         for taken in take_in(io.BytesIO(body), connector=Connector.FILES, sender=sender, batch="teaching"):
             result = taken.result
             done.states[result.state.value if result else "duplicate"] += 1
+            if result is not None:
+                done.resources += sum(number for outcome, number in result.counts.items() if outcome in _MADE)
             if result is not None and result.problems:
                 done.problems.append(f"{taken.kind}: {result.problems[0].reason}")
+    done.peak_mb = _peak_mb()
     return done
+
+
+def _peak_mb() -> int:
+    """The most memory this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
 def _begun(told: list[Told]) -> _Done:
