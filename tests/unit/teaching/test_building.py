@@ -129,7 +129,9 @@ def test_a_wrong_rate_is_answered_in_words(told: str, said: str, tmp_path: Path)
 def test_the_report_adds_up() -> None:
     result = CliRunner().invoke(app, ["report", "--patients", "48", "--seed", "5", *DAY])
     assert result.exit_code == 0, result.output
-    assert "Readmitted within 30 days" in result.output
+    readmitted = [line for line in result.output.splitlines() if line.startswith("Readmitted within 30 days")]
+    assert "13.9%" in readmitted[0]
+    assert "HCUP Statistical Brief 248, for 2016; unverified" in readmitted[1]
     ages = result.output.split("\nAge")[1].split("\nSex")[0]
     counts = [int(line.split(" of 48 ")[0].split()[-1]) for line in ages.splitlines() if " of 48 " in line]
     assert sum(counts) == 48
