@@ -160,6 +160,8 @@ def test_demonstration_from_first_start_to_stop(site: Site) -> None:
     again = site.start()
     again.wait_until_ready()
     assert re.findall(r"^ +(.+?)  +(\w+) +(\S+) *$", again.said, re.MULTILINE) == accounts
+    assert "Filing a synthetic hospital of 300 people" in first.said
+    assert "synthetic hospital" not in again.said
     assert site.run("stop").stdout == "Charthouse has stopped.\n"
     assert again.process.wait(PATIENCE) == 0
 

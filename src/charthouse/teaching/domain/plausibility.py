@@ -9,7 +9,7 @@ from statistics import mean, median
 from .hospital import Told
 
 Rows = list[tuple[str, str]]
-#: What is published of hospitals in the United States, by the row it stands beside: the figure and where it is from;
+#: What is published of hospitals in the United States, by the row it stands beside: figure and source;
 #: ``unverified`` where it was not read in the source itself. HCUP is the Healthcare Cost and Utilization Project.
 PUBLISHED = {
     "Deaths, of inpatient discharges": ("about 1.9%", "HCUP Statistical Brief 81, for 2007; unverified"),
