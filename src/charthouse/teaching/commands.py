@@ -21,7 +21,7 @@ from charthouse.foundation.bootstrap import configure_django
 from .actions.write_hospital import NotEmpty, write_hospital
 from .domain.hospital import Hospital, patients
 from .domain.plants import DEFAULT_RATES, MEANINGS
-from .domain.plausibility import Figures
+from .domain.plausibility import PUBLISHED, Figures
 from .permitted import require_demonstration
 
 app = typer.Typer(no_args_is_help=True, help="A synthetic hospital for teaching: invented people, an answer key.")
@@ -81,7 +81,9 @@ def build(
         typer.echo(f"The answer key cannot be written: {error}", err=True)
         raise typer.Exit(1) from None
     words = ", ".join(f"{number:,} {state}" for state, number in sorted(built.states.items()) if number)
+    filed = f", {built.resources:,} resources filed" if built.resources is not None else ""
     console.print(f"  {built.patients:,} patients, {built.messages:,} messages in {built.seconds:.0f} s: {words}.")
+    console.print(f"  At most {built.peak_mb} MB a process{filed}.")
     console.print(f"  {built.answers:,} lines of the answer key in {key}.")
     for problem in built.problems:
         console.print(f"  {problem}", markup=False)
@@ -98,11 +100,15 @@ def report(count: Count = 300, seed: Seed = 1, day: Day = None) -> None:
             tell(1)
     console = Console(highlight=False)
     for title, rows in figures.tables():
-        table = Table(title, "", box=None, pad_edge=False, title_justify="left")
+        beside = any(name in PUBLISHED for name, _ in rows)
+        table = Table(title, "", "Published" if beside else "", box=None, pad_edge=False, title_justify="left")
         for name, value in rows:
-            table.add_row(name, value)
+            table.add_row(name, value, PUBLISHED.get(name, ("",))[0])
         console.print(table)
         console.print()
+    console.print("Where the published figures are from", style="bold")
+    for name, (_, source) in PUBLISHED.items():
+        console.print(f"{name}: {source}", soft_wrap=True)
 
 
 @app.command("kinds")

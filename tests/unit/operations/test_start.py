@@ -122,6 +122,7 @@ def test_demonstration_from_first_start_to_stop(site: Site) -> None:
     assert site.run("status").returncode == 3
     first = site.start()
     first.wait_until_ready()
+    assert "Filing a synthetic hospital of 300 people" in first.said
     assert f"at http://127.0.0.1:{site.port}" in first.said
     accounts = re.findall(r"^ +(.+?)  +(\w+) +(\S+) *$", first.said, re.MULTILINE)
     assert ("Coder", "cora") in {(role, name) for role, name, _password in accounts}
@@ -160,6 +161,7 @@ def test_demonstration_from_first_start_to_stop(site: Site) -> None:
     again = site.start()
     again.wait_until_ready()
     assert re.findall(r"^ +(.+?)  +(\w+) +(\S+) *$", again.said, re.MULTILINE) == accounts
+    assert "synthetic hospital" not in again.said
     assert site.run("stop").stdout == "Charthouse has stopped.\n"
     assert again.process.wait(PATIENCE) == 0
 

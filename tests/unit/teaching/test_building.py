@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
+from django.db import connection
 from typer.testing import CliRunner
 
 from charthouse.configuration import Configuration, ConfigurationError
@@ -43,6 +44,10 @@ def test_sixty_patients_are_filed_and_only_what_the_key_names_is_not(committed_d
     assert intake.unfiled_count(ALL) == len(planted)
     assert sum(told_of) == built.patients == 60
     assert len(answers) == built.answers
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sum(created) + sum(updated) FROM intake_message")
+        assert built.resources == cursor.fetchone()[0] > built.messages
+    assert 20 < built.peak_mb < 2_000
 
     # Somebody who was in hospital is found by name, with the documents of the stay.
     one = next(each for each in patients(HOSPITAL, 1, 60) if each.stays and each.person.birth is None)
@@ -124,7 +129,9 @@ def test_a_wrong_rate_is_answered_in_words(told: str, said: str, tmp_path: Path)
 def test_the_report_adds_up() -> None:
     result = CliRunner().invoke(app, ["report", "--patients", "48", "--seed", "5", *DAY])
     assert result.exit_code == 0, result.output
-    assert "Readmitted within 30 days" in result.output
+    readmitted = [line for line in result.output.splitlines() if line.startswith("Readmitted within 30 days")]
+    assert "13.9%" in readmitted[0]
+    assert "HCUP Statistical Brief 248, for 2016; unverified" in readmitted[1]
     ages = result.output.split("\nAge")[1].split("\nSex")[0]
     counts = [int(line.split(" of 48 ")[0].split()[-1]) for line in ages.splitlines() if " of 48 " in line]
     assert sum(counts) == 48

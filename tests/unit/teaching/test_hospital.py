@@ -64,12 +64,31 @@ def test_a_patient_alone_is_the_patient_in_the_whole(clean: list[Told], spoilt: 
         assert body([patient(SPOILT, number)]) == body([spoilt[number - 1]])
 
 
-def test_one_kind_of_error_switched_off_leaves_the_others_where_they_are() -> None:
-    with_all = [answer for one in patients(SPOILT, 1, 40) for answer in one.answers]
-    rates = {**SPOILT.rates, "units": 0.0}
-    without = [answer for one in patients(Hospital(11, ANCHOR, rates), 1, 40) for answer in one.answers]
-    assert any(answer.kind == "units" for answer in with_all)
-    assert without == [answer for answer in with_all if answer.kind != "units"]
+@pytest.mark.parametrize("off", ["units", "missing_document", "late_document"])
+def test_one_kind_of_error_switched_off_leaves_the_others_where_they_are(off: str, spoilt: list[Told]) -> None:
+    with_all = [answer for one in spoilt for answer in one.answers]
+    rates = {**SPOILT.rates, off: 0.0}
+    without = [answer for one in patients(Hospital(11, ANCHOR, rates), 1, 96) for answer in one.answers]
+    gone = [answer for answer in with_all if answer.kind == off]
+    assert gone
+    others = [answer for answer in with_all if answer.kind != off]
+    assert [answer for answer in others if answer not in without] == []
+    # More are there only where that kind had its errors: an item carries one at most.
+    for answer in without:
+        assert answer in others or answer.visit in {each.visit for each in gone}
+
+
+def test_an_item_carries_one_error_at_most(spoilt: list[Told]) -> None:
+    for one in spoilt:
+        documents = [answer.document for answer in one.answers if answer.document]
+        assert len(documents) == len(set(documents))
+        values = [
+            found[0]
+            for answer in one.answers
+            if answer.kind in {"units", "impossible_value"}
+            if (found := re.search(r"at \d{4}-\d\d-\d\d \d\d:\d\d", answer.finding))
+        ]
+        assert len(values) == len(set(values))
 
 
 # Lives
@@ -321,5 +340,7 @@ def test_what_the_key_says_is_what_was_done(spoilt: list[Told]) -> None:
                     assert title[1] not in {each.title.lower() for each in mine}
 
 
-def test_a_hospital_without_errors_names_only_near_misses(clean: list[Told]) -> None:
-    assert all(answer.right for one in clean for answer in one.answers)
+def test_a_hospital_without_errors_names_only_near_misses() -> None:
+    answers = [answer for one in patients(CLEAN, 1, 160) for answer in one.answers]
+    assert {answer.kind for answer in answers} == {"duplicate", "overlay"}
+    assert all(answer.right for answer in answers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import resource
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -21,6 +23,7 @@ from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
 from charthouse.intake.api import Connector, take_in
+from charthouse.record.api import Outcome
 from charthouse.teaching import sending
 from charthouse.teaching.domain.hospital import Hospital, Told, patients
 from charthouse.teaching.domain.outgoing import Outgoing, Way
@@ -31,6 +34,7 @@ from charthouse.teaching.permitted import require_demonstration
 _CONTEXT = system_context("teaching")
 _PATIENCE = 600.0
 _POLL = 0.2
+_MADE = (Outcome.CREATED, Outcome.UPDATED)
 #: So many problems are told in words.
 _MOST_PROBLEMS = 20
 
@@ -38,10 +42,14 @@ _MOST_PROBLEMS = 20
 @dataclass(slots=True)
 class Built:
     """What was built. ``states`` counts messages by what became of them (filed, unfiled, duplicate, sent);
-    ``problems`` say in words what was not filed, or which connector could not be used."""
+    ``resources`` are those made new or changed; None where workers file what was sent. ``peak_mb`` is the most
+    memory that a process of this command took. ``problems`` say in words what was not filed, or which connector
+    could not be used."""
 
     patients: int = 0
     messages: int = 0
+    resources: int | None = None
+    peak_mb: int = 0
     answers: int = 0
     states: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -62,6 +70,8 @@ class _Done:
     states: Counter[str]
     problems: list[str]
     answers: list[bytes]
+    resources: int = 0
+    peak_mb: int = 0
 
 
 def build_hospital(
@@ -78,21 +88,25 @@ def build_hospital(
     there = running(site.data)
     before = intake.unfiled_count(_CONTEXT)
     key.parent.mkdir(parents=True, exist_ok=True)
-    partial = key.with_name(f"{key.name}.part")
-    with partial.open("wb") as lines:
+    half = key.with_name(f"{key.name}.part")
+    with half.open("wb") as lines:
         doing = _through_connectors(site, there, hospital, count) if there else _here(hospital, count)
         for done in doing:
             built.patients += done.patients
             built.messages += done.messages
             built.states += done.states
+            built.peak_mb = max(built.peak_mb, done.peak_mb, _peak_mb())
+            if not there:
+                built.resources = (built.resources or 0) + done.resources
             built.problems += done.problems[: max(0, _MOST_PROBLEMS - len(built.problems))]
             built.answers += len(done.answers)
             lines.writelines(done.answers)
             tell(done.patients)
-    partial.replace(key)
+    half.replace(key)
     if there:
-        _wait()
-        unfiled = intake.unfiled_count(_CONTEXT) - before
+        if not _filed():
+            built.problems.append("Not everything was filed yet; the workers go on. See Today.")
+        unfiled = max(0, intake.unfiled_count(_CONTEXT) - before)
         built.states["unfiled"] = unfiled
         built.states["sent"] -= unfiled
     built.seconds = time.monotonic() - begun
@@ -130,9 +144,18 @@ def _file(work: _Work) -> _Done:
         for taken in take_in(io.BytesIO(body), connector=Connector.FILES, sender=sender, batch="teaching"):
             result = taken.result
             done.states[result.state.value if result else "duplicate"] += 1
+            if result is not None:
+                done.resources += sum(number for outcome, number in result.counts.items() if outcome in _MADE)
             if result is not None and result.problems:
                 done.problems.append(f"{taken.kind}: {result.problems[0].reason}")
+    done.peak_mb = _peak_mb()
     return done
+
+
+def _peak_mb() -> int:
+    """The most memory this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
 def _begun(told: list[Told]) -> _Done:
@@ -145,39 +168,44 @@ def _through_connectors(
 ) -> Iterator[_Done]:
     """Send as the hospital and the clinic would; what a connector does not take is taken in here."""
     host, port = sending.mllp_address(site, there)
-    mllp = bool(port) and not site.mllp_certificate
     address = str(there.get("address", ""))
-    http = address.startswith("http://")
     name = f"{CLINIC}, teaching of {clock.wall():%Y-%m-%d %H:%M:%S}"
+    # What speaks TLS is not sent to: its certificate is for others than this machine.
+    http = address.startswith("http://")
     token = intake.add_sender_token(_CONTEXT, name, CLINIC) if http else ""
+    mllp = bool(port) and not site.mllp_certificate
+    to_hospital = _Connector(partial(sending.by_mllp, host=host, port=port) if mllp else None)
+    to_clinic = _Connector(partial(sending.by_http, address=address, token=token) if http else None)
     try:
         for work in _blocks(hospital, count):
             told = list(patients(hospital, work.first, work.last))
             done = _begun(told)
             hl7, bundles = _outgoing(told)
-            try:
-                if not mllp:
-                    raise sending.NotSent("No MLLP listener without TLS runs here.")
-                sending.by_mllp(hl7, host, port, _nobody)
-            except sending.NotSent as problem:
-                if mllp:
-                    done.problems.append(str(problem))
-                mllp = False
-                sending.by_hand(hl7, _nobody)
-            try:
-                if not http:
-                    raise sending.NotSent("The web application speaks TLS.")
-                sending.by_http(bundles, address, token, _nobody)
-            except sending.NotSent as problem:
-                if http:
-                    done.problems.append(str(problem))
-                http = False
-                sending.by_hand(bundles, _nobody)
+            to_hospital.take(hl7, done.problems)
+            to_clinic.take(bundles, done.problems)
             done.states["sent"] += len(hl7) + len(bundles)
             yield done
     finally:
         if token:
             intake.revoke_sender_token(_CONTEXT, name)
+
+
+@dataclass(slots=True)
+class _Connector:
+    """A connector by its ``send``. Without one, or once it has failed, messages are taken in here."""
+
+    send: Callable[..., None] | None
+
+    def take(self, messages: list[Outgoing], problems: list[str]) -> None:
+        if self.send is not None:
+            try:
+                self.send(messages, tell=_nobody)
+            except sending.NotSent as problem:
+                problems.append(str(problem))
+                self.send = None
+            else:
+                return
+        sending.by_hand(messages, _nobody)
 
 
 def _outgoing(told: list[Told]) -> tuple[list[Outgoing], list[Outgoing]]:
@@ -195,8 +223,11 @@ def _nobody(_: int) -> None:
     """Progress is told by patients, not by messages."""
 
 
-def _wait() -> None:
-    """Until the workers have filed what was received."""
+def _filed() -> bool:
+    """Wait until the workers have filed what was received; False where that takes too long."""
     deadline = time.monotonic() + _PATIENCE
-    while any(each.waiting for each in intake.connectors(_CONTEXT)) and time.monotonic() < deadline:
+    while any(each.waiting for each in intake.connectors(_CONTEXT)):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(_POLL)
+    return True

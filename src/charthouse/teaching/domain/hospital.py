@@ -73,7 +73,7 @@ def patient(hospital: Hospital, number: int) -> Told:
     planted = plant(hospital, someone, stays, items)
     answers += planted.answers
     messages = [feed.message(item) for item in planted.items]
-    messages += planted.messages(feed)
+    messages += planted.extra
     clinic = chance(seed, "clinic", number)
     if clinic.random() < _KNOWN_TO_CLINIC:
         messages.extend(visits_of(clinic, seed, someone, stays, anchor))

@@ -5,7 +5,7 @@ What is expected to be found is written from the rules, not from what a program 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -30,65 +30,86 @@ _HISTORY = "42 CFR 482.24(c)(4)(i): no more than 30 days before or 24 hours afte
 _OPERATION = "42 CFR 482.51(b): written or dictated immediately after surgery"
 _SIGNED = "42 CFR 482.24(c)(1): dated, timed and authenticated"
 _ACCURATE = "42 CFR 482.24(b): accurately written"
+#: The rules' own numbers, from their text. They are not read from a rule pack: the key is what a pack is tested by.
+_HISTORY_DAYS, _HISTORY_HOURS, _COMPLETE_DAYS = 30, 24, 30
+#: Added to the seed for people who are in nobody's hospital.
 _OTHERS = 1_000_003
-"""Added to the seed for people who are in nobody's hospital."""
 
 
 @dataclass(slots=True)
 class Planted:
-    """A patient while errors are planted; ``extra`` makes messages that are no items of this record."""
+    """A patient while errors are planted; ``extra`` are messages that tell of no item of this record.
+
+    ``first`` are the items as they were before: chance falls on those, so that one kind's errors do not move
+    another's.
+    """
 
     hospital: Hospital
     person: Person
     stays: list[Stay]
     items: list[Item]
     answers: list[Answer] = field(default_factory=list)
-    extra: list[Callable[[Feed], Message]] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
+    extra: list[Message] = field(default_factory=list)
+    first: tuple[Item, ...] = field(init=False)
+    _touched: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.first = tuple(self.items)
 
     @property
     def anchor(self) -> datetime:
         """Now, there."""
         return self.hospital.anchor
 
-    def messages(self, feed: Feed) -> list[Message]:
-        """The extra messages."""
-        return [each(feed) for each in self.extra]
+    def free(self, item: Item) -> bool:
+        """Whether the item has no error yet."""
+        return id(item) not in self._touched
 
-    def documents(self, *kinds: str, signed: bool = False) -> list[Document]:
-        """The documents of these kinds (TXA-2), all of none, that have no error yet."""
-        return [
-            item
-            for item in self.items
-            if isinstance(item, Document)
-            and (not kinds or item.kind.partition("^")[0] in kinds)
-            and (not signed or item.signed is not None)
-            and item.number not in self.touched
-        ]
+    def documents(self, *kinds: str) -> list[Document]:
+        """The documents of these kinds (TXA-2) as they were before."""
+        return [item for item in self.first if isinstance(item, Document) and item.kind.partition("^")[0] in kinds]
 
-    def answer(self, kind: str, finding: str, rule: str = "", item: Item | None = None, **more: str) -> None:
-        """Note an error in the key."""
-        stay = item.stay if item else None
-        number = item.number if isinstance(item, Document) else ""
-        self.touched.add(number)
-        known = {"visit": stay.number if stay else "", "document": number} | more
+    def struck(self, rng: Random, rate: float, *kinds: str) -> Iterator[tuple[Document, Stay, Random]]:
+        """Documents on which chance falls and that have no error yet, each with its stay and chances of its own."""
+        chosen = [(each, Random(rng.random())) for each in self.documents(*kinds) if rng.random() < rate]  # noqa: S311
+        for document, own in chosen:
+            if document.stay is not None and self.free(document):
+                yield document, document.stay, own
+
+    def struck_vitals(self, rng: Random, rate: float, key: str) -> Iterator[Result]:
+        """Vital signs with the value ``key`` on which chance falls and that have no error yet."""
+        sets = [each for each in self.first if isinstance(each, Result) and key in each.panels.get("vitals", ())]
+        for each in [each for each in sets if rng.random() < rate]:
+            if self.free(each):
+                yield each
+
+    def answer(
+        self,
+        kind: str,
+        finding: str,
+        rule: str = "",
+        item: Item | None = None,
+        *,
+        right: bool = False,
+        visit: str = "",
+        other: str = "",
+        message: str = "",
+    ) -> None:
+        """Note an error in the key, or a near miss that is ``right``."""
+        document = ""
+        if item is not None:
+            self._touched.add(id(item))
+            visit = visit or (item.stay.number if item.stay else "")
+            document = item.number if isinstance(item, Document) else ""
         self.answers.append(
-            Answer(
-                kind,
-                self.person.mrn,
-                finding,
-                rule,
-                visit=known["visit"],
-                document=known["document"],
-                other=known.get("other", ""),
-                message=known.get("message", ""),
-            )
-        )
+            Answer(kind, self.person.mrn, finding, rule, right, visit=visit, document=document, other=other,
+                   message=message)
+        )  # fmt: skip
 
-    def right(self, kind: str, finding: str, rule: str = "", item: Item | None = None, **more: str) -> None:
-        """Note a near miss."""
-        self.answer(kind, finding, rule, item, **more)
-        self.answers[-1] = replace(self.answers[-1], right=True)
+    def remove(self, item: Item) -> None:
+        """Take an item away: it is not sent."""
+        self._touched.add(id(item))
+        self.items[:] = [each for each in self.items if each is not item]
 
 
 Planter = Callable[[Planted, Random, float], None]
@@ -161,16 +182,17 @@ def _duplicate(planted: Planted, rng: Random, rate: float) -> None:
     values: dict[str, float | str] = {"HR": 78, "SBP": 128, "DBP": 80}
     doctor = next((stay.attendings[0][1] for stay in planted.stays), None)
     twin = Feed(other, mrn=number)
-    planted.extra.append(lambda _: twin.message(Adt(at, None, "A28")))
+    planted.extra.append(twin.message(Adt(at, None, "A28")))
     if doctor is not None:
         measured = Result(at + timedelta(minutes=9), None, {"vitals": values}, doctor)
-        planted.extra.append(lambda _: twin.message(measured))
+        planted.extra.append(twin.message(measured))
     if rng.random() < 0.25 and (later := _between(rng, at + timedelta(days=1), anchor)) is not None:
         merge = Adt(later, None, "A40", prior=number)
         planted.items.append(merge)
-        planted.right(
-            "duplicate", f"Registered twice ({differs}), and merged by the hospital itself (A40).", other=number
-        )
+        planted.answer(
+            "duplicate", f"Registered twice ({differs}), and merged by the hospital itself (A40).", other=number,
+            right=True,
+        )  # fmt: skip
         return
     planted.answer("duplicate", f"The same person under two record numbers: {differs}. Merge.", other=number)
 
@@ -217,15 +239,15 @@ def _overlay(planted: Planted, rng: Random, rate: float) -> None:
     if at is None or any(stay.died for stay in planted.stays):
         return
     other = _stranger(planted)
-    as_other = Feed(other, mrn=someone.mrn)
-    as_other.count = 9000  # control numbers of their own
-    planted.extra.append(lambda _: as_other.message(Adt(at, None, "A31")))
+    as_other = Feed(other, mrn=someone.mrn, count=9000)  # control numbers of their own
+    sent = as_other.message(Adt(at, None, "A31"))
+    planted.extra.append(sent)
     planted.answer(
         "overlay",
         f"From {at:%Y-%m-%d} the record carries another person ({other.given} {other.family}, born {other.born}): "
         "split what came after from what was before.",
         _ACCURATE,
-        message=f"HR{someone.mrn}9001",
+        message=sent.control,
     )
 
 
@@ -238,7 +260,7 @@ def _wrong_patient(planted: Planted, rng: Random, rate: float) -> None:
     other = _stranger(planted)
     at = document.at
     key = reason_for(rng, other, at)
-    if key is None or document.stay is None or key == document.stay.key:
+    if not planted.free(document) or key is None or document.stay is None or key == document.stay.key:
         return
     stay = planned(rng, planted.hospital.seed, other, key, at - timedelta(days=1))
     words = Notes(rng, other, stay).progress(document.by, "", at, 2)
@@ -258,13 +280,13 @@ def _wrong_patient(planted: Planted, rng: Random, rate: float) -> None:
 @_kind("missing_document", 0.03, "a document that the stay calls for is not there")
 def _missing(planted: Planted, rng: Random, rate: float) -> None:
     for stay in planted.stays:
-        if stay.end > planted.anchor - timedelta(days=31) or rng.random() >= rate:
+        if not _overdue(planted, stay.end) or rng.random() >= rate:
             continue
         found = [each for each in planted.documents("OP", "DS", "HP") if each.stay is stay]
-        if not found:
+        gone = rng.choice(found) if found else None
+        if gone is None or not planted.free(gone):
             continue
-        gone = rng.choice(found)
-        planted.items.remove(gone)
+        planted.remove(gone)
         rules = {"OP": _OPERATION, "DS": f"{_CONTENT}(vii): outcome, disposition, follow-up", "HP": _HISTORY}
         planted.answer(
             "missing_document",
@@ -276,8 +298,8 @@ def _missing(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("unsigned_document", 0.015, "a document nobody authenticated")
 def _unsigned(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("OP", "DS", "HP", "CN", "PR", signed=True):
-        if rng.random() < rate and document.at < planted.anchor - timedelta(days=31):
+    for document, _, _ in planted.struck(rng, rate, "OP", "DS", "HP", "CN", "PR"):
+        if _overdue(planted, document.at):
             document.signed = None
             planted.answer(
                 "unsigned_document",
@@ -289,18 +311,18 @@ def _unsigned(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("late_document", 0.03, "a history more than 24 hours after admission, or a summary more than 30 days late")
 def _late(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("HP", "DS", signed=True):
-        stay = document.stay
-        if stay is None or not stay.inpatient or rng.random() >= rate:
+    for document, stay, own in planted.struck(rng, rate, "HP", "DS"):
+        if not stay.inpatient:
             continue
         begun = stay.admitted or stay.start
         if document.kind.startswith("HP"):
-            at = begun + timedelta(hours=rng.randrange(27, 60))
-            if at > stay.end - timedelta(hours=1):
+            at = begun + timedelta(hours=_HISTORY_HOURS + own.randrange(3, 36))
+            # One before an operation has to be there sooner; that is another error.
+            if at > stay.end - timedelta(hours=1) or stay.operated:
                 continue
             finding, rule = f"The history and physical was written {_hours(at - begun)} after admission.", _HISTORY
         else:
-            at = stay.end + timedelta(days=rng.randrange(33, 70))
+            at = stay.end + timedelta(days=_COMPLETE_DAYS + own.randrange(3, 40))
             finding, rule = f"The discharge summary came {(at - stay.end).days} days after discharge.", _COMPLETE
         if at + timedelta(hours=2) > planted.anchor:
             continue
@@ -310,12 +332,11 @@ def _late(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("history_too_old", 0.2, "a history of more than 30 days before a planned stay, or one that holds")
 def _old_history(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("HP", signed=True):
-        stay = document.stay
-        if stay is None or stay.condition.way not in ("elective", "outpatient") or rng.random() >= rate:
+    for document, stay, own in planted.struck(rng, rate, "HP"):
+        if stay.condition.way not in ("elective", "outpatient"):
             continue
-        old = rng.random() < 0.5
-        days = rng.randrange(32, 46) if old else rng.randrange(9, 29)
+        old = own.random() < 0.5
+        days = _HISTORY_DAYS + own.randrange(2, 16) if old else own.randrange(9, _HISTORY_DAYS - 1)
         at = stay.start - timedelta(days=days, hours=-2)
         update = stay.start + timedelta(minutes=9)
         document.at, document.signed = at, at + timedelta(minutes=40)
@@ -339,19 +360,20 @@ def _old_history(planted: Planted, rng: Random, rate: float) -> None:
                 signed=signed,
             )
         )
-        planted.right(
+        planted.answer(
             "history_too_old",
             f"The history is {days} days old and was updated on the day of admission: within the rule.",
             f"{_HISTORY}, updated within 24 hours",
             document,
+            right=True,
         )
 
 
 @_kind("copied_note", 0.01, "a progress note copied from the day before")
 def _copied(planted: Planted, rng: Random, rate: float) -> None:
     notes = planted.documents("PR")
-    for before, after in pairwise(notes):
-        if before.stay is after.stay and before.number not in planted.touched and rng.random() < rate:
+    for before, after in [pair for pair in pairwise(notes) if rng.random() < rate]:
+        if before.stay is after.stay and planted.free(before) and planted.free(after):
             after.text = before.text
             planted.answer(
                 "copied_note",
@@ -366,9 +388,8 @@ def _copied(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("laterality", 0.08, "an operative report of the other side")
 def _laterality(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("OP"):
-        stay = document.stay
-        if stay is None or not stay.side or rng.random() >= rate:
+    for document, stay, _ in planted.struck(rng, rate, "OP"):
+        if not stay.side:
             continue
         other = "left" if stay.side == "right" else "right"
         text = document.text.replace(stay.side, other)
@@ -383,28 +404,26 @@ def _laterality(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("sex", 0.008, "a finding that the patient's sex does not allow")
 def _sex(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("HP"):
-        age = planted.person.age(document.at.date())
-        if age < 18 or rng.random() >= rate:
+    for document, _, _ in planted.struck(rng, rate, "HP"):
+        if planted.person.age(document.at.date()) < 18:
             continue
         words = {
             "F": "GU: prostate mildly enlarged, smooth, no nodule.",
             "M": "GYN: last menstrual period two weeks ago, no discharge.",
         }[planted.person.sex]
-        document.text = f"{document.text}\n{words}"
+        # Among the findings, not under the signature.
+        body, _, signature = document.text.rpartition("\n")
+        document.text = f"{body}\n{words}\n{signature}"
         sex = {"F": "woman", "M": "man"}[planted.person.sex]
         planted.answer("sex", f"The history of a {sex} says: {words}", _ACCURATE, document)
 
 
 @_kind("dates", 0.012, "a summary by which the patient left before coming")
 def _dates(planted: Planted, rng: Random, rate: float) -> None:
-    for document in planted.documents("DS"):
-        stay = document.stay
-        if stay is None or stay.start.date() == stay.end.date() or rng.random() >= rate:
-            continue
+    for document, stay, _ in planted.struck(rng, rate, "DS"):
         admitted, discharged = f"{stay.start:%m/%d/%Y}", f"{stay.end:%m/%d/%Y}"
         heading = f"ADMITTED {admitted}   DISCHARGED {discharged}"
-        if heading not in document.text:
+        if admitted == discharged or heading not in document.text:
             continue
         document.text = document.text.replace(heading, f"ADMITTED {discharged}   DISCHARGED {admitted}")
         planted.answer(
@@ -415,41 +434,36 @@ def _dates(planted: Planted, rng: Random, rate: float) -> None:
 
 @_kind("units", 0.004, "a temperature in Fahrenheit sent as Celsius")
 def _units(planted: Planted, rng: Random, rate: float) -> None:
-    for result in _vitals(planted.items, "T"):
-        if rng.random() < rate:
-            values = result.panels["vitals"]
-            values["T"] = round(float(values["T"]) * 1.8 + 32, 1)
-            planted.answer(
-                "units", f"Temperature {values['T']} at {result.at:%Y-%m-%d %H:%M} is sent as °C and is °F.",
-                _ACCURATE, result,
-            )  # fmt: skip
+    for result in planted.struck_vitals(rng, rate, "T"):
+        values = result.panels["vitals"]
+        values["T"] = round(float(values["T"]) * 1.8 + 32, 1)
+        planted.answer(
+            "units", f"Temperature {values['T']} at {result.at:%Y-%m-%d %H:%M} is sent as °C and is °F.",
+            _ACCURATE, result,
+        )  # fmt: skip
 
 
 @_kind("impossible_value", 0.003, "a value nobody can have")
 def _impossible(planted: Planted, rng: Random, rate: float) -> None:
-    for result in _vitals(planted.items, "HR"):
-        if rng.random() >= rate:
-            continue
+    for result in planted.struck_vitals(rng, rate, "HR"):
         values = result.panels["vitals"]
-        key, name = rng.choice((("HR", "Heart rate"), ("RR", "Respiratory rate")))
-        if key in values:
-            values[key] = round(float(values[key])) * 10
-            planted.answer(
-                "impossible_value", f"{name} {values[key]} at {result.at:%Y-%m-%d %H:%M}: a digit too many.",
-                _ACCURATE, result,
-            )  # fmt: skip
+        values["HR"] = round(float(values["HR"])) * 10
+        planted.answer(
+            "impossible_value", f"Heart rate {values['HR']} at {result.at:%Y-%m-%d %H:%M}: a digit too many.",
+            _ACCURATE, result,
+        )  # fmt: skip
 
 
 @_kind("extreme_value", 0.004, "a value that is rare and real (a near miss)")
 def _extreme(planted: Planted, rng: Random, rate: float) -> None:
-    for result in planted.items:
-        if isinstance(result, Result) and "bmp" in result.panels and rng.random() < rate:
-            values = result.panels["bmp"]
-            values["GLU"] = rng.randrange(480, 720)
-            planted.right(
-                "impossible_value", f"Glucose {values['GLU']} at {result.at:%Y-%m-%d %H:%M} is rare and possible.",
-                "", result,
-            )  # fmt: skip
+    chemistry = [each for each in planted.first if isinstance(each, Result) and "bmp" in each.panels]
+    for result in [each for each in chemistry if rng.random() < rate]:
+        values = result.panels["bmp"]
+        values["GLU"] = rng.randrange(480, 720)
+        planted.answer(
+            "impossible_value", f"Glucose {values['GLU']} at {result.at:%Y-%m-%d %H:%M} is rare and possible.",
+            "", result, right=True,
+        )  # fmt: skip
 
 
 @_kind("after_death", 0.15, "vital signs of somebody who had died")
@@ -474,39 +488,36 @@ def _after_death(planted: Planted, rng: Random, rate: float) -> None:
 def _weight(planted: Planted, rng: Random, rate: float) -> None:
     if planted.person.birth is None or rng.random() >= rate:
         return
-    for result in _vitals(planted.items, "WT"):
-        planted.items.remove(result)
-        planted.answer("newborn_weight", "There is no birth weight.", _ACCURATE, result)
+    for result in planted.struck_vitals(rng, 1.0, "WT"):
+        planted.remove(result)
+        planted.answer("newborn_weight", "There is no birth weight.", _ACCURATE, visit=planted.stays[0].number)
 
 
 @_kind("unfiled_message", 0.003, "a result that names no patient")
 def _unfiled(planted: Planted, rng: Random, rate: float) -> None:
-    results = [item for item in planted.items if isinstance(item, Result) and item.stay is not None]
+    results = [item for item in planted.first if isinstance(item, Result) and item.stay is not None]
     if not results or rng.random() >= rate:
         return
     result = rng.choice(results)
+    if not planted.free(result):
+        return
     again = replace(result, at=result.at + timedelta(minutes=3), order=f"{result.order or 'Q'}R")
-    number = f"HR{planted.person.mrn}8001"
-
-    def send(feed: Feed) -> Message:
-        lost = Feed(feed.person, count=8000)
-        made = lost.message(again)
-        body = made.data.replace(f"|{planted.person.mrn}^^^HRMC^MR|".encode(), b"||", 1)
-        return replace(made, data=body)
-
-    planted.extra.append(send)
+    sent = Feed(planted.person, count=8000).message(again)  # control numbers of their own
+    body = sent.data.replace(f"|{planted.person.mrn}^^^HRMC^MR|".encode(), b"||", 1)
+    planted.extra.append(replace(sent, data=body))
     planted.answer(
         "unfiled_message", "The message names no patient (PID-3 is empty); visit and name say whose it is.", "",
-        result, message=number,
+        result, message=sent.control,
     )  # fmt: skip
-
-
-def _vitals(items: Sequence[Item], key: str) -> list[Result]:
-    return [item for item in items if isinstance(item, Result) and key in item.panels.get("vitals", ())]
 
 
 def _stranger(planted: Planted) -> Person:
     return person(planted.hospital.seed + _OTHERS, planted.person.number, planted.anchor.date())
+
+
+def _overdue(planted: Planted, since: datetime) -> bool:
+    """Whether the time to complete a document of ``since`` is over."""
+    return since < planted.anchor - timedelta(days=_COMPLETE_DAYS + 1)
 
 
 def _between(rng: Random, first: datetime, last: datetime) -> datetime | None:

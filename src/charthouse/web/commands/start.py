@@ -10,13 +10,14 @@ import threading
 import time
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from charthouse.configuration import Configuration, ConfigurationError, configuration
-from charthouse.foundation import processes
+from charthouse.foundation import clock, processes
 from charthouse.foundation.database import api as database
 from charthouse.foundation.instance import only_instance, running, state_file, stop_instance
 from charthouse.foundation.terminal import migration_progress, step
@@ -25,6 +26,9 @@ from . import site as sites
 
 _READY_PATIENCE = 60.0
 _SEEDED = "demo-seeded"
+#: The demonstration's hospital: how many people, of which seed. The tour has an unfiled message of its own.
+_PEOPLE, _SEED, _NOT_PLANTED = 300, 1, "unfiled_message=0"
+_FILLED = "demo-hospital"
 #: Exit code of ``status`` when nothing runs, as init scripts have it.
 _NOT_RUNNING = 3
 
@@ -89,6 +93,8 @@ def start(
         try:
             _bring_up_to_date(console)
             fresh = _set_up(console, kind, whole, password)
+            if kind == sites.DEMO and not stop.is_set():
+                _fill(console, configuration())
             _run(console, stop, server, listeners, kind, fresh, began)
         finally:
             with step(console, "Stopping the database", "Database stopped"):
@@ -343,6 +349,31 @@ def _last_line(log: Path) -> str:
         return (log.read_text("utf-8", "replace").strip().splitlines() or [""])[-1][:500]
     except OSError:
         return ""
+
+
+def _fill(console: Console, site: Configuration) -> None:
+    """Give a new demonstration its synthetic hospital, once, before anything else wants the processors."""
+    filled = site.data / _FILLED
+    begun = filled.with_suffix(".part")
+    if filled.exists() or ((site.data / _SEEDED).exists() and not begun.exists()):
+        return
+    if not processes.has_command("teaching"):
+        return
+    if not begun.exists():
+        begun.write_text(f"{clock.today(ZoneInfo(site.time_zone))}")
+    console.print(f"  Filing a synthetic hospital of {_PEOPLE} people")
+    done = subprocess.run(
+        processes.charthouse_command(
+            "teaching", "build", "--patients", str(_PEOPLE), "--seed", str(_SEED), "--plant", _NOT_PLANTED,
+            # The day it was begun on, so that a start that goes on makes the same people.
+            "--day", begun.read_text().strip(),
+        ),
+        env=processes.child_environment(), check=False,
+    )  # fmt: skip
+    if done.returncode == 0:
+        begun.rename(filled)
+    else:
+        console.print("  [yellow]The hospital is not whole yet; the next start goes on.[/yellow]")
 
 
 def _seed(console: Console, site: Configuration) -> None:
