@@ -197,3 +197,21 @@ def test_a_queue_of_duplicates_is_cleared_by_keyboard_alone(filled: None, visit:
     page.get_by_text("Nothing waits for anybody in this queue now.").wait_for()
     assert _open(beside, queue) == 1, "the one that was asked about is held"
     assert "Held" in page.locator("tbody").inner_text()
+
+
+def test_a_preview_that_comes_late_leaves_the_keyboard_its_place(filled: None, visit: Any) -> None:
+    page = visit("/queues/machinery/")
+    rows = page.locator("a[data-item]")
+    rows.nth(0).focus()
+    preview = page.locator("#preview")
+    preview.get_by_text("Waits since").wait_for()
+    before = preview.inner_html()
+    rows.nth(1).focus()
+    preview.locator("a[href], button").last.focus()
+    preview.locator("a[href]").first.wait_for()
+    for _ in range(100):
+        if preview.inner_html() != before:
+            break
+        page.wait_for_timeout(50)
+    assert preview.inner_html() != before
+    assert page.evaluate("document.getElementById('preview').contains(document.activeElement)")

@@ -25,3 +25,16 @@ document.addEventListener("htmx:before:response", (event) => {
   const link = ctx.sourceElement?.closest?.("a[href]");
   if (link) window.location.assign(link.href);
 });
+
+// A preview that comes late must not take the keyboard's place away: what stands first in the new one has the focus
+// that the old one had.
+let place = null;
+
+document.addEventListener("htmx:before:swap", () => {
+  place = document.activeElement?.closest("#preview");
+});
+
+document.addEventListener("htmx:after:swap", () => {
+  if (!place?.isConnected || place.contains(document.activeElement)) return;
+  place.querySelector("a[href], button:not([disabled])")?.focus();
+});
