@@ -8,7 +8,10 @@ from charthouse.foundation.access.api import AccessContext, Role
 from charthouse.foundation.work import api as work
 
 QUEUE = work.declare_queue(
-    "test-unfiled", "Unfiled messages", {Role.HIT, Role.MANAGER}, lambda ctx, item: f"Message {item.subject.id}"
+    "test-unfiled",
+    "Messages of the tests",
+    {Role.HIT, Role.MANAGER},
+    lambda ctx, item: f"Message {item.subject.id}",
 ).code
 
 
