@@ -22,6 +22,8 @@ _PROBE = b"#set page(width: auto, height: auto)\n#image(bytes(json(bytes(sys.inp
 #: and white, which stays small in bytes, as large as a fax.
 _MOST_POINTS, _LONGEST_SIDE, _LONGEST_OF_TWO = 40_000_000, 1_600, 2_400
 _MANY = ("TIFF", "GIF", "WEBP")
+#: What Pillow raises of files that are damaged, or far too large.
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, Image.DecompressionBombError)
 _SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 #: Start-of-frame markers of a JPEG (ISO/IEC 10918-1, table B.1), which hold its size.
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -74,7 +76,7 @@ def pages_of(content: bytes, most: int) -> Iterator[Picture]:
                     if number == (most if whole else 1) or page.width * page.height > _MOST_POINTS:
                         return
                     yield drawn(_redrawn(page))
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, Image.DecompressionBombError):
+    except _DAMAGED:
         return
 
 
@@ -85,7 +87,7 @@ def page_number(content: bytes) -> int:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content), formats=_MANY) as image:
                 return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, Image.DecompressionBombError):
+    except _DAMAGED:
         return 0
 
 
