@@ -37,6 +37,14 @@ def waiting(person: Person) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
+def begins_registering(person: Person, family: str) -> None:
+    person.goes("f", "Patient index")
+    person.page.keyboard.press("r")
+    person.looks("Register a person")
+    person.page.get_by_label("Family name").and_(person.page.locator(":focus")).wait_for()
+    person.page.keyboard.type(family)
+
+
 def scanned() -> dict[str, Any]:
     """Two pages of a scanner, as fax machines have packed them since 1988."""
     made = io.BytesIO()
@@ -46,28 +54,29 @@ def scanned() -> dict[str, Any]:
 
 
 def test_the_board_says_what_waits(manuel: Person) -> None:
-    assert waiting(manuel) == (2, 0)
+    waits, held = waiting(manuel)
+    # The tour's two; the hospital beside it may ask about others, which differ from day to day.
+    assert waits >= 2 and held == 0
     board = manuel.page.locator("main").inner_text()
     assert "Reconciles" in board and "MLLP" in board
 
 
 def test_the_duplicates_are_taken_one_by_one(manuel: Person) -> None:
     page = manuel.page
+    waits, _ = waiting(manuel)
     manuel.goes("1", PAIRS)
     page.keyboard.press("n")
-    decided = 0
-    while decided < 2:
+    for _ in range(waits):
         manuel.looks("One person or two?")
         here = page.url
         page.keyboard.press("e")
-        twins = "they may be twins" in page.locator("main").inner_text()
-        page.keyboard.press("D" if twins else "A")
+        asked = "Pryce" in page.locator("main").inner_text()
+        page.keyboard.press("A" if asked else "D")
         page.locator("dialog[open]").wait_for()
-        if not twins:
+        if asked:
             page.keyboard.type(QUESTION)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url, before=here: url != before)
-        decided += 1
     page.get_by_text("Nothing waits for anybody in this queue now.").wait_for()
     manuel.looks(PAIRS)
     assert waiting(manuel) == (1, 1)
@@ -75,11 +84,7 @@ def test_the_duplicates_are_taken_one_by_one(manuel: Person) -> None:
 
 def test_a_walk_in_who_is_here_is_not_made_twice(manuel: Person) -> None:
     page = manuel.page
-    manuel.goes("f", "Patient index")
-    page.keyboard.press("r")
-    manuel.looks("Register a person")
-    page.get_by_label("Family name").and_(page.locator(":focus")).wait_for()
-    page.keyboard.type("Abernathi")
+    begins_registering(manuel, "Abernathi")
     manuel.writes(Given_name="Ruth", Birth_date="18 Mar 1947")
     known = page.locator("#alike").get_by_role("link", name="Abernathy, Ruth Eleanor")
     known.wait_for()
@@ -93,11 +98,7 @@ def test_a_walk_in_who_is_here_is_not_made_twice(manuel: Person) -> None:
 
 def test_a_walk_in_who_is_not_here_has_a_chart_at_once(manuel: Person) -> None:
     page = manuel.page
-    manuel.goes("f", "Patient index")
-    page.keyboard.press("r")
-    manuel.looks("Register a person")
-    page.get_by_label("Family name").and_(page.locator(":focus")).wait_for()
-    page.keyboard.type("Vandersloot")
+    begins_registering(manuel, "Vandersloot")
     manuel.writes(Given_name="Ingrid", Birth_date="4/5/1971", Telephone="413 555 0188")
     page.get_by_label("Sex").focus()
     page.keyboard.type("F")
