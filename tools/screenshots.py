@@ -3,8 +3,8 @@
     python tools/screenshots.py              make docs/images/ anew
     python tools/screenshots.py queue chart  make only these
 
-Starts a demonstration of its own in a temporary folder, on free ports, files the patients of a fixed seed in it,
-signs in, and photographs the screens in a window of 1440 × 900, which takes about two minutes. Needs Playwright,
+Starts a demonstration of its own in a temporary folder, on free ports, with the hospital it begins with, signs in,
+and photographs the screens in a window of 1440 × 900, which takes about two minutes. Needs Playwright,
 which ``./charthouse test`` installs, and a Chromium, found on the path or named by ``CHARTHOUSE_BROWSER``.
 
 The people are the same every time. Dates, hours and opaque numbers are not, so a picture differs a little from the
@@ -35,7 +35,6 @@ IMAGES = ROOT / "docs" / "images"
 #: A picture larger than this has too much in it for the repository.
 LARGEST = 150_000
 WINDOW = {"width": 1440, "height": 900}
-PATIENTS, SEED = 40, 1
 _COLOURS = 64
 _PATIENCE = 240
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -103,6 +102,7 @@ def _registering(page: Any, address: str) -> None:
 
 def _printing(page: Any, address: str) -> None:
     _chart("medications")(page, address)
+    page.wait_for_load_state("networkidle")
     page.keyboard.press("p")
     page.get_by_role("dialog").first.wait_for()
 
@@ -140,7 +140,7 @@ def _free_port() -> int:
 
 @contextmanager
 def demonstration(folder: Path) -> Any:
-    """A demonstration with the teaching hospital in it; yields its address and the passwords by user name."""
+    """A demonstration as it is first started; yields its address and the passwords by user name."""
     port = _free_port()
     environment = os.environ | {
         "CHARTHOUSE_DATA": str(folder / "data"),
@@ -153,18 +153,17 @@ def demonstration(folder: Path) -> Any:
     environment.pop("DATABASE_URL", None)
     # As root the database runs as another account, which has to come through.
     folder.chmod(0o711)
-    command = [sys.executable, "-m", "charthouse"]
     accounts = folder / "data" / "demo-accounts.json"
     with (folder / "log").open("wb") as log:
-        started = subprocess.Popen([*command, "start"], env=environment, stdout=log, stderr=log)
+        started = subprocess.Popen(
+            [sys.executable, "-m", "charthouse", "start"], env=environment, stdout=log, stderr=log
+        )
         try:
             until = time.monotonic() + _PATIENCE
             while b"is ready" not in (folder / "log").read_bytes():
                 if started.poll() is not None or time.monotonic() > until:
                     raise SystemExit("The demonstration does not start:\n" + (folder / "log").read_text("utf-8"))
                 time.sleep(0.5)
-            build = ["teaching", "build", "--patients", str(PATIENTS), "--seed", str(SEED)]
-            subprocess.run([*command, *build], env=environment, check=True)
             passwords = {name: password for _, name, password in json.loads(accounts.read_text("utf-8"))}
             yield f"http://127.0.0.1:{port}", passwords
         finally:
