@@ -19,6 +19,8 @@ from .ids import hash64
 
 #: seconds between looks whether the connection still stands
 _EVERY = 5.0
+#: seconds the end of a part waits for its presence to be given up
+_PARTING = 5.0
 _SPACE = 0x5061_7274
 
 log = structlog.get_logger("charthouse.presence")
@@ -34,7 +36,7 @@ def present(part: str) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(timeout=_EVERY)
+        thread.join(timeout=_PARTING)
 
 
 def is_present(part: str) -> bool:
@@ -60,6 +62,8 @@ def _stay(part: str, stop: threading.Event) -> None:
                 held.execute("SELECT pg_advisory_lock_shared(%s, %s)", [_SPACE, _number(part)])
                 while not stop.wait(_EVERY):
                     held.execute("SELECT 1")
+                # Given up by word: a server lets go of a closed connection's locks a moment after it was closed.
+                held.execute("SELECT pg_advisory_unlock_shared(%s, %s)", [_SPACE, _number(part)])
         except psycopg.Error:
             log.warning("presence waits for the database", part=part)
             stop.wait(_EVERY)
