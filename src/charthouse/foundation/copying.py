@@ -64,13 +64,19 @@ def blob(value: bytes | None) -> bytes:
     return NULL if value is None else _LENGTH.pack(len(value)) + value
 
 
+def length(value: bytes) -> bytes:
+    """What stands before a field's bytes, for one that is sent beside them rather than joined to them."""
+    return _LENGTH.pack(len(value))
+
+
 def row(*fields: bytes) -> bytes:
     """One row from encoded fields."""
     return _COUNT.pack(len(fields)) + b"".join(fields)
 
 
 def copy_in(cursor: Any, table: str, columns: Iterable[str], rows: Iterable[bytes]) -> None:
-    """Send rendered rows to ``table``. ``cursor`` is Django's or psycopg's; errors are psycopg's own."""
+    """Send rendered rows, each in one piece or in several, to ``table``. ``cursor`` is Django's or psycopg's;
+    errors are psycopg's own."""
     data = b"".join(rows)
     if not data:
         return

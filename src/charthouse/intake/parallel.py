@@ -6,6 +6,7 @@ stand alone and go to whichever process is free, those that describe practitione
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -59,14 +60,29 @@ def take_in_files(
 
 def _pool(count: int) -> Pool:
     """Processes with all they need imported: on Linux copies of this one, elsewhere new ones."""
-    import charthouse.intake.actions.take_in  # noqa: F401  # so that the copies have it
-
     if sys.platform == "linux" and threading.active_count() == 1:
         from django.db import connections
 
+        _get_ready()
         connections.close_all()
-        return multiprocessing.get_context("fork").Pool(count)
-    return multiprocessing.get_context("spawn").Pool(count, initializer=configure_django)
+        gc.freeze()  # so that the copies' collectors leave alone, and shared, what is there already
+        try:
+            return multiprocessing.get_context("fork").Pool(count)
+        finally:
+            gc.unfreeze()
+    return multiprocessing.get_context("spawn").Pool(count, initializer=_begin)
+
+
+def _begin() -> None:
+    configure_django()
+    _get_ready()
+
+
+def _get_ready() -> None:
+    import charthouse.intake.actions.take_in  # noqa: F401
+    from charthouse.record.preparing import get_ready
+
+    get_ready()
 
 
 def _gather(pool: Pool, tasks: Sequence[_Task]) -> Iterator[FileReport]:

@@ -34,6 +34,7 @@ from charthouse.exchange.fhir.parameters import (
     default_parameters,
 )
 from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
+from charthouse.exchange.fhir.readiness import get_ready
 from charthouse.exchange.fhir.reading import Form, Split, split
 from charthouse.exchange.fhir.references import (
     Opened,
@@ -44,7 +45,7 @@ from charthouse.exchange.fhir.references import (
     set_id,
     unescaped,
 )
-from charthouse.exchange.fhir.rows import Rows
+from charthouse.exchange.fhir.rows import ReferenceRow, Rows, TokenRow
 from charthouse.exchange.fhir.search import Extractor, default_extractor, extract
 from charthouse.exchange.fhir.streams import open_stream
 from charthouse.exchange.fhir.text import LONGEST, clip, fold
@@ -68,9 +69,11 @@ __all__ = [
     "Parameter",
     "Precision",
     "Problem",
+    "ReferenceRow",
     "Rewriter",
     "Rows",
     "Split",
+    "TokenRow",
     "all_parameters",
     "clip",
     "default_extractor",
@@ -78,6 +81,7 @@ __all__ = [
     "encounter_of",
     "extract",
     "fold",
+    "get_ready",
     "implicit_range",
     "instant_range",
     "is_resource_type",

@@ -70,11 +70,21 @@ class Parameter:
 @cache
 def definitions_of(kind: str) -> list[Json]:
     """R4's search parameters of a type, its bases' included, in a lasting order."""
-    bases = {kind, "Resource"}
+    bases = [kind, "Resource"]
     if "contained" in schema_definitions()[kind]["properties"]:
-        bases.add("DomainResource")
-    found = [definition for definition in search_parameters() if bases & set(definition["base"])]
-    return sorted(found, key=lambda definition: (definition["code"], definition["url"]))
+        bases.append("DomainResource")
+    by_base = _definitions_by_base()
+    found = {definition["url"]: definition for base in bases for definition in by_base.get(base, ())}
+    return sorted(found.values(), key=lambda definition: (definition["code"], definition["url"]))
+
+
+@cache
+def _definitions_by_base() -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for definition in search_parameters():
+        for base in definition["base"]:
+            found.setdefault(base, []).append(definition)
+    return found
 
 
 @cache

@@ -15,9 +15,9 @@ from charthouse.exchange.fhir.dates import BEGINNING, END_OF_TIME, instant_range
 from charthouse.exchange.fhir.references import read_reference
 from charthouse.exchange.fhir.text import LONGEST, fold
 
-Token = tuple[int, str | None, str | None, str | None]
+TokenRow = tuple[int, str | None, str | None, str | None]
 String = tuple[int, str]
-Reference = tuple[int, str | None, str | None, str | None]
+ReferenceRow = tuple[int, str | None, str | None, str | None]
 Date = tuple[int, int, int]
 Quantity = tuple[int, float, float, str | None, str | None, str | None]
 Number = tuple[int, float, float]
@@ -64,9 +64,9 @@ class Rows:
     )
 
     def __init__(self, root: Any = None, patient: str | None = None, encounter: str | None = None) -> None:
-        self.tokens: list[Token] = []
+        self.tokens: list[TokenRow] = []
         self.strings: list[String] = []
-        self.references: list[Reference] = []
+        self.references: list[ReferenceRow] = []
         self.dates: list[Date] = []
         self.quantities: list[Quantity] = []
         self.numbers: list[Number] = []
@@ -122,7 +122,7 @@ def _cut(text: str | None) -> str | None:
     return text[:LONGEST] if text is not None and len(text) > LONGEST else text
 
 
-def _coded(id: int, system: str | None, code: str | None, text: str | None) -> Token:
+def _coded(id: int, system: str | None, code: str | None, text: str | None) -> TokenRow:
     if (system and len(system) > LONGEST) or (code and len(code) > LONGEST) or (text and len(text) > LONGEST):
         return id, _cut(system), _cut(code), _cut(text)
     return id, system, code, text

@@ -143,17 +143,22 @@ def hl7_coming_as(
 def _read_fhir(stream: io.BufferedReader, connector: Connector, sender: str, batch: str) -> Iterator[list[Coming]]:
     parts = split(stream)
     if parts.form is not Form.NDJSON:
-        yield [_fhir(list(parts), parts.envelope, parts.form, sender, connector, batch)]
+        yield [_fhir(parts, parts.envelope, parts.form, sender, connector, batch)]
         return
     while chunk := list(islice(parts, LINES)):
         yield [_fhir(chunk, None, parts.form, sender, connector, batch)]
 
 
 def _fhir(
-    entries: list[Entry], envelope: Envelope | None, form: Form, sender: str, connector: Connector, batch: str
+    coming: Iterable[Entry],
+    envelope: Envelope | None,
+    form: Form,
+    sender: str,
+    connector: Connector,
+    batch: str,
 ) -> Coming:
-    arrival = fhir_arrival(
-        entries, envelope, form,
+    arrival, entries = fhir_arrival(
+        coming, envelope, form,
         source=number_of(sender), sender=sender, connector=connector, received_at=wall(), batch=batch,
     )  # fmt: skip
     return Coming(arrival, entries=entries)

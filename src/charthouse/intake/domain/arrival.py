@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 
 class Connector(StrEnum):
     """The way a message came in."""
@@ -32,8 +34,7 @@ class Format(StrEnum):
     HL7V2 = "hl7v2"
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalPart:
+class OriginalPart(msgspec.Struct, frozen=True, gc=False):
     """One original: its place in the message (see Original.seq), its size in bytes and its stored form."""
 
     seq: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from charthouse.exchange.fhir.api import Entry, Envelope, Form
@@ -61,7 +61,7 @@ def hl7_arrival(
 
 
 def fhir_arrival(
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     envelope: Envelope | None,
     form: Form,
     *,
@@ -71,45 +71,51 @@ def fhir_arrival(
     received_at: datetime,
     batch: str = "",
     corrects: int | None = None,
-) -> Arrival:
-    """One FHIR bundle, resource or chunk of NDJSON lines. Seq 0 is the bundle's envelope; entries count from 1."""
+) -> tuple[Arrival, list[Entry]]:
+    """One FHIR bundle, resource or chunk of NDJSON lines, and its entries, which are gone through once. Seq 0 is
+    the bundle's envelope; entries count from 1."""
     digest = hashlib.sha256(envelope.data if envelope else b"")
     parts = [OriginalPart(0, len(envelope.data), compress(envelope.data))] if envelope else []
+    kept: list[Entry] = []
+    names: set[str] = set()
     size = 0
     for entry in entries:
-        digest.update(entry.original)
-        size += len(entry.original)
-        parts.append(OriginalPart(entry.index + 1, len(entry.original), compress(entry.original)))
-    return Arrival(
+        original = entry.original
+        kept.append(entry)
+        digest.update(original)
+        size += len(original)
+        parts.append(OriginalPart(entry.index + 1, len(original), compress(original)))
+        if b'"Patient' in entry.resource:
+            names.update(_patients(entry))
+    arrival = Arrival(
         source=source,
         connector=connector,
         format=Format.FHIR,
-        kind=kind_of(entries, envelope, form),
+        kind=kind_of(envelope, form),
         digest=digest.digest(),
         size=size,
         received_at=received_at,
         originals=tuple(parts),
-        keys=_patient_keys(entries, sender),
+        keys=tuple(sorted(order_key(sender, name) for name in names if name)),
         control_id=(envelope.id or "") if envelope else "",
         batch=batch,
         corrects=corrects,
     )
+    return arrival, kept
 
 
-def kind_of(entries: Sequence[Entry], envelope: Envelope | None, form: Form) -> str:
+def kind_of(envelope: Envelope | None, form: Form) -> str:
     """What a FHIR message is called: "Bundle transaction", "NDJSON", "resource"."""
     if envelope is not None:
         return f"Bundle {envelope.type or 'untyped'}"
     return "NDJSON" if form is Form.NDJSON else "resource"
 
 
-def _patient_keys(entries: Sequence[Entry], sender: str) -> tuple[int, ...]:
-    names: set[str] = set()
-    for entry in entries:
-        resource = entry.resource
-        if b'"Patient"' in resource and _PATIENT_TYPE.search(resource):
-            found = _ID.search(resource)
-            name = found.group(1).decode() if found else (entry.full_url or "").rpartition(":")[2]
-            names.add(name)
-        names.update(each.decode() for each in _PATIENT.findall(resource))
-    return tuple(sorted(order_key(sender, name) for name in names if name))
+def _patients(entry: Entry) -> Iterator[str]:
+    """The sender's ids of the patients that an entry is, or names."""
+    resource = entry.resource
+    if _PATIENT_TYPE.search(resource):
+        found = _ID.search(resource)
+        yield found[1].decode() if found else (entry.full_url or "").rpartition(":")[2]
+    for each in _PATIENT.findall(resource):
+        yield each.decode()

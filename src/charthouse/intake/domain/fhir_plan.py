@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -62,20 +63,18 @@ _head = msgspec.json.Decoder(_Head)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-@dataclass(slots=True)
-class Surveyed:
+class Surveyed(msgspec.Struct):
     """An entry with what its resource says of itself at the root; ``fault`` is why that cannot be read."""
 
     entry: Entry
     opened: Opened
     type: str = ""
     id: str | None = None
-    identifiers: list[Identifier] = field(default_factory=list)
+    identifiers: Sequence[Identifier] = ()
     fault: Exception | None = None
 
 
-@dataclass(slots=True)
-class _Named:
+class _Named(msgspec.Struct):
     entry: Entry
     opened: Opened
     type: str
@@ -95,7 +94,7 @@ def _look_at(entry: Entry) -> Surveyed:
         head = _head.decode(entry.resource)
     except _UNREADABLE as error:
         return Surveyed(entry, opened, fault=error)
-    identifiers = identifiers_of({"identifier": head.identifier}) if head.identifier else []
+    identifiers = identifiers_of({"identifier": head.identifier}) if head.identifier else ()
     return Surveyed(entry, opened, head.resourceType, head.id, identifiers)
 
 
@@ -148,11 +147,13 @@ class Planner:
         self._plan = FhirPlan()
 
     def plan(self, surveyed: Sequence[Surveyed]) -> FhirPlan:
-        """Plan all entries; nothing is raised for a bad one."""
+        """Plan all entries; nothing is raised for a bad one. Filings come type by type, in order within each."""
         named = [found for each in surveyed if (found := self._name(each)) is not None]
         rewriter = Rewriter(self._resolve)
-        for each in named:
+        # What checks and indexes a type is large; used for one after another it stays in the processor's cache.
+        for each in sorted(named, key=attrgetter("type")):
             self._prepare(each, rewriter)
+        self._plan.problems.sort(key=attrgetter("seq"))
         for stub in self._stubs.values():
             filing = prepare(stub, orjson.dumps(stub))
             filing.only_if_absent = True

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charthouse.foundation.copying import blob, copy_in, int8, micros, next_numbers, row_struct, run_struct
+from charthouse.foundation.copying import (
+    NULL,
+    blob,
+    copy_in,
+    int8,
+    length,
+    micros,
+    next_numbers,
+    row_struct,
+    run_struct,
+)
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
@@ -153,12 +163,13 @@ class FilingBatch:
         outcome = Outcome.UPDATED if entry.version else Outcome.CREATED
         entry.version += 1
         entry.digest, entry.state, entry.patient, entry.filing = filing.digest, filing.state, patient, filing
-        versions.append(
-            _VERSION_BEGIN.pack(len(_VERSION_COLUMNS), 8, entry.id, 8, filing.message, 8, filing.original, 8, now)
-            + int8(filing.authored)
-            + _VERSION_END.pack(4, entry.version, 2, filing.type_id, 2, filing.state)
-            + blob(filing.place.encode() or None)
-            + blob(filing.compressed)
+        versions += (
+            _VERSION_BEGIN.pack(len(_VERSION_COLUMNS), 8, entry.id, 8, filing.message, 8, filing.original, 8, now),
+            int8(filing.authored),
+            _VERSION_END.pack(4, entry.version, 2, filing.type_id, 2, filing.state),
+            blob(filing.place.encode()) if filing.place else NULL,
+            length(filing.compressed),
+            filing.compressed,
         )
         return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
 
@@ -226,9 +237,10 @@ def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
         return {}
     branch = (
         "SELECT type, public_id, id, version, digest, patient, state FROM record_resource "
-        "WHERE type = {} AND public_id = ANY(%s)"
+        "WHERE type = {} AND public_id = ANY(string_to_array(%s, E'\\x1f'))"
     )
-    cursor.execute(" UNION ALL ".join(branch.format(int(number)) for number in by_type), list(by_type.values()))
+    # One text is sent much faster than an array; no id can hold the separator.
+    cursor.execute(" UNION ALL ".join(map(branch.format, by_type)), ["\x1f".join(ids) for ids in by_type.values()])
     return {
         (type_id, public_id): _Known(number, version, bytes(digest), patient, state)
         for type_id, public_id, number, version, digest, patient, state in cursor.fetchall()

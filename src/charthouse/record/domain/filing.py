@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from charthouse.exchange.fhir.api import (
     encounter_of,
@@ -53,8 +54,7 @@ class FilingError(Exception):
         self.filing = filing
 
 
-@dataclass(slots=True)
-class Filing:
+class Filing(msgspec.Struct, gc=False):
     """One resource, ready to file.
 
     ``content`` is the resource's JSON as it will be kept, with our id and references; ``compressed`` the same
@@ -86,8 +86,7 @@ class Filing:
     attachments: tuple[DetachedPart, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(msgspec.Struct, frozen=True, gc=False):
     """What became of a filing: the resource's row, its version, and its patient's row."""
 
     type: str

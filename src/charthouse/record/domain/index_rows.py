@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from typing import Any
 
-from charthouse.exchange.fhir.api import Rows
+from charthouse.exchange.fhir.api import ReferenceRow, Rows, TokenRow
 from charthouse.foundation.copying import UNIX_EPOCH, blob, row_struct, run_struct
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
@@ -21,11 +22,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 _BEGIN = row_struct("qqi")
 _WIDTH = {table: len(columns) for table, columns in COLUMNS.items()}
-_TWO, _ONE, _QUANTITY = run_struct("qq"), run_struct("q"), run_struct("ddq")
-_END = run_struct("ihh")
+_TWO, _ONE, _QUANTITY, _END = (run_struct(f"{values}ihh") for values in ("qq", "q", "ddq", ""))
 
 #: By table, what follows the beginning of each row.
 Endings = tuple[tuple[str, tuple[bytes, ...]], ...]
+
+#: Rendered rows of one kind that are kept for the next resources.
+_KEPT = 8_192
 
 #: Strings are indexed by their first bytes; a longer one is compared again against the resource.
 STRING_LENGTH = 160
@@ -57,44 +60,83 @@ def target_sql(kind: str, alias: str = "") -> str:
     return f"('x' || left(encode(sha256(('{kind}/' || {column})::bytea), 'hex'), 16))::bit(64)::bigint"
 
 
+class _Rendered:
+    """Rows of one resource type and set of labels, by what they say: the same codes come again and again."""
+
+    __slots__ = ("_end", "references", "tokens")
+
+    def __init__(self, labels: int, type_id: int) -> None:
+        self.tokens: dict[TokenRow, bytes] = {}
+        self.references: dict[ReferenceRow, bytes] = {}
+        self._end = (4, labels, 2, type_id, 2)
+
+    def token(self, row: TokenRow) -> bytes:
+        param, system, code, _text = row
+        made = _TWO.pack(8, token_hash(code or ""), 8, token_hash(system or ""), *self._end, param)
+        _remember(self.tokens, row, made)
+        return made
+
+    def reference(self, row: ReferenceRow) -> bytes:
+        param, kind, number, other = row
+        target = other or (f"{kind}/{number}" if number else "")
+        made = _ONE.pack(8, target_hash(target), *self._end, param) if target else b""
+        _remember(self.references, row, made)
+        return made
+
+
+def _remember(known: dict[Any, bytes], row: Any, made: bytes) -> None:
+    if len(known) >= _KEPT:
+        known.clear()
+    known[row] = made
+
+
+@lru_cache(maxsize=1024)
+def _rendered(labels: int, type_id: int) -> _Rendered:
+    return _Rendered(labels, type_id)
+
+
 def render(rows: Rows, *, labels: int, type_id: int) -> Endings:
     """The index rows of one resource, without what is known only when it is filed; no row twice."""
-    ends: dict[int, bytes] = {}
+    known = _rendered(labels, type_id)
+    tables: list[tuple[str, tuple[bytes, ...]]] = []
 
-    def end(param: int) -> bytes:
-        found = ends.get(param)
-        if found is None:
-            found = ends[param] = _END.pack(4, labels, 2, type_id, 2, param)
-        return found
+    def add(table: str, found: list[bytes]) -> None:
+        tables.append((table, tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)))
 
-    tokens = [
-        _TWO.pack(8, token_hash(code or ""), 8, token_hash(system or "")) + end(param)
-        for param, system, code, _text in rows.tokens
-    ]
-    tokens += [_TWO.pack(8, token_hash(uri), 8, 0) + end(param) for param, uri in rows.uris]
-    references = [
-        _ONE.pack(8, target_hash(target)) + end(param)
-        for param, kind, number, other in rows.references
-        if (target := other or (f"{kind}/{number}" if number else ""))
-    ]
-    dates = [_TWO.pack(8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH) + end(param) for param, low, high in rows.dates]
-    quantities = [
-        _QUANTITY.pack(8, low, 8, high, 8, unit_hash(system, code, unit)) + end(param)
-        for param, low, high, system, code, unit in rows.quantities
-    ]
-    quantities += [_QUANTITY.pack(8, low, 8, high, 8, 0) + end(param) for param, low, high in rows.numbers]
-    strings = [blob(value[:STRING_LENGTH].encode()) + end(param) for param, value in rows.strings]
-    return tuple(
-        (table, tuple(dict.fromkeys(found)))
-        for table, found in (
-            (schema.TOKEN, tokens),
-            (schema.REFERENCE, references),
-            (schema.DATE, dates),
-            (schema.QUANTITY, quantities),
-            (schema.STRING, strings),
+    if rows.tokens or rows.uris:
+        had = known.tokens.get
+        tokens = [had(row) or known.token(row) for row in rows.tokens]
+        tokens += [known.token((param, None, uri, None)) for param, uri in rows.uris]
+        add(schema.TOKEN, tokens)
+    if rows.references:
+        met = known.references.get
+        if references := [made for row in rows.references if (made := met(row) or known.reference(row))]:
+            add(schema.REFERENCE, references)
+    if rows.dates:
+        add(
+            schema.DATE,
+            [
+                _TWO.pack(8, low - UNIX_EPOCH, 8, high - UNIX_EPOCH, 4, labels, 2, type_id, 2, param)
+                for param, low, high in rows.dates
+            ],
         )
-        if found
-    )
+    if rows.quantities or rows.numbers:
+        quantities = [
+            _QUANTITY.pack(8, low, 8, high, 8, unit_hash(system, code, unit), 4, labels, 2, type_id, 2, param)
+            for param, low, high, system, code, unit in rows.quantities
+        ]
+        quantities += [
+            _QUANTITY.pack(8, low, 8, high, 8, 0, 4, labels, 2, type_id, 2, param)
+            for param, low, high in rows.numbers
+        ]
+        add(schema.QUANTITY, quantities)
+    if rows.strings:
+        strings = [
+            blob(value[:STRING_LENGTH].encode()) + _END.pack(4, labels, 2, type_id, 2, param)
+            for param, value in rows.strings
+        ]
+        add(schema.STRING, strings)
+    return tuple(tables)
 
 
 def complete(endings: Endings, into: dict[str, list[bytes]], *, resource: int, at: int, version: int) -> None:
