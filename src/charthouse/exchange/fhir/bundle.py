@@ -41,7 +41,7 @@ class Envelope(msgspec.Struct, frozen=True):
         return self.type == "transaction"
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One resource as it came, with what its Bundle says of it.
 
     ``resource`` and ``original`` (the whole entry; the line in NDJSON; the document of a single resource) are

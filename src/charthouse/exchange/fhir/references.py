@@ -64,12 +64,14 @@ def rewrite(resource: bytes, resolve: Resolve, id: str | None = None) -> tuple[b
 class Opened:
     """A resource's bytes taken apart at its references, so that they can be read before they are rewritten."""
 
-    __slots__ = ("pieces", "resource")
+    __slots__ = ("escapes", "pieces", "resource")
 
     def __init__(self, resource: bytes) -> None:
         self.resource = resource
+        #: whether anything is escaped in it
+        self.escapes = b"\\" in resource
         #: as ``re.split`` gives them: a reference is every third, from the third; None where keys may be hidden
-        self.pieces = None if _hides_keys(resource) else _REFERENCE.split(resource)
+        self.pieces = None if self.escapes and _hides_keys(resource) else _REFERENCE.split(resource)
 
     def references(self) -> Sequence[bytes]:
         """What stands between the quotes of each ``reference``, see :func:`unescaped`; maybe other strings, too."""
@@ -83,23 +85,39 @@ def unescaped(raw: bytes) -> str:
     return _unescape(raw) if b"\\" in raw else raw.decode()
 
 
+class _Values(dict[bytes, bytes]):
+    """By the bytes of a value: what takes their place, which may be the same; each is worked out once."""
+
+    def __init__(self, new_value: Callable[[str], tuple[bytes | None, str | None]]) -> None:
+        super().__init__()
+        self._new_value = new_value
+        #: those that stay because nobody knows what they lead to, as text
+        self.left: dict[bytes, str] = {}
+
+    def __missing__(self, raw: bytes) -> bytes:
+        new, missing = self._new_value(unescaped(raw))
+        if missing is not None:
+            self.left[raw] = missing
+        found = self[raw] = raw if new is None else new
+        return found
+
+
 class Rewriter:
     """:func:`rewrite` for many resources whose references mean the same, each asked for once."""
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        #: by the bytes of a value: what takes their place (None where they stay), and what was left
-        self._references: dict[bytes, tuple[bytes | None, str | None]] = {}
-        self._urls: dict[bytes, tuple[bytes | None, str | None]] = {}
+        self._references = _Values(self._new_value)
+        self._urls = _Values(self._new_url)
 
     def rewrite(self, opened: Opened) -> tuple[bytes, list[str]]:
         """The resource with its references replaced, and those that stayed unresolved."""
         left: dict[str, None] = {}
         if opened.pieces is None:
             return self._rewrite_every_string(opened.resource, left), list(left)
-        result = self._replace(opened.pieces, self._references, self._new_value, left)
+        result = self._replace(opened.pieces, opened.escapes, self._references, left)
         if b'"urn:' in result:
-            result = self._replace(_URN_URL.split(result), self._urls, self._new_url, left)
+            result = self._replace(_URN_URL.split(result), opened.escapes, self._urls, left)
         return result, list(left)
 
     def rewrite_and_parse(self, opened: Opened, id: str) -> tuple[bytes, Json, list[str]]:
@@ -132,31 +150,22 @@ class Rewriter:
         new = self._resolve(old) if old.startswith(("urn:uuid:", "urn:oid:")) else None
         return (_escape(new) if new is not None and new != old else None), None
 
-    def _replace(
-        self,
-        pieces: Sequence[bytes],
-        known: dict[bytes, tuple[bytes | None, str | None]],
-        new_value: Callable[[str], tuple[bytes | None, str | None]],
-        left: dict[str, None],
-    ) -> bytes:
-        """Pass every third of ``pieces`` through ``new_value``, and put them together.
+    def _replace(self, pieces: Sequence[bytes], escapes: bool, values: _Values, left: dict[str, None]) -> bytes:
+        """Pass every third of ``pieces`` through ``values``, and put them together.
 
         In valid JSON ``"reference"`` with its quotes is a key or a whole string, unless a backslash stands before
         its first quote; and a string that is no key has no colon after it.
         """
         result = list(pieces)
-        for number in range(2, len(pieces), 3):
-            if pieces[number - 2][-1:] == b"\\":
-                continue
-            raw = pieces[number]
-            if (found := known.get(raw)) is None:
-                found = new_value(unescaped(raw))
-                known[raw] = found
-            new, missing = found
-            if new is not None:
-                result[number] = new
-            elif missing is not None:
-                left[missing] = None
+        places: Sequence[int] = range(2, len(pieces), 3)
+        if escapes:
+            places = [place for place in places if pieces[place - 2][-1:] != b"\\"]
+            for place in places:
+                result[place] = values[pieces[place]]
+        else:
+            result[2::3] = [values[raw] for raw in pieces[2::3]]
+        if values.left:
+            left.update((values.left[raw], None) for place in places if (raw := pieces[place]) in values.left)
         return b"".join(result)
 
     def _rewrite_every_string(self, resource: bytes, left: dict[str, None]) -> bytes:
