@@ -28,7 +28,7 @@ _TWO, _ONE, _QUANTITY, _END = (run_struct(f"{values}ihh") for values in ("qq", "
 Endings = tuple[tuple[str, tuple[bytes, ...]], ...]
 
 #: Rendered rows of one kind that are kept for the next resources.
-_KEPT = 8_192
+_KEPT = 2_048
 
 #: Strings are indexed by their first bytes; a longer one is compared again against the resource.
 STRING_LENGTH = 160
