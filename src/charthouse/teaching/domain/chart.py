@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from random import Random
 
+import msgspec
+
 from .catalog import drugs
 from .course import laboratory, vitals
 from .documents import Notes, shown
@@ -31,6 +33,7 @@ _ROOM = {
     "OBS": ("CDM0122001^Room and board, obstetrics", 174_000),
     "PED": ("CDM0171001^Nursery, newborn level I", 98_000),
     "ICU": ("CDM0200001^Intensive care", 418_000),
+    "PSY": ("CDM0124001^Room and board, psychiatric", 152_000),
     "": ("CDM0120001^Room and board, semi-private", 187_000),
 }
 _CONSULTS = {"heart_failure": "MED", "copd": "MED", "sepsis": "INF", "hip_fracture": "MED", "nstemi": "MED"}
@@ -115,7 +118,7 @@ class _Teller:
             # Moved by mistake, and taken back.
             at = stay.moves[-1][0] + timedelta(hours=3)
             if at < stay.end - timedelta(hours=4):
-                yield Adt(at, stay, "A02", bed_before=stay.bed(at), fields={-3: "3TEL^T09^A^HRMC"})
+                yield Adt(at, stay, "A02", bed_before=stay.bed(at), place=f"3TEL^T{self.person.number % 90 + 10}^A^HRMC")
                 yield Adt(at + timedelta(minutes=14), stay, "A12")
         for at, _ in stay.attendings[2 if stay.kind == "E" else 1 :]:
             yield Adt(at, stay, "A08")
@@ -127,7 +130,7 @@ class _Teller:
         yield Result(stay.start + self.minutes(4, 15), stay, {"vitals": self.vitals(stay.start)}, nurse)
         days = (stay.end.date() - stay.start.date()).days
         for day in range(1, days + 1):
-            for hour in (6, 18) if day < days else (6,):
+            for hour in (6, 18) if day < min(days, 3) else (6,):
                 at = self.clock(day, hour, 50)
                 if stay.start + timedelta(hours=3) < at < stay.end:
                     yield Result(at, stay, {"vitals": self.vitals(at)}, self.nurse(at))
@@ -150,7 +153,7 @@ class _Teller:
         daily: list[str] = [panel for panel in ("bmp", "cbc") if panel in stay.condition.labs]
         for day in range(1, days + 1):
             at = self.clock(day, 5, 30)
-            if daily and stay.start + timedelta(hours=8) < at < stay.end and (day < 3 or day % 2 or day == days):
+            if daily and stay.start + timedelta(hours=8) < at < stay.end and (day < 3 or day % 3 == 0 or day == days):
                 some = {panel: laboratory(rng, stay, at, panel) for panel in daily}
                 yield Result(at + self.minutes(40, 80), stay, some, stay.attending(at), self.number("L"))
 
@@ -210,23 +213,29 @@ class _Teller:
         assert stay.operated and stay.surgeon and stay.condition.operation
         begin, end = stay.operated
         sleep = on_duty(self.seed, "ANE", begin.date(), self.person.number)
+        performed = stay.condition.operation
+        # Nobody of anesthesia comes for a tap or a catheter.
+        anesthesia = performed.anesthesia not in ("moderate sedation", "local")
+        kind = "procedure" if performed.minor else "operation"
         yield self.document(
             "CONS^Consent^L", stay.surgeon, begin - self.minutes(24, 50),
-            lambda by, at: self.notes.consent(by, at), title="Consent to operation", promptly=True,
+            lambda by, at: self.notes.consent(by, at), title=f"Consent to {kind}", promptly=True,
         )  # fmt: skip
-        yield self.document(
-            "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
-            lambda by, at: self.notes.before_anesthesia(by, at), title="Preanesthesia evaluation", promptly=True,
-        )  # fmt: skip
+        if anesthesia:
+            yield self.document(
+                "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
+                lambda by, at: self.notes.before_anesthesia(by, at), title="Preanesthesia evaluation", promptly=True,
+            )  # fmt: skip
         yield self.document(
             "OP^Operative report", stay.surgeon, end + self.minutes(15, 90),
-            lambda by, at: self.notes.operative(by, sleep),
+            lambda by, at: self.notes.operative(by, sleep), title="Procedure report" if performed.minor else "",
         )  # fmt: skip
-        yield self.document(
-            "ANES^Anesthesia record^L", sleep, end + self.minutes(20, 40),
-            lambda by, at: self.notes.after_anesthesia(by, shown(self.vitals(at))),
-            title="Postanesthesia evaluation", promptly=True,
-        )  # fmt: skip
+        if anesthesia:
+            yield self.document(
+                "ANES^Anesthesia record^L", sleep, end + self.minutes(20, 40),
+                lambda by, at: self.notes.after_anesthesia(by, shown(self.vitals(at))),
+                title="Postanesthesia evaluation", promptly=True,
+            )  # fmt: skip
         yield Adt(end + timedelta(minutes=12), stay, "A08", diagnoses=True)
         if stay.condition.operation.pathology:
             read = end + timedelta(days=rng.randrange(1, 4), hours=rng.randrange(1, 5))
@@ -237,8 +246,13 @@ class _Teller:
         stay, rng = self.stay, self.rng
         begin = self.begun + self.minutes(20, 60)
         orders = []
+        allergic = any("Penicillin" in each.code for each in self.person.allergies)
         for key in stay.condition.drugs:
             drug = drugs()[key]
+            if allergic and drug.instead:
+                drug = drugs()[drug.instead]
+            if drug.child and stay.age < 12:
+                drug = msgspec.structs.replace(drug, dose=drug.child)
             at = begin
             if key == "cefazolin":
                 if not stay.operated:
@@ -286,7 +300,7 @@ class _Teller:
         if rng.random() < 0.012 and not stay.died and stay.inpatient:
             early = stay.end - timedelta(hours=2)
             if early > stay.start + timedelta(hours=12):
-                yield Adt(early, stay, "A03", diagnoses=True, fields={-45: "early"})
+                yield Adt(early, stay, "A03", diagnoses=True)
                 yield Adt(early + timedelta(minutes=25), stay, "A13")
         yield Adt(stay.end, stay, "A03", diagnoses=True)
         if stay.condition.way not in ("emergency", "outpatient"):
@@ -314,7 +328,9 @@ class _Teller:
                 lines.append((name, days - critical, cents))
         elif stay.becomes == "O":
             lines.append(("CDM0762001^Observation hours", max(1, days * 20), 9_800))
-        if stay.operated:
+        if stay.operated and stay.condition.operation and stay.condition.operation.minor:
+            lines.append(("CDM0750001^Procedure room", 1, 164_000))
+        elif stay.operated:
             lines.append(("CDM0360001^Operating room, each quarter hour", self.quarters(), 98_000))
             lines.append(("CDM0370001^Anesthesia", 1, 118_000))
         if stay.condition.labs:

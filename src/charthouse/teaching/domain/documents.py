@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from random import Random
 
+from .course import share
 from .items import Stay
 from .population import Person
 from .scribe import Scribe
@@ -57,11 +58,36 @@ _BEFORE = """
     Waiting for the operating room, {NPO since midnight|nothing by mouth}, pain controlled.
     Ready for the operation, consent discussed, no new complaints overnight.
 """
-_AFTER = """
-    Dressing clean and dry, no drainage.
-    Incision edges together, no redness or warmth.
-    Lungs clear, heart regular, calves soft.
-    Comfortable, moves all extremities, pulses intact.
+_WORSE = ("Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed.")
+#: What stands in a day's note beside the course.
+_NIGHT = """
+    {Slept well|Slept in stretches|Poor sleep, noise on the unit|Restful night}, {no new complaints|no events overnight|nothing new per nursing}.
+    {Ate breakfast|Appetite fair|Eating half of meals|Appetite better}. {No nausea|Denies chest pain|No dizziness on standing}.
+    {Bowels moved yesterday|Bowels moved this morning|No stool yet, bowel regimen}. {Voiding|Good urine output}.
+    {Spouse|Daughter|Son|Family} {at the bedside|called for an update|updated by phone}. {Questions answered|Plan reviewed}.
+    {Up in the chair for breakfast|Walked with nursing|Sat at the bedside}, {tolerated|did well|a bit winded after}.
+    Overnight {uneventful|quiet}. Labs and {vitals|medication list} reviewed.
+"""
+_NURSING_MIND = """
+    {Out for breakfast|Stayed in the room most of the shift|Walked the hall with a peer}, {talked briefly when approached|answers in few words|spoke of home}.
+    Attended {one group|morning group|art group}{, left early|, took part| and listened}.
+    Safety checks every 15 minutes, {resting with eyes closed|awake in the day room|on the phone with family}.
+    {Ate all of lunch|Ate half of the tray|Took snacks and fluids}, {showered with a reminder|did own laundry|hygiene fair}.
+    Denies thoughts of self-harm when asked, {contracts to tell staff|will come to staff}; belongings checked.
+    Took scheduled medication {without trouble|after a talk}, no side effects {seen|voiced}.
+"""
+_NURSING_MOTHER = """
+    Fundus firm at the umbilicus, lochia {scant|moderate} rubra, no clots.
+    {Nursing the baby on the left side|Latch better this feed|Pumped once, lactation saw the pair}, {nipples intact|uses lanolin}.
+    Pain {2|3|4}/10, {cramps with feeding|ibuprofen with relief}; voided {200|350|400} mL.
+    {Partner|Grandmother} in the room, holds the baby; bands match.
+    {Showered|Walked the hall}, legs without swelling, {perineal care taught|teaching on warning signs given}.
+"""
+_NURSING_CHILD = """
+    {Parent|Mother|Father} at the bedside, {holds the child|reads a book}; side rails up.
+    {Took a bottle|Sips of juice|Half a popsicle} and kept it down, {wet diaper|voided} this shift.
+    {Suctioned once|Nose cleared}, breathing easier after; {sleeping|plays with the call light|watches cartoons}.
+    IV site soft, no redness; {cries with care and settles|smiles at staff}.
 """
 _WELL = """
     Doing well, no new complaints. Exercise {twice a week|daily walks|little}, diet {fair|good}.
@@ -80,15 +106,19 @@ class Notes:
         self.rng, self.person, self.stay = rng, person, stay
         age = person.age(stay.start.date())
         grown = {"F": "woman", "M": "man"} if age >= 18 else {"F": "girl", "M": "boy"}
-        he = person.sex == "F"
+        years = f"{age}-year-old" if age else "infant"
+        she = person.sex == "F"
         side = stay.side or rng.choice(("right", "left"))
         facts = {
-            "age": f"{age}-year-old",
-            "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else f"{age}-year-old",
+            "age": years,
+            "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else years.capitalize(),
             "sex": grown[person.sex],
-            "he": "she" if he else "he",
-            "He": "She" if he else "He",
-            "his": "her" if he else "his",
+            "he": "she" if she else "he",
+            "He": "She" if she else "He",
+            "his": "her" if she else "his",
+            "His": "Her" if she else "His",
+            "him": "her" if she else "him",
+            "himself": "herself" if she else "himself",
             "side": side,
             "Side": side.capitalize(),
             "otherside": "left" if side == "right" else "right",
@@ -96,7 +126,7 @@ class Notes:
             "town": person.address[1],
             "work": _work(person, age),
             "gravida": str(rng.randint(1, 4)),
-            "babysex": "girl" if he else "boy",
+            "babysex": "girl" if she else "boy",
             "weight": str(weight),
         }
         facts |= self._past()
@@ -131,7 +161,7 @@ class Notes:
         others = [each.partition("^")[2] for each in self.stay.diagnoses[1:]]
         # Not what was said already in other words.
         others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
-        lines = [f"1. {self.stay.words[:1].upper()}{self.stay.words[1:]}"]
+        lines = [f"1. {self._opened()}"]
         lines += [f"{place}. {each}" for place, each in enumerate(others, 2)]
         return "\n".join(lines)
 
@@ -163,32 +193,57 @@ class Notes:
         stay = self.stay
         say, condition, mark = self.scribe, stay.condition, f"({at:%m/%d} {at:%H:%M})"
         worse = stay.died and stay.end - at < timedelta(hours=48)
-        course = (
-            ["Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed."]
-            if worse
-            else condition.course
-        )
-        operated = stay.operated is not None and at > stay.operated[1]
-        if stay.operated is not None and not operated and not worse:
-            course = _BEFORE
+        cut = stay.operated if condition.operation and not condition.operation.minor else None
+        operated = cut is not None and at > cut[1]
+        if worse:
+            course, found = [*_WORSE], condition.exam.strip().splitlines()
+        elif cut is not None and not operated:
+            course, found = _BEFORE.strip().splitlines(), condition.exam.strip().splitlines()
+        else:
+            course = self._course(at)
+            better = share(stay, at) > 0.35 or operated
+            found = (condition.later if better and condition.later else condition.exam).strip().splitlines()
         head = f"Hospital day {day}" if author.style < 0.6 else f"HD#{day}"
-        if stay.operated and operated:
-            post = (at.date() - stay.operated[1].date()).days
+        if cut is not None and operated:
+            post = (at.date() - cut[1].date()).days
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
         return "\n".join(
             [
-                f"{head}. {say.paragraph(course, author, self.rng.randint(1, 2), mark)}",
-                f"{values} {say.paragraph(_AFTER if operated else condition.exam, author, 1, mark)}",
-                f"{say.heading('Assessment and plan', 'A/P', author)} {self.stay.words}. "
+                f"{head}. {say.paragraph(course, author, 0, mark)} {say.paragraph(_NIGHT, author, 1, '', False)}",
+                f"{values} {say.paragraph(found, author, 1, mark)}",
+                f"{say.heading('Assessment and plan', 'A/P', author)} {self._opened()}. "
                 f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark)}",
                 author.signed,
             ]
         )
 
+    def _course(self, at: datetime) -> list[str]:
+        """What the course says of a day: its lines run from the first day to the last."""
+        stay = self.stay
+        lines = stay.condition.course.strip().splitlines()
+        begun = stay.admitted or stay.start
+        done = (at - begun).total_seconds() / max(1.0, (stay.end - begun).total_seconds())
+        place = min(len(lines) - 1, int(done * len(lines)))
+        return lines[place : place + 1]
+
+    def _opened(self) -> str:
+        """The diagnosis at the beginning of a sentence."""
+        return f"{self.stay.words[:1].upper()}{self.stay.words[1:]}"
+
     def nursing(self, author: Practitioner, values: str, at: datetime) -> str:
         """A shift's note."""
+        stay = self.stay
+        pool = _NURSING
+        if stay.key == "newborn":
+            pool = _NURSERY
+        elif stay.condition.service == "PSY":
+            pool = _NURSING_MIND
+        elif stay.key in ("delivery", "cesarean"):
+            pool = _NURSING_MOTHER
+        elif stay.age < 12:
+            pool = _NURSING_CHILD
         words = self.scribe.paragraph(
-            _NURSERY if self.stay.key == "newborn" else _NURSING,
+            pool,
             author,
             self.rng.randint(2, 3),
             f"Noted {at:%H:%M}.",
@@ -245,14 +300,16 @@ class Notes:
         say = self.scribe
         begin, end = stay.operated
         blood = self.rng.randint(*operation.blood) // 5 * 5
-        assistant = self.rng.choice(("none", "first assistant RNFA", "resident"))
+        assistant = self.rng.choice(("none",) if operation.minor else ("none", "first assistant RNFA", "resident"))
+        sedated = operation.anesthesia in ("moderate sedation", "local")
+        by = "" if sedated else f" ({anesthetist.signed})"
         return "\n".join(
             [
                 f"PREOPERATIVE DIAGNOSIS: {stay.words}",
                 f"POSTOPERATIVE DIAGNOSIS: {self.rng.choice(('same', stay.words))}",
                 f"PROCEDURE: {say.fact(operation.words)}",
                 f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
-                f"ANESTHESIA: {say.fact(operation.anesthesia)} ({anesthetist.signed})",
+                f"ANESTHESIA: {say.fact(operation.anesthesia)}{by}",
                 f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
                 f"FINDINGS: {say.paragraph([operation.found], author, 0, f'Seen {begin:%m/%d/%Y}.')}",
                 f"TECHNIQUE: {say.paragraph(operation.steps, author, 0, 'As above.')}",
@@ -295,7 +352,7 @@ class Notes:
         witness = self.rng.choice(("unit RN", "OR RN", "interpreter"))
         signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
         return (
-            f"{HOSPITAL_NAME.upper()}\nCONSENT TO OPERATION\n"
+            f"{HOSPITAL_NAME.upper()}\nCONSENT TO {'PROCEDURE' if operation.minor else 'OPERATION'}\n"
             f"I consent to: {self.scribe.fact(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
             "Risks, benefits and alternatives, no treatment among them, were explained in words I understand.\n"
             f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"

@@ -39,6 +39,7 @@ _ROUTES = {
     "IM": "IM^Intramuscular^HL70162",
     "SC": "SC^Subcutaneous^HL70162",
     "IH": "IH^Inhalation^HL70162",
+    "TD": "TD^Transdermal^HL70162",
 }
 _UNITS = {"units": "[iU]"}
 #: ORC-5 by ORC-1.
@@ -148,8 +149,8 @@ class Feed:
             return person.former
         return person.family
 
-    def pid(self, at: datetime, stay: Stay | None, fields: dict[int, str] | None = None) -> str:
-        """PID as it is known at that time; ``fields`` differ."""
+    def pid(self, at: datetime, stay: Stay | None) -> str:
+        """PID as it is known at that time."""
         person = self.person
         family, given = self.family(at), self.given(at)
         dead = self.died is not None and at >= self.died
@@ -183,9 +184,6 @@ class Feed:
         values_ = list(known[1])
         if stay is not None:
             values_[17] = number_of(f"A{stay.number}", "AN")
-        for place, value in (fields or {}).items():
-            if place > 0:
-                values_[place - 1] = value
         return "PID|" + "|".join(values_).rstrip("|")
 
     def pv1(self, stay: Stay, at: datetime, item: Adt | None = None) -> str:
@@ -203,7 +201,7 @@ class Feed:
         ended = stay.end
         if item is not None and item.event == "A03":
             ended = item.at
-        where = item.fields.get(-3, "") if item else ""
+        where = item.place if item else ""
         values: dict[int, str | int] = {
             1: 1,
             2: kind,
@@ -220,14 +218,12 @@ class Feed:
             44: hl7_minute(stay.start),
             45: hl7_minute(ended) if over else "",
         }
-        if item is not None and item.fields.get(-44):
-            values[44] = item.fields[-44]
         return segment("PV1", values)
 
     def _adt(self, item: Adt) -> Iterator[str]:
         at, stay, person = item.at, item.stay, self.person
         yield segment("EVN", {1: item.event, 2: hl7_time(at + timedelta(minutes=1)), 6: hl7_time(at)})
-        yield self.pid(at, stay, item.fields)
+        yield self.pid(at, stay)
         if item.event == "A40":
             yield segment("MRG", {1: number_of(item.prior, "MR"), 7: person_name([person.family, person.given])})
             return
@@ -285,7 +281,7 @@ class Feed:
         ):
             value, _, words = stay.procedure.partition("^")
             at = stay.operated[0] if stay.operated else item.at
-            if self.person.delivers is not None and not stay.operated:
+            if stay.key == "delivery" and self.person.delivers is not None:
                 at = self.person.delivers
             surgeon = stay.surgeon or stay.attending(item.at)
             yield segment("PR1", {

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .answers import Answer
+from .beds import beds_of
 from .chance import chance
 from .chart import told
 from .clinic import visits_of
 from .feed import Feed, Message
 from .items import Adt, Document, Item, Stay
-from .life import stays_of
 from .plants import near_misses, plant
 from .population import Person, person
 
@@ -44,10 +44,10 @@ class Told:
 
 
 def patient(hospital: Hospital, number: int) -> Told:
-    """Patient ``number`` (from 1), alone."""
+    """Patient ``number`` (from 1), alone: what others there are decides nothing but the bed."""
     seed, anchor = hospital.seed, hospital.anchor
     someone = person(seed, number, anchor.date())
-    stays = stays_of(chance(seed, "life", number), seed, someone, anchor)
+    stays = beds_of(seed, anchor).stays(number)
     rng = chance(seed, "chart", number)
     feed = Feed(someone)
     died = next((stay.end for stay in stays if stay.died), None)
