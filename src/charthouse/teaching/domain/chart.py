@@ -252,7 +252,9 @@ class _Teller:
             if allergic and drug.instead:
                 drug = drugs()[drug.instead]
             if drug.child and stay.age < 12:
-                drug = msgspec.structs.replace(drug, dose=drug.child)
+                amount, _, unit = drug.child.partition(" ")
+                dose = f"{float(amount) / (2 if stay.age < 2 else 1):g} {unit}"
+                drug = msgspec.structs.replace(drug, dose=dose)
             at = begin
             if key == "cefazolin":
                 if not stay.operated:
@@ -307,8 +309,11 @@ class _Teller:
             wait = (
                 timedelta(hours=rng.uniform(0.2, 20)) if rng.random() < 0.7 else timedelta(days=rng.uniform(1, 9))
             )
+            written = stay.end + wait
+            if written.hour < 7:
+                written += timedelta(hours=7)
             yield self.document(
-                "DS^Discharge summary", stay.attending(stay.end), stay.end + wait,
+                "DS^Discharge summary", stay.attending(stay.end), written,
                 lambda by, at: self.notes.discharge(by, shown(self.vitals(stay.end))),
             )  # fmt: skip
         yield Charges(stay.end + timedelta(hours=6), stay, self.charges())

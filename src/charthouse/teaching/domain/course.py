@@ -11,7 +11,7 @@ from .panels import Analyte, bounds, panels
 #: What a healthy person's vital signs are around.
 _HEALTHY = {"HR": 74.0, "RR": 16.0, "SBP": 124.0, "DBP": 76.0, "SAT": 98.0, "T": 36.7}
 #: How a child's differ from an adult's.
-_CHILDREN = {"HR": 16.0, "RR": 4.0, "SBP": -24.0, "DBP": -16.0}
+_CHILDREN = {"HR": 16.0, "RR": 4.0, "SBP": -18.0, "DBP": -12.0}
 _SPREAD = {"HR": 5.0, "RR": 1.2, "SBP": 7.0, "DBP": 5.0, "SAT": 0.8, "T": 0.2}
 
 

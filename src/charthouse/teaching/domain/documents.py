@@ -12,9 +12,9 @@ from .scribe import Scribe
 from .staff import HOSPITAL_NAME, Practitioner
 
 _HISTORY = """
-    {History of|Known with} [known]; no history of [absent]. {Never hospitalized|No records}.
-    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|hernia repair}.
-    {Positive for|Past history of} [known], negative for [absent]. {No prior surgery|No anesthesia problems}.
+    [Known]; no history of [absent]. {Outside records requested|Records reviewed|No outside records}.
+    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|wisdom teeth}.
+    [Known], negative for [absent]. {No prior surgery that matters here|No anesthesia problems}.
 """
 _FAMILY = """
     Father with [father], mother with [mother]. {No|Negative for} sudden death {in the family|among relatives}.
@@ -23,23 +23,69 @@ _FAMILY = """
 """
 _SOCIAL = """
     {Lives|Home is} in [town], [work]. [Smoking], {no alcohol|one drink a week}.
-    {Lives alone, neighbor checks in|Lives with family} in [town]. Tobacco: [smoking]. Alcohol: {rare|none|social}.
+    {Lives alone in [town], neighbor checks in|Lives with family in [town]}. Tobacco: [smoking]. Alcohol: {rare|none|social}.
+    [Home], [work]. [Smoking]. Alcohol: {rare|holidays only|none}. {Drives|Family drives}.
+"""
+#: Who is at the bedside: of a child, of somebody younger, of somebody old.
+_KIN = (("Mother", "Father", "Parent"), ("Partner", "Sister", "Mother"), ("Spouse", "Daughter", "Son"))
+_CHILD_HISTORY = """
+    [Known]; no history of [absent]. {Immunizations up to date|Vaccines current per parent}.
+    [Known]. {Born at term|Term birth, no nursery stay|Full term}, growing well. No operations.
+    {Immunizations up to date|Vaccines current}, {no hospital stays|one earlier visit for a cold}; [known_child].
+"""
+_CHILD_SOCIAL = """
+    {Lives with both parents|Lives with parents and a grandparent|Lives with mother} in [town], {day care|home with family}.
+    Lives in [town] with {parents|parents and siblings}; {no smokers in the home|an uncle smokes outside}.
 """
 #: Companions that a history names, by the beginning of their code, and what else it can be negative for.
 _CHRONIC = {
     "I10": "hypertension", "I11": "hypertension", "E11": "type 2 diabetes", "E78": "hyperlipidemia",
     "I48": "atrial fibrillation", "N18": "chronic kidney disease", "J44": "COPD", "K21": "reflux",
+    "F20": "schizophrenia", "F31": "bipolar disorder", "F33": "recurrent depression", "F32": "depression",
+    "F41": "anxiety", "E10": "type 1 diabetes", "G40": "epilepsy", "K70": "alcoholic cirrhosis", "J45": "asthma",
+    "E03": "hypothyroidism", "I50": "heart failure", "I87": "venous insufficiency", "F10.2": "alcohol dependence",
     "M81": "osteoporosis", "E66": "obesity", "G47": "sleep apnea", "I25": "coronary disease", "F03": "dementia",
 }  # fmt: skip
 _ABSENT = {
-    "E11": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
+    "E1": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
     "G40": "seizures",
 }  # fmt: skip
 _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
+_YOUNG_SMOKING = ("never smoked", "no tobacco", "vapes at times", "never smoked")
 _SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
+_STEADY = """
+    {Holding steady|About the same as yesterday|Slow, steady gains}, {same plan|no setbacks|nothing new on rounds}.
+    {A little brighter today|Little change since yesterday}, {eating better|in better spirits|tired but better}.
+    {Quiet day yesterday|No events since the last note}, {waiting on progress|continues to improve|as expected}.
+    {Seen with the team|Seen on rounds with nursing}, {goals for the day set|family had questions, answered}.
+"""
+_UNCHANGED = """
+    {Comfortable|Looks rested|In no distress}, examination {unchanged|as yesterday|otherwise unchanged}.
+    {Awake and talking|Alert|Up in the chair}, {nothing new on examination|findings as before}.
+    No new findings, {skin warm and dry|moves about the bed easily|good color}.
+    Examined {in bed|in the chair|after walking}, {unchanged|no change|steady}.
+"""
+_AS_BEFORE = """
+    {Continue as above|Continue present treatment|Same plan}, {reassess tomorrow|review with the team|no changes today}.
+    {Medication list reviewed|Orders reviewed}, {continue|no changes|nothing to add}.
+    {Working toward discharge|Discharge planning with case management}, {continue treatment|rest as ordered}.
+"""
+_AT_NIGHT = """
+    {Slept in short stretches|Slept between rounds|Awake at times, resettled}, call light in reach, bed low.
+    {Up once|Up twice} to the bathroom with {standby assist|one assist}, steady.
+    Pain {1|2|3}/10 when woken, {repositioned|medicated per order} with relief on recheck.
+    Skin intact, {heels floated|turned every two hours}, IV site in the {left|right} forearm without redness.
+    {Lights low, door ajar|Earplugs given}, {quiet night|roommate loud, offered to move|asked for ice water}.
+"""
+_AT_NIGHT_MIND = """
+    Sleeping on {every|most} 15-minute checks, {breathing even|turns in bed}.
+    Awake at {0130|0200|0240}, {paced the hall|asked for water|talked with staff}, back to bed.
+    Denies thoughts of self-harm when asked, {will come to staff|contracts to tell staff}.
+    {Room checked per routine, safe|Belongings checked, safe}; {slept five hours|slept six hours} so far.
+"""
 _NURSING = """
-    {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low.
+    {Resting between rounds|Watching television|Dozing on and off}, call light in reach, bed low.
     Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
     {Ate half of the tray|Ate most of breakfast|Poor appetite, took the supplement}, voiding without difficulty.
     Skin intact, heels floated, IV site in the {left|right} forearm without redness.
@@ -64,7 +110,7 @@ _NIGHT = """
     {Slept well|Slept in stretches|Poor sleep, noise on the unit|Restful night}, {no new complaints|no events overnight|nothing new per nursing}.
     {Ate breakfast|Appetite fair|Eating half of meals|Appetite better}. {No nausea|Denies chest pain|No dizziness on standing}.
     {Bowels moved yesterday|Bowels moved this morning|No stool yet, bowel regimen}. {Voiding|Good urine output}.
-    {Spouse|Daughter|Son|Family} {at the bedside|called for an update|updated by phone}. {Questions answered|Plan reviewed}.
+    [Kin] {at the bedside|called for an update|updated by phone}. {Questions answered|Plan reviewed}.
     {Up in the chair for breakfast|Walked with nursing|Sat at the bedside}, {tolerated|did well|a bit winded after}.
     Overnight {uneventful|quiet}. Labs and {vitals|medication list} reviewed.
 """
@@ -75,6 +121,12 @@ _NURSING_MIND = """
     {Ate all of lunch|Ate half of the tray|Took snacks and fluids}, {showered with a reminder|did own laundry|hygiene fair}.
     Denies thoughts of self-harm when asked, {contracts to tell staff|will come to staff}; belongings checked.
     Took scheduled medication {without trouble|after a talk}, no side effects {seen|voiced}.
+"""
+_NURSING_LABOR = """
+    Fetal heart {136|142|148} with accelerations, {contractions every three minutes|contractions irregular}.
+    {Partner|Mother|Sister} at the bedside, {questions about the plan answered|breathing with each contraction}.
+    IV in the left forearm, clear fluids {taken|held}, bladder emptied.
+    Bands checked, consents on the chart, {resting on the left side|up to the ball}.
 """
 _NURSING_MOTHER = """
     Fundus firm at the umbilicus, lochia {scant|moderate} rubra, no clots.
@@ -105,6 +157,7 @@ class Notes:
     ) -> None:
         self.rng, self.person, self.stay = rng, person, stay
         age = person.age(stay.start.date())
+        about = stay.diagnoses or [""]
         grown = {"F": "woman", "M": "man"} if age >= 18 else {"F": "girl", "M": "boy"}
         years = f"{age}-year-old" if age else "infant"
         she = person.sex == "F"
@@ -113,6 +166,7 @@ class Notes:
             "age": years,
             "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else years.capitalize(),
             "sex": grown[person.sex],
+            "Kin": _KIN[min(2, age // 18 if age < 36 else 2 if age >= 60 else 1)][person.number % 3],
             "he": "she" if she else "he",
             "He": "She" if she else "He",
             "his": "her" if she else "his",
@@ -125,7 +179,10 @@ class Notes:
             "Otherside": "Left" if side == "right" else "Right",
             "town": person.address[1],
             "work": _work(person, age),
-            "gravida": str(rng.randint(1, 4)),
+            "gravida": str(_pregnancies(person, stay)),
+            "Home": "Staying at the shelter"
+            if any(each.startswith("Z59") for each in about)
+            else f"Lives in {person.address[1]}",
             "babysex": "girl" if she else "boy",
             "weight": str(weight),
         }
@@ -137,12 +194,16 @@ class Notes:
         number, codes = self.person.number, [each.partition("^")[0] for each in self.stay.diagnoses]
         known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in codes)]
         absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
-        smokes = any(code.startswith(("F17", "J44", "Z87.891")) for code in codes)
-        smoking = "smoked for decades" if smokes else _SMOKING[number // 3 % len(_SMOKING)]
-        past = ", ".join(dict.fromkeys(known)) or "nothing of note"
+        some = _SMOKING if self.stay.age >= 35 else _YOUNG_SMOKING
+        smoking = some[number // 3 % len(some)]
+        if any(code.startswith("F17") for code in codes):
+            smoking = "a pack a day"
+        elif any(code.startswith(("J44", "Z87.891")) for code in codes):
+            smoking = "smoked for decades, quit"
+        past = ", ".join(dict.fromkeys(known))
         return {
-            "known": past,
-            "Known": past[:1].upper() + past[1:],
+            "Known": f"History of {past}" if past else self.rng.choice(("No chronic illness", "Healthy before this")),
+            "known_child": past or "healthy child",
             "absent": " or ".join(self.rng.sample(absent, 2)),
             "father": _FATHERS[number % len(_FATHERS)],
             "mother": _MOTHERS[number // 5 % len(_MOTHERS)],
@@ -156,9 +217,11 @@ class Notes:
         words = self.rng.choice(("Denies {}.", "No {}.", "Negative for {}."))
         return words.format(", ".join(some[:-1]) + f" or {some[-1]}" if len(some) > 1 else some[0])
 
-    def _assessment(self) -> str:
-        """Not in anybody's hand: the diagnosis is written out."""
-        others = [each.partition("^")[2] for each in self.stay.diagnoses[1:]]
+    def _assessment(self, at: datetime | None = None) -> str:
+        """Not in anybody's hand: the diagnosis is written out. Before a birth its outcome is not known."""
+        unborn = at is not None and self._unborn(at)
+        codes = [each for each in self.stay.diagnoses[1:] if not (unborn and each.startswith("Z37"))]
+        others = [each.partition("^")[2] for each in codes]
         # Not what was said already in other words.
         others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
         lines = [f"1. {self._opened()}"]
@@ -175,14 +238,16 @@ class Notes:
             f"{say.paragraph(condition.hpi, author, 0, mark)} {self.denials(author)}",
         ]
         if self.stay.key != "newborn":
+            child = self.stay.age < 16
+            past, social = (_CHILD_HISTORY, _CHILD_SOCIAL) if child else (_HISTORY, _SOCIAL)
             parts += [
-                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(_HISTORY, author, 1, mark, False)}",
+                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(past, author, 1, mark, False)}",
                 f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark, False)}",
-                f"{say.heading('Social history', 'SH', author)} {say.paragraph(_SOCIAL, author, 1, mark, False)}",
+                f"{say.heading('Social history', 'SH', author)} {say.paragraph(social, author, 1, mark, False)}",
             ]
         parts += [
             f"{say.heading('Examination', 'PE', author)} {values} {say.paragraph(condition.exam, author, 0, mark)}",
-            f"{say.heading('Assessment', 'A', author)}\n{self._assessment()}",
+            f"{say.heading('Assessment', 'A', author)}\n{self._assessment(at)}",
             f"{say.heading('Plan', 'P', author)} {say.paragraph(condition.plan, author, 0, mark)}",
             author.signed,
         ]
@@ -209,13 +274,18 @@ class Notes:
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
         return "\n".join(
             [
-                f"{head}. {say.paragraph(course, author, 0, mark)} {say.paragraph(_NIGHT, author, 1, '', False)}",
-                f"{values} {say.paragraph(found, author, 1, mark)}",
+                f"{head}. {say.paragraph(course, author, 0, mark, instead=_STEADY)} {say.paragraph(_NIGHT, author, 1, '', False)}",
+                f"{values} {say.paragraph(found, author, 1, mark, instead=_UNCHANGED)}",
                 f"{say.heading('Assessment and plan', 'A/P', author)} {self._opened()}. "
-                f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark)}",
+                f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark, instead=_AS_BEFORE)}",
                 author.signed,
             ]
         )
+
+    def _unborn(self, at: datetime) -> bool:
+        """Whether the mother has not yet delivered."""
+        birth = self.person.delivers
+        return self.stay.key in ("delivery", "cesarean") and birth is not None and at.replace(tzinfo=None) < birth
 
     def _course(self, at: datetime) -> list[str]:
         """What the course says of a day: its lines run from the first day to the last."""
@@ -233,13 +303,14 @@ class Notes:
     def nursing(self, author: Practitioner, values: str, at: datetime) -> str:
         """A shift's note."""
         stay = self.stay
-        pool = _NURSING
+        night = at.hour < 6
+        pool = _AT_NIGHT if night else _NURSING
         if stay.key == "newborn":
             pool = _NURSERY
         elif stay.condition.service == "PSY":
-            pool = _NURSING_MIND
+            pool = _AT_NIGHT_MIND if night else _NURSING_MIND
         elif stay.key in ("delivery", "cesarean"):
-            pool = _NURSING_MOTHER
+            pool = _NURSING_LABOR if self._unborn(at) else _NURSING_MOTHER
         elif stay.age < 12:
             pool = _NURSING_CHILD
         words = self.scribe.paragraph(
@@ -322,7 +393,8 @@ class Notes:
         """The evaluation within 48 hours before (42 CFR 482.52(b)(1))."""
         operation = self.stay.condition.operation
         assert operation is not None
-        asa, mallampati = self.rng.choice("1223"), self.rng.choice("11223")
+        ills = len(self.stay.diagnoses) + (self.stay.age > 70)
+        asa, mallampati = self.rng.choice("112" if ills < 2 else "223" if ills < 4 else "3334"), self.rng.choice("11223")
         fasted = self.rng.choice(("since midnight", "8 h", "10 h"))
         before = self.rng.choice(
             ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
@@ -349,7 +421,7 @@ class Notes:
         operation = self.stay.condition.operation
         assert operation is not None
         who = f"{self.person.given} {self.person.family}"
-        witness = self.rng.choice(("unit RN", "OR RN", "interpreter"))
+        witness = "interpreter" if self.person.interpreter else self.rng.choice(("unit RN", "OR RN", "preop RN"))
         signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
         return (
             f"{HOSPITAL_NAME.upper()}\nCONSENT TO {'PROCEDURE' if operation.minor else 'OPERATION'}\n"
@@ -362,10 +434,16 @@ class Notes:
         """The pathologist's report."""
         operation = self.stay.condition.operation
         assert operation is not None
-        size = f"{self.rng.uniform(1.5, 8):.1f} x {self.rng.uniform(0.8, 3):.1f} cm"
+        size = f"{self.rng.uniform(4, 11):.1f} x {self.rng.uniform(1.5, 4):.1f} cm"
+        color = self.rng.choice(("tan-pink", "tan-gray", "hemorrhagic"))
+        gross = f"Received in formalin, {size}, {color}."
+        if "fluid" in operation.specimen:
+            gross = f"{self.rng.randrange(30, 90, 10)} mL of yellow fluid, clear."
+        elif operation.minor:
+            gross = f"Received in formalin, {self.rng.choice(('0.3', '0.4', '0.5'))} cm in aggregate, tan-pink."
         return [
             f"SPECIMEN: {self.scribe.fact(operation.specimen)}",
-            f"GROSS: Received in formalin, {size}, {self.rng.choice(('tan-pink', 'tan-gray', 'hemorrhagic'))}.",
+            f"GROSS: {gross}",
             f"DIAGNOSIS: {self.scribe.fact(operation.pathology)}",
         ]
 
@@ -404,6 +482,13 @@ class Notes:
         """A study's report."""
         lines = self.scribe.paragraph(self.stay.condition.findings, _PLAIN, 0, "Comparison: none.")
         return [f"INDICATION: {self.scribe.fact(self.stay.condition.complaint)}.", f"FINDINGS: {lines}"]
+
+
+def _pregnancies(person: Person, stay: Stay) -> int:
+    """The mother's, said alike in her chart and in the newborn's. A repeat cesarean is no first."""
+    mother = person.mother or person.number
+    again = person.cesarean if stay.key == "newborn" else stay.key == "cesarean"
+    return mother % 2 + (2 if again else 1)
 
 
 def _work(person: Person, age: int) -> str:
