@@ -28,6 +28,8 @@ from .items import (
 from .population import Person
 from .staff import Practitioner, on_duty, staff
 
+#: Ways of a stay that lead to no bed.
+_SHORT = frozenset({"emergency", "outpatient", "visit"})
 _ROOM = {
     "CAR": ("CDM0214001^Room and board, telemetry", 226_500),
     "OBS": ("CDM0122001^Room and board, obstetrics", 174_000),
@@ -71,7 +73,7 @@ class _Teller:
         if way in ("elective", "outpatient"):
             yield from self.booked()
         yield from self.arrival()
-        if way not in ("emergency", "outpatient"):
+        if way not in _SHORT:
             yield from self.moves()
         yield from self.measurements()
         yield from self.studies()
@@ -80,7 +82,7 @@ class _Teller:
                 "ED^Emergency department report", stay.attendings[0][1], stay.start + self.minutes(60, 110),
                 lambda by, at: self.notes.emergency(by, shown(vitals(self.rng, stay, at)), at),
             )  # fmt: skip
-        if way != "emergency":
+        if way not in ("emergency", "visit"):
             yield from self.ward()
         if stay.operated:
             yield from self.operation()
@@ -127,7 +129,8 @@ class _Teller:
         """Vital signs and laboratory: at arrival, then as the place asks."""
         stay, rng = self.stay, self.rng
         nurse = self.nurse(stay.start)
-        yield Result(stay.start + self.minutes(4, 15), stay, {"vitals": self.vitals(stay.start)}, nurse)
+        if stay.condition.vitals:
+            yield Result(stay.start + self.minutes(4, 15), stay, {"vitals": self.vitals(stay.start)}, nurse)
         days = (stay.end.date() - stay.start.date()).days
         for day in range(1, days + 1):
             for hour in (6, 18) if day < min(days, 3) else (6,):
@@ -137,7 +140,7 @@ class _Teller:
         if not stay.condition.labs:
             return
         by = stay.attendings[0][1]
-        drawn = stay.start + self.minutes(12, 40)
+        drawn = stay.start + self.minutes(12, 22 if stay.condition.way == "visit" else 40)
         if stay.key == "newborn":
             drawn = stay.start + timedelta(hours=24) + self.minutes(0, 90)
         if drawn < stay.end:
@@ -162,9 +165,9 @@ class _Teller:
         if not stay.condition.imaging:
             return
         order = self.number("R")
-        at = stay.start + self.minutes(40, 120)
+        at = stay.start + (self.minutes(8, 20) if stay.condition.way == "visit" else self.minutes(40, 120))
         by = stay.attendings[0][1]
-        yield Request(at - timedelta(minutes=20), stay, order, stay.condition.imaging, by)
+        yield Request(max(stay.start, at - timedelta(minutes=20)), stay, order, stay.condition.imaging, by)
         reader = self.rng.choice(staff(self.seed)["RAD"])
         yield Report(at + self.minutes(15, 60), stay, stay.condition.imaging, "RAD", reader,
                      self.notes.imaging(), order)  # fmt: skip
@@ -305,7 +308,7 @@ class _Teller:
                 yield Adt(early, stay, "A03", diagnoses=True)
                 yield Adt(early + timedelta(minutes=25), stay, "A13")
         yield Adt(stay.end, stay, "A03", diagnoses=True)
-        if stay.condition.way not in ("emergency", "outpatient"):
+        if stay.condition.way not in _SHORT:
             wait = (
                 timedelta(hours=rng.uniform(0.2, 20)) if rng.random() < 0.7 else timedelta(days=rng.uniform(1, 9))
             )

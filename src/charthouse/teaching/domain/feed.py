@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -338,14 +339,19 @@ class Feed:
                                   17: hl7_minute(item.at - timedelta(days=1))})  # fmt: skip
 
     def _document(self, item: Document) -> Iterator[str]:
+        content = "TX" if not item.scan else "IM" if item.media.startswith("image/") else "AP"
         signature = f"{item.by.xcn}^^{hl7_minute(item.signed)}" if item.signed else ""
         yield segment("TXA", {
-            1: 1, 2: item.kind, 3: "TX", 4: hl7_minute(item.at), 5: item.by.xcn, 6: hl7_minute(item.filed),
+            1: 1, 2: item.kind, 3: content, 4: hl7_minute(item.at), 5: item.by.xcn, 6: hl7_minute(item.filed),
             9: item.by.xcn, 12: f"{item.number}^{HOSPITAL}", 17: item.state if item.signed else _UNSIGNED, 19: "AV",
             22: signature, 25: text(item.title),
         })  # fmt: skip
         code = f"{item.kind.partition('^')[0]}^{text(item.title)}"
         place = 0
+        if item.scan:
+            kind, _, subtype = item.media.partition("/")
+            yield f"OBX|1|ED|{code}||^{kind}^{subtype}^Base64^{base64.b64encode(item.scan).decode()}||||||F"
+            return
         for line in item.text.split("\n"):
             for part in wrapped(line):
                 place += 1

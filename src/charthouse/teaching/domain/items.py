@@ -107,7 +107,8 @@ class Report(Item):
 
 @dataclass(slots=True)
 class Document(Item):
-    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``."""
+    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``. ``scan`` is a page
+    in place of the text, of the type ``media``."""
 
     number: str
     kind: str
@@ -117,6 +118,8 @@ class Document(Item):
     filed: datetime
     signed: datetime | None
     state: str = "LA"
+    scan: bytes = b""
+    media: str = ""
 
 
 @dataclass(slots=True)

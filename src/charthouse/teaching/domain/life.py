@@ -15,9 +15,9 @@ from .staff import Practitioner, on_duty, staff
 _AGAIN = (3, 29)
 _VISITS = (
     (17, ((0, 60.0), (1, 34.0), (2, 6.0))),
-    (49, ((0, 48.0), (1, 39.0), (2, 11.0), (3, 2.0))),
-    (64, ((0, 40.0), (1, 40.0), (2, 16.0), (3, 4.0))),
-    (200, ((0, 29.0), (1, 42.0), (2, 22.0), (3, 7.0))),
+    (49, ((0, 46.0), (1, 40.0), (2, 12.0), (3, 2.0))),
+    (64, ((0, 36.0), (1, 41.0), (2, 18.0), (3, 5.0))),
+    (200, ((0, 25.0), (1, 42.0), (2, 24.0), (3, 9.0))),
 )
 #: Hours in the emergency department before a bed is found.
 _WAIT = (2.0, 7.0)
@@ -132,11 +132,11 @@ def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
 
 def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
     """Planned things begin in the morning of a weekday."""
-    if condition.way in ("elective", "outpatient"):
+    if condition.way in ("elective", "outpatient", "visit"):
         day = at.date()
         while day.weekday() > 4:
             day += timedelta(days=1)
-        return datetime.combine(day, time(rng.randrange(6, 10), rng.randrange(60)), at.tzinfo)
+        return datetime.combine(day, time(rng.randrange(7, 16) if condition.way == "visit" else rng.randrange(6, 10), rng.randrange(60)), at.tzinfo)
     return at.replace(minute=rng.randrange(60), second=0, microsecond=0)
 
 
@@ -146,9 +146,9 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
     start = start.replace(second=0, microsecond=0)
     side = rng.choice(("right", "left")) if condition.sided else ""
     low, mode, high = condition.days
-    short = condition.way in ("emergency", "outpatient")
+    short = condition.way in ("emergency", "outpatient", "visit")
     if short:
-        end = start + timedelta(minutes=rng.randrange(110, 330))
+        end = start + timedelta(minutes=rng.randrange(25, 70) if condition.way == "visit" else rng.randrange(110, 330))
     else:
         days = max(low, round(rng.triangular(low, high, mode)))
         day = start.date() + timedelta(days=days)
@@ -175,7 +175,7 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
 
 
 def _class(condition: Condition) -> str:
-    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O"}.get(condition.way, "I")
+    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O", "visit": "O"}.get(condition.way, "I")
 
 
 def _moves(rng: Random, seed: int, stay: Stay, number: int) -> None:
