@@ -20,7 +20,10 @@ def text(words: str) -> str:
 
 def segment(name: str, fields: Mapping[int, str | int]) -> str:
     """A segment from its fields by number."""
-    last = max((number for number, value in fields.items() if value != ""), default=0)
+    last = 0
+    for number, value in fields.items():
+        if number > last and value != "":
+            last = number
     parts = [""] * (last + 1)
     parts[0] = name
     for number, value in fields.items():
@@ -71,4 +74,4 @@ def hl7_time(moment: datetime) -> str:
 
 def hl7_minute(moment: datetime) -> str:
     """As HL7 v2 DTM to the minute."""
-    return f"{moment.year:04d}{moment.month:02d}{moment.day:02d}{moment.hour:02d}{moment.minute:02d}"
+    return "%04d%02d%02d%02d%02d" % (moment.year, moment.month, moment.day, moment.hour, moment.minute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from functools import cache
 from random import Random
 
 from PIL import Image, ImageDraw, ImageFont
@@ -23,6 +24,12 @@ KINDS = {
     "outside": ("OUT^Outside record^L", "Outside record"),
     "release": ("AUTH^Authorization^L", "Authorization to release"),
 }
+
+
+@cache
+def _fonts() -> tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """For the text, and for the first line."""
+    return ImageFont.load_default(17), ImageFont.load_default(24)
 
 
 def paper(rng: Random, person: Person, kind: str, day: str) -> list[str]:
@@ -64,9 +71,9 @@ def paper(rng: Random, person: Person, kind: str, day: str) -> list[str]:
 
 def scanned(rng: Random, lines: list[str]) -> tuple[bytes, str]:
     """The lines as a picture of a page: bytes and media type (PDF, or TIFF as fax machines write it)."""
-    page = Image.new("L", _SIZE, 255)
+    page = Image.new("1", _SIZE, 1)
     draw = ImageDraw.Draw(page)
-    font, large = ImageFont.load_default(17), ImageFont.load_default(24)
+    font, large = _fonts()
     top = 90 + rng.randrange(30)
     for place, line in enumerate(lines):
         draw.text((88, top), line, fill=0, font=large if place == 0 else font)
@@ -74,11 +81,10 @@ def scanned(rng: Random, lines: list[str]) -> tuple[bytes, str]:
     for _ in range(rng.randrange(12, 40)):
         x, y = rng.randrange(_SIZE[0]), rng.randrange(_SIZE[1])
         draw.ellipse((x, y, x + rng.randrange(1, 3), y + rng.randrange(1, 3)), fill=0)
-    page = page.rotate(rng.uniform(-0.9, 0.9), resample=Image.Resampling.BILINEAR, fillcolor=255)
-    black = page.point(lambda value: 255 if value > 150 else 0).convert("1", dither=Image.Dither.NONE)
+    page = page.rotate(rng.uniform(-0.9, 0.9), fillcolor=1)
     out = io.BytesIO()
     if rng.random() < 0.6:
-        black.save(out, "PDF", resolution=100.0, creationDate=_MADE, modDate=_MADE)
+        page.save(out, "PDF", resolution=100.0, creationDate=_MADE, modDate=_MADE)
         return out.getvalue(), "application/pdf"
-    black.save(out, "TIFF", compression="group4", dpi=(100, 100))
+    page.save(out, "TIFF", compression="group4", dpi=(100, 100))
     return out.getvalue(), "image/tiff"

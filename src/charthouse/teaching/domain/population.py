@@ -121,6 +121,7 @@ class Person:
         return day.year - self.born.year - ((day.month, day.day) < (self.born.month, self.born.day))
 
 
+@lru_cache(maxsize=2_048)
 def record_number(number: int, series: int) -> str:
     """A record number of eight digits: series, patient, and Luhn's check digit."""
     body = f"{series}{number:06d}"
