@@ -18,8 +18,8 @@ _MADE = timedelta(minutes=40)
 
 
 class Beds:
-    """The beds of one hospital. A patient's depend on those of patients with lower numbers alone, so that any one of
-    them can be made by itself; what has to be known of the others is made on the way, once."""
+    """The beds of one hospital. A patient's depend on those of patients with lower numbers alone, so that any one
+    of them can be made by itself; what has to be known of the others is made on the way, once."""
 
     def __init__(self, seed: int, anchor: datetime) -> None:
         self._seed, self._anchor = seed, anchor
@@ -51,7 +51,9 @@ class Beds:
         stays = self._planned(block)
         for place, each in enumerate(stays):
             number = block * BLOCK + place + 1
-            self._given.append(tuple(self._find(number, stay, move) for stay in each for move in range(len(stay.moves))))
+            self._given.append(
+                tuple(self._find(number, stay, move) for stay in each for move in range(len(stay.moves)))
+            )
         self._block = block, [self._placed(each, self._given[block * BLOCK + i]) for i, each in enumerate(stays)]
 
     @staticmethod

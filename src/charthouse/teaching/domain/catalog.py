@@ -88,9 +88,9 @@ class Operation(Strict, frozen=True, kw_only=True):
 
 class Condition(Strict, frozen=True, kw_only=True):
     """Why people come, and how it goes. ``words`` is the diagnosis as it is said; ``also`` are companions of which
-    some are taken; ``leaves`` is the usual UB-04 discharge status; chances are of a stay. ``exam`` is what is found at
-    arrival and ``later`` when it is better; ``course`` is told from the first day to the last. ``unit`` is where the
-    patient lies when it is not the service's own; ``procedure`` what is done at the bedside (ICD-10-PCS)."""
+    some are taken; ``leaves`` is the usual UB-04 discharge status; chances are of a stay. ``exam`` is what is found
+    at arrival and ``later`` when it is better; ``course`` is told from the first day to the last. ``unit`` is where
+    the patient lies when it is not the service's own; ``procedure`` what is done at the bedside (ICD-10-PCS)."""
 
     code: str
     words: str

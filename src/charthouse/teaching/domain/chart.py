@@ -120,7 +120,9 @@ class _Teller:
             # Moved by mistake, and taken back.
             at = stay.moves[-1][0] + timedelta(hours=3)
             if at < stay.end - timedelta(hours=4):
-                yield Adt(at, stay, "A02", bed_before=stay.bed(at), place=f"3TEL^T{self.person.number % 90 + 10}^A^HRMC")
+                yield Adt(
+                    at, stay, "A02", bed_before=stay.bed(at), place=f"3TEL^T{self.person.number % 90 + 10}^A^HRMC"
+                )
                 yield Adt(at + timedelta(minutes=14), stay, "A12")
         for at, _ in stay.attendings[2 if stay.kind == "E" else 1 :]:
             yield Adt(at, stay, "A08")
@@ -156,7 +158,11 @@ class _Teller:
         daily: list[str] = [panel for panel in ("bmp", "cbc") if panel in stay.condition.labs]
         for day in range(1, days + 1):
             at = self.clock(day, 5, 30)
-            if daily and stay.start + timedelta(hours=8) < at < stay.end and (day < 3 or day % 3 == 0 or day == days):
+            if (
+                daily
+                and stay.start + timedelta(hours=8) < at < stay.end
+                and (day < 3 or day % 3 == 0 or day == days)
+            ):
                 some = {panel: laboratory(rng, stay, at, panel) for panel in daily}
                 yield Result(at + self.minutes(40, 80), stay, some, stay.attending(at), self.number("L"))
 
@@ -227,7 +233,8 @@ class _Teller:
         if anesthesia:
             yield self.document(
                 "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
-                lambda by, at: self.notes.before_anesthesia(by, at), title="Preanesthesia evaluation", promptly=True,
+                lambda by, at: self.notes.before_anesthesia(by, at),
+                title="Preanesthesia evaluation", promptly=True,
             )  # fmt: skip
         yield self.document(
             "OP^Operative report", stay.surgeon, end + self.minutes(15, 90),

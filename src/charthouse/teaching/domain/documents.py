@@ -7,36 +7,14 @@ from random import Random
 
 from .course import share
 from .items import Stay
+from .panels import read
 from .population import Person
 from .scribe import Scribe
 from .staff import HOSPITAL_NAME, Practitioner
 
-_HISTORY = """
-    [Known]; no history of [absent]. {Outside records requested|Records reviewed|No outside records}.
-    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|wisdom teeth}.
-    [Known], negative for [absent]. {No prior surgery that matters here|No anesthesia problems}.
-"""
-_FAMILY = """
-    Father with [father], mother with [mother]. {No|Negative for} sudden death {in the family|among relatives}.
-    Family history of [father] (father) and [mother] (mother); {siblings well|otherwise non-contributory}.
-    Mother: [mother]. Father: [father]. {Siblings healthy|Rest negative}.
-"""
-_SOCIAL = """
-    {Lives|Home is} in [town], [work]. [Smoking], {no alcohol|one drink a week}.
-    {Lives alone in [town], neighbor checks in|Lives with family in [town]}. Tobacco: [smoking]. Alcohol: {rare|none|social}.
-    [Home], [work]. [Smoking]. Alcohol: {rare|holidays only|none}. {Drives|Family drives}.
-"""
+_SAYS: dict[str, str] = read("notes.yaml")
 #: Who is at the bedside: of a child, of somebody younger, of somebody old.
 _KIN = (("Mother", "Father", "Parent"), ("Partner", "Sister", "Mother"), ("Spouse", "Daughter", "Son"))
-_CHILD_HISTORY = """
-    [Known]; no history of [absent]. {Immunizations up to date|Vaccines current per parent}.
-    [Known]. {Born at term|Term birth, no nursery stay|Full term}, growing well. No operations.
-    {Immunizations up to date|Vaccines current}, {no hospital stays|one earlier visit for a cold}; [known_child].
-"""
-_CHILD_SOCIAL = """
-    {Lives with both parents|Lives with parents and a grandparent|Lives with mother} in [town], {day care|home with family}.
-    Lives in [town] with {parents|parents and siblings}; {no smokers in the home|an uncle smokes outside}.
-"""
 #: Companions that a history names, by the beginning of their code, and what else it can be negative for.
 _CHRONIC = {
     "I10": "hypertension", "I11": "hypertension", "E11": "type 2 diabetes", "E78": "hyperlipidemia",
@@ -54,99 +32,7 @@ _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66",
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
 _YOUNG_SMOKING = ("never smoked", "no tobacco", "vapes at times", "never smoked")
 _SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
-_STEADY = """
-    {Holding steady|About the same as yesterday|Slow, steady gains}, {same plan|no setbacks|nothing new on rounds}.
-    {A little brighter today|Little change since yesterday}, {eating better|in better spirits|tired but better}.
-    {Quiet day yesterday|No events since the last note}, {waiting on progress|continues to improve|as expected}.
-    {Seen with the team|Seen on rounds with nursing}, {goals for the day set|family had questions, answered}.
-"""
-_UNCHANGED = """
-    {Comfortable|Looks rested|In no distress}, examination {unchanged|as yesterday|otherwise unchanged}.
-    {Awake and talking|Alert|Up in the chair}, {nothing new on examination|findings as before}.
-    No new findings, {skin warm and dry|moves about the bed easily|good color}.
-    Examined {in bed|in the chair|after walking}, {unchanged|no change|steady}.
-"""
-_AS_BEFORE = """
-    {Continue as above|Continue present treatment|Same plan}, {reassess tomorrow|review with the team|no changes today}.
-    {Medication list reviewed|Orders reviewed}, {continue|no changes|nothing to add}.
-    {Working toward discharge|Discharge planning with case management}, {continue treatment|rest as ordered}.
-"""
-_AT_NIGHT = """
-    {Slept in short stretches|Slept between rounds|Awake at times, resettled}, call light in reach, bed low.
-    {Up once|Up twice} to the bathroom with {standby assist|one assist}, steady.
-    Pain {1|2|3}/10 when woken, {repositioned|medicated per order} with relief on recheck.
-    Skin intact, {heels floated|turned every two hours}, IV site in the {left|right} forearm without redness.
-    {Lights low, door ajar|Earplugs given}, {quiet night|roommate loud, offered to move|asked for ice water}.
-"""
-_AT_NIGHT_MIND = """
-    Sleeping on {every|most} 15-minute checks, {breathing even|turns in bed}.
-    Awake at {0130|0200|0240}, {paced the hall|asked for water|talked with staff}, back to bed.
-    Denies thoughts of self-harm when asked, {will come to staff|contracts to tell staff}.
-    {Room checked per routine, safe|Belongings checked, safe}; {slept five hours|slept six hours} so far.
-"""
-_NURSING = """
-    {Resting between rounds|Watching television|Dozing on and off}, call light in reach, bed low.
-    Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
-    {Ate half of the tray|Ate most of breakfast|Poor appetite, took the supplement}, voiding without difficulty.
-    Skin intact, heels floated, IV site in the {left|right} forearm without redness.
-    Family at bedside, questions answered, plan of day on the board.
-    Ambulated to the bathroom with {standby assist|one assist}, steady.
-    Teaching on medications given with teach-back; {needs reinforcement|understands}.
-"""
-_NURSERY = """
-    {Feeding|Nursed} {well|on cue|every two to three hours}, wakes for feeds, good latch.
-    {Voided and stooled|Wet diaper, stool turning|Two wet diapers this shift}, skin warm and pink.
-    Cord clean and dry, ID bands match mother's, {rooming in|in the nursery while mother rests}.
-    Swaddled, sleeping on the back; {safe sleep taught|bath given, temperature held}.
-    Color good, no retractions, {settles with holding|quiet and alert}.
-"""
-_BEFORE = """
-    Waiting for the operating room, {NPO since midnight|nothing by mouth}, pain controlled.
-    Ready for the operation, consent discussed, no new complaints overnight.
-"""
 _WORSE = ("Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed.")
-#: What stands in a day's note beside the course.
-_NIGHT = """
-    {Slept well|Slept in stretches|Poor sleep, noise on the unit|Restful night}, {no new complaints|no events overnight|nothing new per nursing}.
-    {Ate breakfast|Appetite fair|Eating half of meals|Appetite better}. {No nausea|Denies chest pain|No dizziness on standing}.
-    {Bowels moved yesterday|Bowels moved this morning|No stool yet, bowel regimen}. {Voiding|Good urine output}.
-    [Kin] {at the bedside|called for an update|updated by phone}. {Questions answered|Plan reviewed}.
-    {Up in the chair for breakfast|Walked with nursing|Sat at the bedside}, {tolerated|did well|a bit winded after}.
-    Overnight {uneventful|quiet}. Labs and {vitals|medication list} reviewed.
-"""
-_NURSING_MIND = """
-    {Out for breakfast|Stayed in the room most of the shift|Walked the hall with a peer}, {talked briefly when approached|answers in few words|spoke of home}.
-    Attended {one group|morning group|art group}{, left early|, took part| and listened}.
-    Safety checks every 15 minutes, {resting with eyes closed|awake in the day room|on the phone with family}.
-    {Ate all of lunch|Ate half of the tray|Took snacks and fluids}, {showered with a reminder|did own laundry|hygiene fair}.
-    Denies thoughts of self-harm when asked, {contracts to tell staff|will come to staff}; belongings checked.
-    Took scheduled medication {without trouble|after a talk}, no side effects {seen|voiced}.
-"""
-_NURSING_LABOR = """
-    Fetal heart {136|142|148} with accelerations, {contractions every three minutes|contractions irregular}.
-    {Partner|Mother|Sister} at the bedside, {questions about the plan answered|breathing with each contraction}.
-    IV in the left forearm, clear fluids {taken|held}, bladder emptied.
-    Bands checked, consents on the chart, {resting on the left side|up to the ball}.
-"""
-_NURSING_MOTHER = """
-    Fundus firm at the umbilicus, lochia {scant|moderate} rubra, no clots.
-    {Nursing the baby on the left side|Latch better this feed|Pumped once, lactation saw the pair}, {nipples intact|uses lanolin}.
-    Pain {2|3|4}/10, {cramps with feeding|ibuprofen with relief}; voided {200|350|400} mL.
-    {Partner|Grandmother} in the room, holds the baby; bands match.
-    {Showered|Walked the hall}, legs without swelling, {perineal care taught|teaching on warning signs given}.
-"""
-_NURSING_CHILD = """
-    {Parent|Mother|Father} at the bedside, {holds the child|reads a book}; side rails up.
-    {Took a bottle|Sips of juice|Half a popsicle} and kept it down, {wet diaper|voided} this shift.
-    {Suctioned once|Nose cleared}, breathing easier after; {sleeping|plays with the call light|watches cartoons}.
-    IV site soft, no redness; {cries with care and settles|smiles at staff}.
-"""
-_WELL = """
-    Doing well, no new complaints. Exercise {twice a week|daily walks|little}, diet {fair|good}.
-    Here for follow-up; taking medications as listed, no side effects.
-    No chest pain, shortness of breath or dizziness. Sleep {fair|good}.
-    Home blood pressures in the {130s|120s}. Asks about {the flu vaccine|sleep|knee pain}.
-"""
 
 
 class Notes:
@@ -202,7 +88,9 @@ class Notes:
             smoking = "smoked for decades, quit"
         past = ", ".join(dict.fromkeys(known))
         return {
-            "Known": f"History of {past}" if past else self.rng.choice(("No chronic illness", "Healthy before this")),
+            "Known": f"History of {past}"
+            if past
+            else self.rng.choice(("No chronic illness", "Healthy before this")),
             "known_child": past or "healthy child",
             "absent": " or ".join(self.rng.sample(absent, 2)),
             "father": _FATHERS[number % len(_FATHERS)],
@@ -239,10 +127,13 @@ class Notes:
         ]
         if self.stay.key != "newborn":
             child = self.stay.age < 16
-            past, social = (_CHILD_HISTORY, _CHILD_SOCIAL) if child else (_HISTORY, _SOCIAL)
+            past, social = (
+                (_SAYS["child_history"], _SAYS["child_social"]) if child else (_SAYS["history"], _SAYS["social"])
+            )
             parts += [
                 f"{say.heading('Past history', 'PMH', author)} {say.paragraph(past, author, 1, mark, False)}",
-                f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark, False)}",
+                f"{say.heading('Family history', 'FH', author)} "
+                f"{say.paragraph(_SAYS['family'], author, 1, mark, False)}",
                 f"{say.heading('Social history', 'SH', author)} {say.paragraph(social, author, 1, mark, False)}",
             ]
         parts += [
@@ -263,7 +154,7 @@ class Notes:
         if worse:
             course, found = [*_WORSE], condition.exam.strip().splitlines()
         elif cut is not None and not operated:
-            course, found = _BEFORE.strip().splitlines(), condition.exam.strip().splitlines()
+            course, found = _SAYS["before"].strip().splitlines(), condition.exam.strip().splitlines()
         else:
             course = self._course(at)
             better = share(stay, at) > 0.35 or operated
@@ -272,12 +163,13 @@ class Notes:
         if cut is not None and operated:
             post = (at.date() - cut[1].date()).days
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
+        told = say.paragraph(course, author, 0, mark, instead=_SAYS["steady"])
         return "\n".join(
             [
-                f"{head}. {say.paragraph(course, author, 0, mark, instead=_STEADY)} {say.paragraph(_NIGHT, author, 1, '', False)}",
-                f"{values} {say.paragraph(found, author, 1, mark, instead=_UNCHANGED)}",
+                f"{head}. {told} {say.paragraph(_SAYS['night'], author, 1, '', False)}",
+                f"{values} {say.paragraph(found, author, 1, mark, instead=_SAYS['unchanged'])}",
                 f"{say.heading('Assessment and plan', 'A/P', author)} {self._opened()}. "
-                f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark, instead=_AS_BEFORE)}",
+                + say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark, instead=_SAYS["as_before"]),
                 author.signed,
             ]
         )
@@ -304,15 +196,15 @@ class Notes:
         """A shift's note."""
         stay = self.stay
         night = at.hour < 6
-        pool = _AT_NIGHT if night else _NURSING
+        pool = _SAYS["at_night"] if night else _SAYS["nursing"]
         if stay.key == "newborn":
-            pool = _NURSERY
+            pool = _SAYS["nursery"]
         elif stay.condition.service == "PSY":
-            pool = _AT_NIGHT_MIND if night else _NURSING_MIND
+            pool = _SAYS["at_night_mind"] if night else _SAYS["nursing_mind"]
         elif stay.key in ("delivery", "cesarean"):
-            pool = _NURSING_LABOR if self._unborn(at) else _NURSING_MOTHER
+            pool = _SAYS["nursing_labor"] if self._unborn(at) else _SAYS["nursing_mother"]
         elif stay.age < 12:
-            pool = _NURSING_CHILD
+            pool = _SAYS["nursing_child"]
         words = self.scribe.paragraph(
             pool,
             author,
@@ -394,7 +286,10 @@ class Notes:
         operation = self.stay.condition.operation
         assert operation is not None
         ills = len(self.stay.diagnoses) + (self.stay.age > 70)
-        asa, mallampati = self.rng.choice("112" if ills < 2 else "223" if ills < 4 else "3334"), self.rng.choice("11223")
+        asa, mallampati = (
+            self.rng.choice("112" if ills < 2 else "223" if ills < 4 else "3334"),
+            self.rng.choice("11223"),
+        )
         fasted = self.rng.choice(("since midnight", "8 h", "10 h"))
         before = self.rng.choice(
             ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
@@ -503,7 +398,7 @@ _PLAIN = Practitioner(0, "", "", "", "", 0.5, 0.0, frozenset())
 def office_note(rng: Random, scribe: Scribe, author: Practitioner, reason: str, values: str, at: datetime) -> str:
     """The clinic's note."""
     return (
-        f"{reason}. {scribe.paragraph(_WELL, author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
+        f"{reason}. {scribe.paragraph(_SAYS['well'], author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
         f"{rng.choice(('Exam unremarkable.', 'Heart regular, lungs clear.', 'No edema, lungs clear.'))}\n"
         f"Plan: {rng.choice(('continue medications', 'labs today', 'return in six months', 'return in a year'))}.\n"
         f"{author.signed}"

@@ -74,4 +74,4 @@ def hl7_time(moment: datetime) -> str:
 
 def hl7_minute(moment: datetime) -> str:
     """As HL7 v2 DTM to the minute."""
-    return "%04d%02d%02d%02d%02d" % (moment.year, moment.month, moment.day, moment.hour, moment.minute)
+    return f"{moment.year:04d}{moment.month:02d}{moment.day:02d}{moment.hour:02d}{moment.minute:02d}"

@@ -119,8 +119,9 @@ def _brought(rng: Random, someone: Person, stay: Stay) -> Document | None:
     data, media = scanned(rng, paper(rng, someone, kind, f"{signed:%m/%d/%Y}"))
     at = stay.start + timedelta(minutes=rng.randrange(15, 60))
     code, title = KINDS[kind]
-    return Document(at, stay, f"D{stay.number}900", code, title, stay.attendings[0][1], "", at + timedelta(minutes=4), at,
-                    scan=data, media=media)  # fmt: skip
+    filed = at + timedelta(minutes=4)
+    by = stay.attendings[0][1]
+    return Document(at, stay, f"D{stay.number}900", code, title, by, "", filed, at, scan=data, media=media)
 
 
 def patients(hospital: Hospital, first: int, last: int) -> Iterator[Told]:

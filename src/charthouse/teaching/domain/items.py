@@ -14,9 +14,9 @@ class Stay:
     """A visit to the hospital, planned from beginning to end.
 
     ``kind`` is PV1-2 at arrival (E, O or I); ``becomes`` when an ED or observation patient is admitted (I) or
-    observed (O), ``OI`` when the second follows the first, and ``admitted`` when. ``moves`` are the units, and once they
-    are found the beds (PL), with their times; ``attendings`` who answers from when. ``end`` and ``disposition`` (UB-04)
-    say how it ends; ``age`` is the patient's in years.
+    observed (O), ``OI`` when the second follows the first, and ``admitted`` when. ``moves`` are the units, and
+    once they are found the beds (PL), with their times; ``attendings`` who answers from when. ``end`` and
+    ``disposition`` (UB-04) say how it ends; ``age`` is the patient's in years.
     """
 
     number: str
@@ -73,8 +73,8 @@ class Item:
 
 @dataclass(slots=True)
 class Adt(Item):
-    """An event of table 0003. ``prior`` is the number that A40 gives up, ``bed_before`` PV1-6; ``place`` is PV1-3 where it
-    is not the stay's bed."""
+    """An event of table 0003. ``prior`` is the number that A40 gives up, ``bed_before`` PV1-6; ``place`` is PV1-3
+    where it is not the stay's bed."""
 
     event: str
     prior: str = ""
@@ -107,8 +107,8 @@ class Report(Item):
 
 @dataclass(slots=True)
 class Document(Item):
-    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``. ``scan`` is a page
-    in place of the text, of the type ``media``."""
+    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``. ``scan`` is a
+    page in place of the text, of the type ``media``."""
 
     number: str
     kind: str

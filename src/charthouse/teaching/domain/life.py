@@ -19,6 +19,10 @@ _VISITS = (
     (64, ((0, 36.0), (1, 41.0), (2, 18.0), (3, 5.0))),
     (200, ((0, 25.0), (1, 42.0), (2, 24.0), (3, 9.0))),
 )
+_AFTERWARDS = (
+    "pneumonia", "sepsis", "sepsis_lung", "urinary_infection", "c_diff", "kidney_failure", "gi_bleed",
+    "pulmonary_embolism", "heart_failure", "bowel_obstruction",
+)  # fmt: skip
 #: Hours in the emergency department before a bed is found.
 _WAIT = (2.0, 7.0)
 
@@ -94,7 +98,7 @@ def _near(at: datetime, stay: Stay) -> bool:
 
 
 def reason_for(rng: Random, person: Person, at: datetime, *, inside: bool = False) -> str | None:
-    """A condition that fits age and sex; None where none does. ``inside``: of those who lie in a bed at a moment."""
+    """A condition that fits age and sex; None where none does. ``inside``: of those in a bed at a moment."""
     fitting = _fitting(person.sex, person.age(at.date()), inside)
     return weighted(rng, fitting) if fitting else None
 
@@ -118,7 +122,7 @@ def _comes_back(rng: Random, stay: Stay) -> bool:
 
 
 def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
-    """The same again, or, after an operation or a stroke, an infection."""
+    """The same again, or what brings people back after an operation, a stroke or a long stay."""
     if (
         stay.condition.operation is None
         and stay.condition.way in ("ed", "observation")
@@ -126,8 +130,8 @@ def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
     ):
         return stay.key
     age = person.age(at.date())
-    infections = [key for key in ("pneumonia", "sepsis") if conditions()[key].ages[0] <= age]
-    return rng.choice(infections) if infections else "chest_pain" if age >= 32 else "laceration"
+    fitting = [key for key in _AFTERWARDS if conditions()[key].ages[0] <= age <= conditions()[key].ages[1]]
+    return rng.choice(fitting) if fitting else "chest_pain" if age >= 32 else "laceration"
 
 
 def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
@@ -136,7 +140,11 @@ def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
         day = at.date()
         while day.weekday() > 4:
             day += timedelta(days=1)
-        return datetime.combine(day, time(rng.randrange(7, 16) if condition.way == "visit" else rng.randrange(6, 10), rng.randrange(60)), at.tzinfo)
+        return datetime.combine(
+            day,
+            time(rng.randrange(7, 16) if condition.way == "visit" else rng.randrange(6, 10), rng.randrange(60)),
+            at.tzinfo,
+        )
     return at.replace(minute=rng.randrange(60), second=0, microsecond=0)
 
 
@@ -148,7 +156,9 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
     low, mode, high = condition.days
     short = condition.way in ("emergency", "outpatient", "visit")
     if short:
-        end = start + timedelta(minutes=rng.randrange(25, 70) if condition.way == "visit" else rng.randrange(110, 330))
+        end = start + timedelta(
+            minutes=rng.randrange(25, 70) if condition.way == "visit" else rng.randrange(110, 330)
+        )
     else:
         days = max(low, round(rng.triangular(low, high, mode)))
         day = start.date() + timedelta(days=days)
@@ -175,7 +185,9 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
 
 
 def _class(condition: Condition) -> str:
-    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O", "visit": "O"}.get(condition.way, "I")
+    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O", "visit": "O"}.get(
+        condition.way, "I"
+    )
 
 
 def _moves(rng: Random, seed: int, stay: Stay, number: int) -> None:

@@ -17,6 +17,14 @@ _SIZE = 850, 1100
 #: Written into the PDF instead of the moment it was made, so that the same seed makes the same bytes.
 _MADE = time.gmtime(1_700_000_000)
 _ELSEWHERE = ("Quarry Hill County Hospital", "Ridge Valley Urgent Care", "Stony Ford Surgical Center")
+_WHAT = ("discharge summary", "laboratory results", "all records of the last year")
+#: Why, what was found, what is to be done.
+_VISITS = (
+    ("cough for a week", "throat red, lungs clear", "rest and fluids"),
+    ("ankle injury", "swelling, films negative", "brace, ibuprofen as needed"),
+    ("follow-up of blood pressure", "no acute distress, no edema", "continue medicines"),
+    ("rash of the arms", "dry patches, no infection", "cream twice a day"),
+)
 
 #: TXA-2 and title, by kind of paper.
 KINDS = {
@@ -48,23 +56,24 @@ def paper(rng: Random, person: Person, kind: str, day: str) -> list[str]:
             f"  [{rng.choice('X ')}]  No machine to breathe for me",
             f"  [{rng.choice('X ')}]  No feeding tube",
             "  [X]  Keep me comfortable", "",
-            f"Signed: {who}", f"Date: {day}", "", "Witnesses:", "  1. ____________________", "  2. ____________________",
+            f"Signed: {who}", f"Date: {day}", "",
+            "Witnesses:", "  1. ____________________", "  2. ____________________",
         ]  # fmt: skip
     if kind == "release":
         return [
             HOSPITAL_NAME.upper(), "AUTHORIZATION TO RELEASE HEALTH INFORMATION", "",
             f"Patient: {who}", f"Birth date: {born}", "",
-            f"Release to: {rng.choice(_ELSEWHERE)}", f"What: {rng.choice(('discharge summary', 'laboratory results', 'all records of the last year'))}",
+            f"Release to: {rng.choice(_ELSEWHERE)}", f"What: {rng.choice(_WHAT)}",
             f"Why: {rng.choice(('further care', 'insurance', 'personal use'))}", "",
             "This ends one year from the date below. I may take it back in writing.", "",
             f"Signed: {who}", f"Date: {day}",
         ]  # fmt: skip
+    reason, found, plan = rng.choice(_VISITS)
+    pressure = f"{rng.randrange(112, 148)}/{rng.randrange(66, 90)}"
     return [
         rng.choice(_ELSEWHERE).upper(), "VISIT SUMMARY", "", f"Patient: {who}    DOB {born}", f"Seen: {day}", "",
-        f"Reason: {rng.choice(('cough for a week', 'ankle injury', 'follow-up of blood pressure', 'rash of the arms'))}",
-        f"BP {rng.randrange(112, 148)}/{rng.randrange(66, 90)}   HR {rng.randrange(62, 96)}   T {rng.uniform(36.4, 37.6):.1f}", "",
-        f"Examination: {rng.choice(('lungs clear, throat red', 'swelling, films negative', 'no acute distress', 'dry skin, no infection'))}.",
-        f"Plan: {rng.choice(('rest and fluids', 'ibuprofen as needed', 'continue medicines', 'cream twice a day'))}; see your own doctor in a week.", "",
+        f"Reason: {reason}", f"BP {pressure}   HR {rng.randrange(62, 96)}   T {rng.uniform(36.4, 37.6):.1f}", "",
+        f"Examination: {found}.", f"Plan: {plan}; see your own doctor in a week.", "",
         "Copy sent at the patient's request.",
     ]  # fmt: skip
 

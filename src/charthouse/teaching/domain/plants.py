@@ -328,7 +328,9 @@ def _look_alike(planted: Planted, rng: Random, rate: float) -> None:
 
 
 def _families(someone: Person) -> Sequence[str]:
-    return next((each.families for each in names().origins.values() if someone.family in each.families), ("Miller",))
+    return next(
+        (each.families for each in names().origins.values() if someone.family in each.families), ("Miller",)
+    )
 
 
 def _givens(someone: Person) -> Sequence[str]:

@@ -68,8 +68,8 @@ class Person:
     """An invented person, as at the anchor day.
 
     ``former`` is the family name until ``renamed``. ``mother`` is a patient number, ``birth`` when a newborn was
-    born here, by ``cesarean`` or not. ``twin`` is the twin's patient number, ``namesake`` the father's of a Jr. ``here``
-    when they lie in the hospital at the anchor.
+    born here, by ``cesarean`` or not. ``twin`` is the twin's patient number, ``namesake`` the father's of a Jr.
+    ``here`` when they lie in the hospital at the anchor.
     """
 
     number: int
@@ -164,7 +164,7 @@ def _household(rng: Random, first: int, room: int, anchor: date) -> list[Person]
     home = _Home(rng, origin, family, (street, town, "MN", code), _phone(rng), f"H{first}", anchor)
     kind = weighted(
         rng,
-        [("single", 40.0), ("couple", 24.0), ("family", 16.0), ("birth", 9.0), ("junior", 3.0), ("twins", 1.5)],
+        [("single", 40.0), ("couple", 24.0), ("family", 21.0), ("birth", 9.0), ("junior", 3.0), ("twins", 1.5)],
     )
     if kind == "couple" and room >= 2:
         return home.couple(first)

@@ -99,8 +99,8 @@ class Scribe:
         fixed: bool = True,
         instead: str = "",
     ) -> str:
-        """``count`` of ``lines`` (0 for all) as a paragraph that was not written before. Where the words run out, one
-        of the lines of ``instead``; and where those do, ``mark`` tells it apart. ``fixed``: as facts."""
+        """``count`` of ``lines`` (0 for all) as a paragraph that was not written before. Where the words run out,
+        one of the lines of ``instead``; and where those do, ``mark`` tells it apart. ``fixed``: as facts."""
         say = self.fact if fixed else self.say
         pool = lines.strip().splitlines() if isinstance(lines, str) else list(lines)
         words = ""
