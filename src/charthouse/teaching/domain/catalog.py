@@ -70,7 +70,7 @@ class Drug(Strict, frozen=True, kw_only=True):
 
 class Operation(Strict, frozen=True, kw_only=True):
     """What is done in the operating room, on which day of the stay, and what is found. ``minor`` is an endoscopy, a
-    catheterization or a tap: no incision, no operating room."""
+    catheterization or a tap: no incision, no operating room. ``urgent`` waits for nothing."""
 
     words: str
     code: str
@@ -84,6 +84,7 @@ class Operation(Strict, frozen=True, kw_only=True):
     anesthesia: str
     left: str = ""
     minor: bool = False
+    urgent: bool = False
 
 
 class Condition(Strict, frozen=True, kw_only=True):

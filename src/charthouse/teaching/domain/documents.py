@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from random import Random
 
@@ -30,6 +31,10 @@ _ABSENT = {
 }  # fmt: skip
 _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
+_DRINKS = ("rare", "none", "socially", "holidays only", "a drink a week")
+_NEW = ("I48", "I25")
+#: What coders add to a diagnosis and physicians leave out.
+_CODERS = re.compile(r", (unspecified|initial encounter).*$")
 _YOUNG_SMOKING = ("never smoked", "no tobacco", "vapes at times", "never smoked")
 _SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
 _WORSE = ("Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed.")
@@ -78,7 +83,9 @@ class Notes:
     def _past(self) -> dict[str, str]:
         """What was before: the same at every visit, and nothing that the diagnoses contradict."""
         number, codes = self.person.number, [each.partition("^")[0] for each in self.stay.diagnoses]
-        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in codes)]
+        # What somebody comes with for the first time is no history.
+        old = [code for place, code in enumerate(codes) if place or not code.startswith(_NEW)]
+        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in old)]
         absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
         some = _SMOKING if self.stay.age >= 35 else _YOUNG_SMOKING
         smoking = some[number // 3 % len(some)]
@@ -86,11 +93,17 @@ class Notes:
             smoking = "a pack a day"
         elif any(code.startswith(("J44", "Z87.891")) for code in codes):
             smoking = "smoked for decades, quit"
+        alcohol = _DRINKS[number % len(_DRINKS)] if self.stay.age >= 18 else "none"
+        if any(code.startswith("F10.21") for code in codes):
+            alcohol = "none since treatment"
+        elif any(code.startswith("F10") for code in codes):
+            alcohol = "daily, as above"
         past = ", ".join(dict.fromkeys(known))
         return {
             "Known": f"History of {past}"
             if past
             else self.rng.choice(("No chronic illness", "Healthy before this")),
+            "alcohol": alcohol,
             "known_child": past or "healthy child",
             "absent": " or ".join(self.rng.sample(absent, 2)),
             "father": _FATHERS[number % len(_FATHERS)],
@@ -109,7 +122,8 @@ class Notes:
         """Not in anybody's hand: the diagnosis is written out. Before a birth its outcome is not known."""
         unborn = at is not None and self._unborn(at)
         codes = [each for each in self.stay.diagnoses[1:] if not (unborn and each.startswith("Z37"))]
-        others = [each.partition("^")[2] for each in codes]
+        # How it came about stands in the history.
+        others = [_CODERS.sub("", each.partition("^")[2]) for each in codes if each[0] not in "VWXY"]
         # Not what was said already in other words.
         others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
         lines = [f"1. {self._opened()}"]
@@ -149,12 +163,13 @@ class Notes:
         stay = self.stay
         say, condition, mark = self.scribe, stay.condition, f"({at:%m/%d} {at:%H:%M})"
         worse = stay.died and stay.end - at < timedelta(hours=48)
-        cut = stay.operated if condition.operation and not condition.operation.minor else None
+        cut = self._cut()
         operated = cut is not None and at > cut[1]
         if worse:
             course, found = [*_WORSE], condition.exam.strip().splitlines()
         elif cut is not None and not operated:
-            course, found = _SAYS["before"].strip().splitlines(), condition.exam.strip().splitlines()
+            course = [self.rng.choice(_SAYS["before"].strip().splitlines())]
+            found = condition.exam.strip().splitlines()
         else:
             course = self._course(at)
             better = share(stay, at) > 0.35 or operated
@@ -178,6 +193,11 @@ class Notes:
         """Whether the mother has not yet delivered."""
         birth = self.person.delivers
         return self.stay.key in ("delivery", "cesarean") and birth is not None and at.replace(tzinfo=None) < birth
+
+    def _cut(self) -> tuple[datetime, datetime] | None:
+        """When there was an operation that is more than an endoscopy or a tap."""
+        operation = self.stay.condition.operation
+        return self.stay.operated if operation is not None and not operation.minor else None
 
     def _course(self, at: datetime) -> list[str]:
         """What the course says of a day: its lines run from the first day to the last."""
@@ -204,7 +224,10 @@ class Notes:
         elif stay.key in ("delivery", "cesarean"):
             pool = _SAYS["nursing_labor"] if self._unborn(at) else _SAYS["nursing_mother"]
         elif stay.age < 12:
-            pool = _SAYS["nursing_child"]
+            pool = _SAYS["nursing_child" if stay.age > 3 else "nursing_infant"]
+        if (cut := self._cut()) is not None and at < cut[1] + timedelta(hours=20):
+            # Nobody walks on a broken hip, or out of the operating room.
+            pool = "\n".join(line for line in pool.splitlines() if "bathroom" not in line)
         words = self.scribe.paragraph(
             pool,
             author,

@@ -76,15 +76,23 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
 
 
 def _here(rng: Random, seed: int, person: Person, anchor: datetime) -> Stay | None:
-    """A stay in which the patient lies in a bed at the anchor: the longer a kind of stay, the likelier it is."""
-    for _ in range(12):
+    """A stay in which the patient lies in a bed at the anchor: the longer a kind of stay, the likelier it is. Some
+    came within the last day, and some went home in it, so that there are comings and goings."""
+    when = weighted(rng, (("inside", 0.72), ("came", 0.13), ("left", 0.15)))
+    for _ in range(30):
         key = reason_for(rng, person, anchor, inside=True)
         if key is None:
             return None
         condition = conditions()[key]
-        at = anchor - timedelta(days=rng.uniform(0.4, condition.days[1] + 0.8))
+        at = anchor - timedelta(days=rng.uniform(0.4, 1.2 if when == "came" else condition.days[1] + 0.8))
         stay = planned(rng, seed, person, key, _hour(rng, condition, at))
-        if stay.end > anchor + timedelta(hours=2) and (stay.admitted or stay.start) < _midnight(anchor):
+        begun = stay.admitted or stay.start
+        if when == "left":
+            fits = anchor - timedelta(hours=34) < stay.end < anchor and not stay.died
+        else:
+            latest = anchor - timedelta(hours=1) if when == "came" else _midnight(anchor)
+            fits = stay.end > anchor + timedelta(hours=2) and begun < latest
+        if fits:
             return stay
     return None
 
@@ -199,7 +207,9 @@ def _moves(rng: Random, seed: int, stay: Stay, number: int) -> None:
     stay.attendings.append((start, on_duty(seed, first, start.date(), number)))
     admitted = start
     if way in ("ed", "observation"):
-        admitted = start + timedelta(minutes=round(rng.uniform(*_WAIT) * 60))
+        urgent = condition.operation is not None and condition.operation.urgent
+        wait = rng.uniform(0.4, 0.7) if urgent else rng.uniform(*_WAIT)
+        admitted = start + timedelta(minutes=round(wait * 60))
         stay.becomes = "O" if way == "observation" else "I"
         stay.admitted = min(admitted, stay.end - timedelta(hours=1))
         admitted = stay.admitted
@@ -252,7 +262,8 @@ def _operation(rng: Random, seed: int, stay: Stay, person: Person) -> None:
         begin = datetime.combine(day, time(rng.randrange(8, 13), rng.randrange(60)), stay.start.tzinfo)
         begin = max(begin, (stay.admitted or stay.start) + timedelta(hours=2))
     else:
-        begin = (stay.admitted or stay.start) + timedelta(minutes=rng.randrange(55, 110))
+        wait = rng.randrange(9, 22) if operation.urgent else rng.randrange(55, 110)
+        begin = (stay.admitted or stay.start) + timedelta(minutes=wait)
     end = begin + timedelta(minutes=rng.randint(*operation.minutes))
     if end > stay.end - timedelta(minutes=40):
         if stay.died or stay.disposition == "07":

@@ -12,8 +12,8 @@ from .chance import chance, weighted
 
 #: So many patient numbers are shared out into households together.
 BLOCK = 16
-#: Of so many people, the first, one in each block lies in the hospital at the anchor, so that a small hospital has
-#: somebody in its beds. Of the others, those whom chance has there.
+#: Of so many people, the first, one in each block lies in the hospital at the anchor or just went home, so that a
+#: small hospital has somebody in its beds. Of the others, those whom chance has there.
 LIVELY = 320
 #: Days before the anchor in which things happen.
 WINDOW = 730
@@ -69,7 +69,7 @@ class Person:
 
     ``former`` is the family name until ``renamed``. ``mother`` is a patient number, ``birth`` when a newborn was
     born here, by ``cesarean`` or not. ``twin`` is the twin's patient number, ``namesake`` the father's of a Jr.
-    ``here`` when they lie in the hospital at the anchor.
+    ``here`` when they lie in the hospital at the anchor, or went home the day before.
     """
 
     number: int
