@@ -32,6 +32,7 @@ _ABSENT = {
 _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
 _DRINKS = ("rare", "none", "socially", "holidays only", "a drink a week")
+_HEART = ("I11", "I21", "I48", "I50")
 _NEW = ("I48", "I25")
 #: What coders add to a diagnosis and physicians leave out.
 _CODERS = re.compile(r", (unspecified|initial encounter).*$")
@@ -87,6 +88,8 @@ class Notes:
         old = [code for place, code in enumerate(codes) if place or not code.startswith(_NEW)]
         known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in old)]
         absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
+        if any(code.startswith(_HEART) for code in codes):
+            absent = [words for words in absent if words != "heart disease"]
         some = _SMOKING if self.stay.age >= 35 else _YOUNG_SMOKING
         smoking = some[number // 3 % len(some)]
         if any(code.startswith("F17") for code in codes):
@@ -179,9 +182,12 @@ class Notes:
             post = (at.date() - cut[1].date()).days
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
         told = say.paragraph(course, author, 0, mark, instead=_SAYS["steady"])
+        # How they slept is said once.
+        slept = "lept" in told or "leeping" in told
+        night = "\n".join(line for line in _SAYS["night"].splitlines() if not (slept and "Slept" in line))
         return "\n".join(
             [
-                f"{head}. {told} {say.paragraph(_SAYS['night'], author, 1, '', False)}",
+                f"{head}. {told} {say.paragraph(night, author, 1, '', False)}",
                 f"{values} {say.paragraph(found, author, 1, mark, instead=_SAYS['unchanged'])}",
                 f"{say.heading('Assessment and plan', 'A/P', author)} {self._opened()}. "
                 + say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark, instead=_SAYS["as_before"]),
