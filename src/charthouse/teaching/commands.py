@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -30,7 +30,10 @@ Count = Annotated[int, typer.Option("--patients", min=1, max=999_999, help="How 
 Seed = Annotated[int, typer.Option(help="The same seed makes the same hospital, byte for byte.")]
 Day = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="The day it is there; nothing happened after its noon. Default today."),
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        help="The day it is there; nothing happened after its noon. Default: that of the last noon.",
+    ),
 ]
 Plant = Annotated[
     list[str] | None,
@@ -122,7 +125,8 @@ def kinds() -> None:
 
 def _hospital(seed: int, day: datetime | None, plant: list[str] | None) -> Hospital:
     zone = ZoneInfo(configuration().time_zone)
-    when: date = day.date() if day else clock.today(zone)
+    # Without a day, the last noon: nothing is there that has not happened yet.
+    when = day.date() if day else (clock.now().astimezone(zone) - timedelta(hours=12)).date()
     return Hospital(seed, datetime.combine(when, time(12), zone), _rates(plant or []))
 
 

@@ -12,7 +12,9 @@ class Answer:
 
     ``kind`` is the kind of error; ``finding`` what a careful reader is expected to find, in words; ``rule`` what it
     goes by. ``right`` is a near miss: it looks wrong and is not. ``document`` is the sender's document number,
-    ``other`` a second record number (of the duplicate, the namesake, the person whose paper it is).
+    ``other`` a second record number (of the duplicate, the namesake, the person whose paper it is). ``expected`` is
+    what becomes of two records by the rules of identity (``identity.decision``): *linked* by the machine, *queue*
+    where a person decides, *apart*, or *merged* by the hospital's own message.
     """
 
     kind: str
@@ -24,12 +26,14 @@ class Answer:
     document: str = ""
     other: str = ""
     message: str = ""
+    expected: str = ""
 
     def line(self) -> dict[str, Any]:
         """As written to the key file; what does not apply is left out."""
         values = {
             "kind": self.kind, "near_miss": self.right, "mrn": self.mrn, "other_mrn": self.other,
-            "visit": self.visit, "document": self.document, "message": self.message, "finding": self.finding,
+            "visit": self.visit, "document": self.document, "message": self.message, "expected": self.expected,
+            "finding": self.finding,
             "rule": self.rule,
         }  # fmt: skip
         return {name: value for name, value in values.items() if value != ""}

@@ -6,7 +6,7 @@ from functools import cache
 
 import msgspec
 
-from .panels import Strict, read
+from .panels import Strict, names_in, read
 
 
 class Origin(Strict, frozen=True, kw_only=True):
@@ -50,7 +50,8 @@ class Names(Strict, frozen=True, kw_only=True):
 
 
 class Drug(Strict, frozen=True, kw_only=True):
-    """A medicine as it is ordered. ``hours`` lie between two doses; 0 is once."""
+    """A medicine as it is ordered. ``hours`` lie between two doses; 0 is once. ``child`` is the dose under twelve,
+    ``instead`` the medicine for those allergic to penicillin."""
 
     code: str
     text: str
@@ -58,6 +59,8 @@ class Drug(Strict, frozen=True, kw_only=True):
     route: str
     how: str
     hours: int
+    child: str = ""
+    instead: str = ""
 
     @property
     def coded(self) -> str:
@@ -66,7 +69,8 @@ class Drug(Strict, frozen=True, kw_only=True):
 
 
 class Operation(Strict, frozen=True, kw_only=True):
-    """What is done in the operating room, on which day of the stay, and what is found."""
+    """What is done in the operating room, on which day of the stay, and what is found. ``minor`` is an endoscopy, a
+    catheterization or a tap: no incision, no operating room. ``urgent`` waits for nothing."""
 
     words: str
     code: str
@@ -79,11 +83,15 @@ class Operation(Strict, frozen=True, kw_only=True):
     pathology: str
     anesthesia: str
     left: str = ""
+    minor: bool = False
+    urgent: bool = False
 
 
 class Condition(Strict, frozen=True, kw_only=True):
     """Why people come, and how it goes. ``words`` is the diagnosis as it is said; ``also`` are companions of which
-    some are taken; ``leaves`` is the usual UB-04 discharge status; chances are of a stay."""
+    some are taken; ``leaves`` is the usual UB-04 discharge status; chances are of a stay. ``exam`` is what is found
+    at arrival and ``later`` when it is better; ``course`` is told from the first day to the last. ``unit`` is where
+    the patient lies when it is not the service's own; ``procedure`` what is done at the bedside (ICD-10-PCS)."""
 
     code: str
     words: str
@@ -96,6 +104,7 @@ class Condition(Strict, frozen=True, kw_only=True):
     denies: list[str]
     hpi: str
     exam: str
+    later: str = ""
     course: str
     plan: str
     aftercare: str
@@ -115,6 +124,8 @@ class Condition(Strict, frozen=True, kw_only=True):
     also: list[str] = []
     imaging: str = ""
     findings: str = ""
+    unit: str = ""
+    procedure: str = ""
     operation: Operation | None = None
 
 
@@ -132,5 +143,8 @@ def drugs() -> dict[str, Drug]:
 
 @cache
 def conditions() -> dict[str, Condition]:
-    """The conditions, by key."""
-    return msgspec.convert(read("conditions.yaml"), dict[str, Condition])
+    """The conditions, by key, from every file in ``data/conditions``."""
+    found: dict[str, Condition] = {}
+    for name in names_in("conditions"):
+        found |= msgspec.convert(read(name), dict[str, Condition])
+    return found

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from random import Random
 
+import msgspec
+
 from .catalog import drugs
 from .course import laboratory, vitals
 from .documents import Notes, shown
@@ -26,11 +28,14 @@ from .items import (
 from .population import Person
 from .staff import Practitioner, on_duty, staff
 
+#: Ways of a stay that lead to no bed.
+_SHORT = frozenset({"emergency", "outpatient", "visit"})
 _ROOM = {
     "CAR": ("CDM0214001^Room and board, telemetry", 226_500),
     "OBS": ("CDM0122001^Room and board, obstetrics", 174_000),
     "PED": ("CDM0171001^Nursery, newborn level I", 98_000),
     "ICU": ("CDM0200001^Intensive care", 418_000),
+    "PSY": ("CDM0124001^Room and board, psychiatric", 152_000),
     "": ("CDM0120001^Room and board, semi-private", 187_000),
 }
 _CONSULTS = {"heart_failure": "MED", "copd": "MED", "sepsis": "INF", "hip_fracture": "MED", "nstemi": "MED"}
@@ -68,7 +73,7 @@ class _Teller:
         if way in ("elective", "outpatient"):
             yield from self.booked()
         yield from self.arrival()
-        if way not in ("emergency", "outpatient"):
+        if way not in _SHORT:
             yield from self.moves()
         yield from self.measurements()
         yield from self.studies()
@@ -77,7 +82,7 @@ class _Teller:
                 "ED^Emergency department report", stay.attendings[0][1], stay.start + self.minutes(60, 110),
                 lambda by, at: self.notes.emergency(by, shown(vitals(self.rng, stay, at)), at),
             )  # fmt: skip
-        if way != "emergency":
+        if way not in ("emergency", "visit"):
             yield from self.ward()
         if stay.operated:
             yield from self.operation()
@@ -115,7 +120,9 @@ class _Teller:
             # Moved by mistake, and taken back.
             at = stay.moves[-1][0] + timedelta(hours=3)
             if at < stay.end - timedelta(hours=4):
-                yield Adt(at, stay, "A02", bed_before=stay.bed(at), fields={-3: "3TEL^T09^A^HRMC"})
+                yield Adt(
+                    at, stay, "A02", bed_before=stay.bed(at), place=f"3TEL^T{self.person.number % 90 + 10}^A^HRMC"
+                )
                 yield Adt(at + timedelta(minutes=14), stay, "A12")
         for at, _ in stay.attendings[2 if stay.kind == "E" else 1 :]:
             yield Adt(at, stay, "A08")
@@ -124,17 +131,18 @@ class _Teller:
         """Vital signs and laboratory: at arrival, then as the place asks."""
         stay, rng = self.stay, self.rng
         nurse = self.nurse(stay.start)
-        yield Result(stay.start + self.minutes(4, 15), stay, {"vitals": self.vitals(stay.start)}, nurse)
+        if stay.condition.vitals:
+            yield Result(stay.start + self.minutes(4, 15), stay, {"vitals": self.vitals(stay.start)}, nurse)
         days = (stay.end.date() - stay.start.date()).days
         for day in range(1, days + 1):
-            for hour in (6, 18) if day < days else (6,):
+            for hour in (6, 18) if day < min(days, 3) else (6,):
                 at = self.clock(day, hour, 50)
                 if stay.start + timedelta(hours=3) < at < stay.end:
                     yield Result(at, stay, {"vitals": self.vitals(at)}, self.nurse(at))
         if not stay.condition.labs:
             return
         by = stay.attendings[0][1]
-        drawn = stay.start + self.minutes(12, 40)
+        drawn = stay.start + self.minutes(12, 22 if stay.condition.way == "visit" else 40)
         if stay.key == "newborn":
             drawn = stay.start + timedelta(hours=24) + self.minutes(0, 90)
         if drawn < stay.end:
@@ -150,7 +158,11 @@ class _Teller:
         daily: list[str] = [panel for panel in ("bmp", "cbc") if panel in stay.condition.labs]
         for day in range(1, days + 1):
             at = self.clock(day, 5, 30)
-            if daily and stay.start + timedelta(hours=8) < at < stay.end and (day < 3 or day % 2 or day == days):
+            if (
+                daily
+                and stay.start + timedelta(hours=8) < at < stay.end
+                and (day < 3 or day % 3 == 0 or day == days)
+            ):
                 some = {panel: laboratory(rng, stay, at, panel) for panel in daily}
                 yield Result(at + self.minutes(40, 80), stay, some, stay.attending(at), self.number("L"))
 
@@ -159,9 +171,9 @@ class _Teller:
         if not stay.condition.imaging:
             return
         order = self.number("R")
-        at = stay.start + self.minutes(40, 120)
+        at = stay.start + (self.minutes(8, 20) if stay.condition.way == "visit" else self.minutes(40, 120))
         by = stay.attendings[0][1]
-        yield Request(at - timedelta(minutes=20), stay, order, stay.condition.imaging, by)
+        yield Request(max(stay.start, at - timedelta(minutes=20)), stay, order, stay.condition.imaging, by)
         reader = self.rng.choice(staff(self.seed)["RAD"])
         yield Report(at + self.minutes(15, 60), stay, stay.condition.imaging, "RAD", reader,
                      self.notes.imaging(), order)  # fmt: skip
@@ -210,23 +222,30 @@ class _Teller:
         assert stay.operated and stay.surgeon and stay.condition.operation
         begin, end = stay.operated
         sleep = on_duty(self.seed, "ANE", begin.date(), self.person.number)
+        performed = stay.condition.operation
+        # Nobody of anesthesia comes for a tap or a catheter.
+        anesthesia = performed.anesthesia not in ("moderate sedation", "local")
+        kind = "procedure" if performed.minor else "operation"
         yield self.document(
             "CONS^Consent^L", stay.surgeon, begin - self.minutes(24, 50),
-            lambda by, at: self.notes.consent(by, at), title="Consent to operation", promptly=True,
+            lambda by, at: self.notes.consent(by, at), title=f"Consent to {kind}", promptly=True,
         )  # fmt: skip
-        yield self.document(
-            "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
-            lambda by, at: self.notes.before_anesthesia(by, at), title="Preanesthesia evaluation", promptly=True,
-        )  # fmt: skip
+        if anesthesia:
+            yield self.document(
+                "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
+                lambda by, at: self.notes.before_anesthesia(by, at),
+                title="Preanesthesia evaluation", promptly=True,
+            )  # fmt: skip
         yield self.document(
             "OP^Operative report", stay.surgeon, end + self.minutes(15, 90),
-            lambda by, at: self.notes.operative(by, sleep),
+            lambda by, at: self.notes.operative(by, sleep), title="Procedure report" if performed.minor else "",
         )  # fmt: skip
-        yield self.document(
-            "ANES^Anesthesia record^L", sleep, end + self.minutes(20, 40),
-            lambda by, at: self.notes.after_anesthesia(by, shown(self.vitals(at))),
-            title="Postanesthesia evaluation", promptly=True,
-        )  # fmt: skip
+        if anesthesia:
+            yield self.document(
+                "ANES^Anesthesia record^L", sleep, end + self.minutes(20, 40),
+                lambda by, at: self.notes.after_anesthesia(by, shown(self.vitals(at))),
+                title="Postanesthesia evaluation", promptly=True,
+            )  # fmt: skip
         yield Adt(end + timedelta(minutes=12), stay, "A08", diagnoses=True)
         if stay.condition.operation.pathology:
             read = end + timedelta(days=rng.randrange(1, 4), hours=rng.randrange(1, 5))
@@ -237,8 +256,15 @@ class _Teller:
         stay, rng = self.stay, self.rng
         begin = self.begun + self.minutes(20, 60)
         orders = []
+        allergic = any("Penicillin" in each.code for each in self.person.allergies)
         for key in stay.condition.drugs:
             drug = drugs()[key]
+            if allergic and drug.instead:
+                drug = drugs()[drug.instead]
+            if drug.child and stay.age < 12:
+                amount, _, unit = drug.child.partition(" ")
+                dose = f"{float(amount) / (2 if stay.age < 2 else 1):g} {unit}"
+                drug = msgspec.structs.replace(drug, dose=dose)
             at = begin
             if key == "cefazolin":
                 if not stay.operated:
@@ -286,15 +312,18 @@ class _Teller:
         if rng.random() < 0.012 and not stay.died and stay.inpatient:
             early = stay.end - timedelta(hours=2)
             if early > stay.start + timedelta(hours=12):
-                yield Adt(early, stay, "A03", diagnoses=True, fields={-45: "early"})
+                yield Adt(early, stay, "A03", diagnoses=True)
                 yield Adt(early + timedelta(minutes=25), stay, "A13")
         yield Adt(stay.end, stay, "A03", diagnoses=True)
-        if stay.condition.way not in ("emergency", "outpatient"):
+        if stay.condition.way not in _SHORT:
             wait = (
                 timedelta(hours=rng.uniform(0.2, 20)) if rng.random() < 0.7 else timedelta(days=rng.uniform(1, 9))
             )
+            written = stay.end + wait
+            if written.hour < 7:
+                written += timedelta(hours=7)
             yield self.document(
-                "DS^Discharge summary", stay.attending(stay.end), stay.end + wait,
+                "DS^Discharge summary", stay.attending(stay.end), written,
                 lambda by, at: self.notes.discharge(by, shown(self.vitals(stay.end))),
             )  # fmt: skip
         yield Charges(stay.end + timedelta(hours=6), stay, self.charges())
@@ -314,7 +343,9 @@ class _Teller:
                 lines.append((name, days - critical, cents))
         elif stay.becomes == "O":
             lines.append(("CDM0762001^Observation hours", max(1, days * 20), 9_800))
-        if stay.operated:
+        if stay.operated and stay.condition.operation and stay.condition.operation.minor:
+            lines.append(("CDM0750001^Procedure room", 1, 164_000))
+        elif stay.operated:
             lines.append(("CDM0360001^Operating room, each quarter hour", self.quarters(), 98_000))
             lines.append(("CDM0370001^Anesthesia", 1, 118_000))
         if stay.condition.labs:

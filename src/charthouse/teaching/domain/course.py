@@ -10,6 +10,9 @@ from .panels import Analyte, bounds, panels
 
 #: What a healthy person's vital signs are around.
 _HEALTHY = {"HR": 74.0, "RR": 16.0, "SBP": 124.0, "DBP": 76.0, "SAT": 98.0, "T": 36.7}
+#: How a child's differ from an adult's.
+_CHILDREN = {"HR": 16.0, "RR": 4.0, "SBP": -18.0, "DBP": -12.0}
+_HELPED = frozenset({"SAT", "SBP", "DBP"})
 _SPREAD = {"HR": 5.0, "RR": 1.2, "SBP": 7.0, "DBP": 5.0, "SAT": 0.8, "T": 0.2}
 
 
@@ -25,8 +28,18 @@ def vitals(rng: Random, stay: Stay, at: datetime) -> dict[str, float | str]:
     if stay.died:
         done = 0.3 - 0.6 * done  # gets worse than at arrival
     values: dict[str, float | str] = {}
+    # The catalog's are those of adults where a condition is not of infants alone.
+    shift = _CHILDREN if 1 <= stay.age < 12 and stay.condition.ages[1] > 1 else {}
+    # Oxygen and fluids do at once what the illness takes days for.
+    hours = (at - stay.start).total_seconds() / 3600
+    helped = done if stay.died else max(done, min(0.85, hours / 18))
     for key, (first, last) in stay.condition.vitals.items():
-        value = first + (last - first) * done + rng.gauss(0, _SPREAD[key])
+        value = (
+            first
+            + (last - first) * (helped if key in _HELPED else done)
+            + rng.gauss(0, _SPREAD[key])
+            + shift.get(key, 0)
+        )
         if key == "SAT":
             value = min(100.0, value)
         values[key] = round(value, 1) if key == "T" else round(value)

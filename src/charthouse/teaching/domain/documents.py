@@ -2,73 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from random import Random
 
+from .course import share
 from .items import Stay
+from .panels import read
 from .population import Person
 from .scribe import Scribe
 from .staff import HOSPITAL_NAME, Practitioner
 
-_HISTORY = """
-    {History of|Known with} [known]; no history of [absent]. {Never hospitalized|No records}.
-    [Known]. {No|Denies} history of [absent]. Surgical history: {none|tonsillectomy as a child|hernia repair}.
-    {Positive for|Past history of} [known], negative for [absent]. {No prior surgery|No anesthesia problems}.
-"""
-_FAMILY = """
-    Father with [father], mother with [mother]. {No|Negative for} sudden death {in the family|among relatives}.
-    Family history of [father] (father) and [mother] (mother); {siblings well|otherwise non-contributory}.
-    Mother: [mother]. Father: [father]. {Siblings healthy|Rest negative}.
-"""
-_SOCIAL = """
-    {Lives|Home is} in [town], [work]. [Smoking], {no alcohol|one drink a week}.
-    {Lives alone, neighbor checks in|Lives with family} in [town]. Tobacco: [smoking]. Alcohol: {rare|none|social}.
-"""
+_SAYS: dict[str, str] = read("notes.yaml")
+#: Who is at the bedside: of a child, of somebody younger, of somebody old.
+_KIN = (("Mother", "Father", "Parent"), ("Partner", "Sister", "Mother"), ("Spouse", "Daughter", "Son"))
 #: Companions that a history names, by the beginning of their code, and what else it can be negative for.
 _CHRONIC = {
     "I10": "hypertension", "I11": "hypertension", "E11": "type 2 diabetes", "E78": "hyperlipidemia",
     "I48": "atrial fibrillation", "N18": "chronic kidney disease", "J44": "COPD", "K21": "reflux",
+    "F20": "schizophrenia", "F31": "bipolar disorder", "F33": "recurrent depression", "F32": "depression",
+    "F41": "anxiety", "E10": "type 1 diabetes", "G40": "epilepsy", "K70": "alcoholic cirrhosis", "J45": "asthma",
+    "E03": "hypothyroidism", "I50": "heart failure", "I87": "venous insufficiency", "F10.2": "alcohol dependence",
     "M81": "osteoporosis", "E66": "obesity", "G47": "sleep apnea", "I25": "coronary disease", "F03": "dementia",
 }  # fmt: skip
 _ABSENT = {
-    "E11": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
+    "E1": "diabetes", "I6": "stroke", "C": "cancer", "I25": "heart disease", "D6": "bleeding disorder",
     "G40": "seizures",
 }  # fmt: skip
 _FATHERS = ("coronary disease at 62", "prostate cancer at 71", "a stroke at 66", "lung cancer at 68", "gout")
 _MOTHERS = ("type 2 diabetes", "breast cancer at 70", "hypertension", "osteoporosis")
+_DRINKS = ("rare", "none", "socially", "holidays only", "a drink a week")
+_HEART = ("I11", "I21", "I48", "I50")
+_NEW = ("I48", "I25")
+#: What coders add to a diagnosis and physicians leave out.
+_CODERS = re.compile(r", (unspecified|initial encounter).*$")
+_YOUNG_SMOKING = ("never smoked", "no tobacco", "vapes at times", "never smoked")
 _SMOKING = ("never smoked", "quit smoking ten years ago", "no tobacco", "former smoker")
-_NURSING = """
-    {Slept in short stretches|Resting between rounds|Awake most of the night}, call light in reach, bed low.
-    Pain {2|3|4}/10 at rest, {repositioned|medicated per order} with relief on recheck.
-    {Ate half of the tray|Ate most of breakfast|Poor appetite, took the supplement}, voiding without difficulty.
-    Skin intact, heels floated, IV site in the {left|right} forearm without redness.
-    Family at bedside, questions answered, plan of day on the board.
-    Ambulated to the bathroom with {standby assist|one assist}, steady.
-    Teaching on medications given with teach-back; {needs reinforcement|understands}.
-"""
-_NURSERY = """
-    {Feeding|Nursed} {well|on cue|every two to three hours}, wakes for feeds, good latch.
-    {Voided and stooled|Wet diaper, stool turning|Two wet diapers this shift}, skin warm and pink.
-    Cord clean and dry, ID bands match mother's, {rooming in|in the nursery while mother rests}.
-    Swaddled, sleeping on the back; {safe sleep taught|bath given, temperature held}.
-    Color good, no retractions, {settles with holding|quiet and alert}.
-"""
-_BEFORE = """
-    Waiting for the operating room, {NPO since midnight|nothing by mouth}, pain controlled.
-    Ready for the operation, consent discussed, no new complaints overnight.
-"""
-_AFTER = """
-    Dressing clean and dry, no drainage.
-    Incision edges together, no redness or warmth.
-    Lungs clear, heart regular, calves soft.
-    Comfortable, moves all extremities, pulses intact.
-"""
-_WELL = """
-    Doing well, no new complaints. Exercise {twice a week|daily walks|little}, diet {fair|good}.
-    Here for follow-up; taking medications as listed, no side effects.
-    No chest pain, shortness of breath or dizziness. Sleep {fair|good}.
-    Home blood pressures in the {130s|120s}. Asks about {the flu vaccine|sleep|knee pain}.
-"""
+_WORSE = ("Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed.")
 
 
 class Notes:
@@ -79,24 +49,33 @@ class Notes:
     ) -> None:
         self.rng, self.person, self.stay = rng, person, stay
         age = person.age(stay.start.date())
+        about = stay.diagnoses or [""]
         grown = {"F": "woman", "M": "man"} if age >= 18 else {"F": "girl", "M": "boy"}
-        he = person.sex == "F"
+        years = f"{age}-year-old" if age else "infant"
+        she = person.sex == "F"
         side = stay.side or rng.choice(("right", "left"))
         facts = {
-            "age": f"{age}-year-old",
-            "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else f"{age}-year-old",
+            "age": years,
+            "Age": str(age) if stay.condition.hpi.count("[Age]-year-old") else years.capitalize(),
             "sex": grown[person.sex],
-            "he": "she" if he else "he",
-            "He": "She" if he else "He",
-            "his": "her" if he else "his",
+            "Kin": _KIN[min(2, age // 18 if age < 36 else 2 if age >= 60 else 1)][person.number % 3],
+            "he": "she" if she else "he",
+            "He": "She" if she else "He",
+            "his": "her" if she else "his",
+            "His": "Her" if she else "His",
+            "him": "her" if she else "him",
+            "himself": "herself" if she else "himself",
             "side": side,
             "Side": side.capitalize(),
             "otherside": "left" if side == "right" else "right",
             "Otherside": "Left" if side == "right" else "Right",
             "town": person.address[1],
             "work": _work(person, age),
-            "gravida": str(rng.randint(1, 4)),
-            "babysex": "girl" if he else "boy",
+            "gravida": str(_pregnancies(person, stay)),
+            "Home": "Staying at the shelter"
+            if any(each.startswith("Z59") for each in about)
+            else f"Lives in {person.address[1]}",
+            "babysex": "girl" if she else "boy",
             "weight": str(weight),
         }
         facts |= self._past()
@@ -105,14 +84,30 @@ class Notes:
     def _past(self) -> dict[str, str]:
         """What was before: the same at every visit, and nothing that the diagnoses contradict."""
         number, codes = self.person.number, [each.partition("^")[0] for each in self.stay.diagnoses]
-        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in codes)]
+        # What somebody comes with for the first time is no history.
+        old = [code for place, code in enumerate(codes) if place or not code.startswith(_NEW)]
+        known = [words for begin, words in _CHRONIC.items() if any(code.startswith(begin) for code in old)]
         absent = [words for begin, words in _ABSENT.items() if not any(code.startswith(begin) for code in codes)]
-        smokes = any(code.startswith(("F17", "J44", "Z87.891")) for code in codes)
-        smoking = "smoked for decades" if smokes else _SMOKING[number // 3 % len(_SMOKING)]
-        past = ", ".join(dict.fromkeys(known)) or "nothing of note"
+        if any(code.startswith(_HEART) for code in codes):
+            absent = [words for words in absent if words != "heart disease"]
+        some = _SMOKING if self.stay.age >= 35 else _YOUNG_SMOKING
+        smoking = some[number // 3 % len(some)]
+        if any(code.startswith("F17") for code in codes):
+            smoking = "a pack a day"
+        elif any(code.startswith(("J44", "Z87.891")) for code in codes):
+            smoking = "smoked for decades, quit"
+        alcohol = _DRINKS[number % len(_DRINKS)] if self.stay.age >= 18 else "none"
+        if any(code.startswith("F10.21") for code in codes):
+            alcohol = "none since treatment"
+        elif any(code.startswith("F10") for code in codes):
+            alcohol = "daily, as above"
+        past = ", ".join(dict.fromkeys(known))
         return {
-            "known": past,
-            "Known": past[:1].upper() + past[1:],
+            "Known": f"History of {past}"
+            if past
+            else self.rng.choice(("No chronic illness", "Healthy before this")),
+            "alcohol": alcohol,
+            "known_child": past or "healthy child",
             "absent": " or ".join(self.rng.sample(absent, 2)),
             "father": _FATHERS[number % len(_FATHERS)],
             "mother": _MOTHERS[number // 5 % len(_MOTHERS)],
@@ -126,12 +121,15 @@ class Notes:
         words = self.rng.choice(("Denies {}.", "No {}.", "Negative for {}."))
         return words.format(", ".join(some[:-1]) + f" or {some[-1]}" if len(some) > 1 else some[0])
 
-    def _assessment(self) -> str:
-        """Not in anybody's hand: the diagnosis is written out."""
-        others = [each.partition("^")[2] for each in self.stay.diagnoses[1:]]
+    def _assessment(self, at: datetime | None = None) -> str:
+        """Not in anybody's hand: the diagnosis is written out. Before a birth its outcome is not known."""
+        unborn = at is not None and self._unborn(at)
+        codes = [each for each in self.stay.diagnoses[1:] if not (unborn and each.startswith("Z37"))]
+        # How it came about stands in the history.
+        others = [_CODERS.sub("", each.partition("^")[2]) for each in codes if each[0] not in "VWXY"]
         # Not what was said already in other words.
         others = [each for each in others if not each.lower().startswith(self.stay.words[:28].lower())]
-        lines = [f"1. {self.stay.words[:1].upper()}{self.stay.words[1:]}"]
+        lines = [f"1. {self._opened()}"]
         lines += [f"{place}. {each}" for place, each in enumerate(others, 2)]
         return "\n".join(lines)
 
@@ -145,14 +143,19 @@ class Notes:
             f"{say.paragraph(condition.hpi, author, 0, mark)} {self.denials(author)}",
         ]
         if self.stay.key != "newborn":
+            child = self.stay.age < 16
+            past, social = (
+                (_SAYS["child_history"], _SAYS["child_social"]) if child else (_SAYS["history"], _SAYS["social"])
+            )
             parts += [
-                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(_HISTORY, author, 1, mark, False)}",
-                f"{say.heading('Family history', 'FH', author)} {say.paragraph(_FAMILY, author, 1, mark, False)}",
-                f"{say.heading('Social history', 'SH', author)} {say.paragraph(_SOCIAL, author, 1, mark, False)}",
+                f"{say.heading('Past history', 'PMH', author)} {say.paragraph(past, author, 1, mark, False)}",
+                f"{say.heading('Family history', 'FH', author)} "
+                f"{say.paragraph(_SAYS['family'], author, 1, mark, False)}",
+                f"{say.heading('Social history', 'SH', author)} {say.paragraph(social, author, 1, mark, False)}",
             ]
         parts += [
             f"{say.heading('Examination', 'PE', author)} {values} {say.paragraph(condition.exam, author, 0, mark)}",
-            f"{say.heading('Assessment', 'A', author)}\n{self._assessment()}",
+            f"{say.heading('Assessment', 'A', author)}\n{self._assessment(at)}",
             f"{say.heading('Plan', 'P', author)} {say.paragraph(condition.plan, author, 0, mark)}",
             author.signed,
         ]
@@ -163,32 +166,76 @@ class Notes:
         stay = self.stay
         say, condition, mark = self.scribe, stay.condition, f"({at:%m/%d} {at:%H:%M})"
         worse = stay.died and stay.end - at < timedelta(hours=48)
-        course = (
-            ["Worse since last evening, more oxygen and less urine.", "Family called in, goals of care discussed."]
-            if worse
-            else condition.course
-        )
-        operated = stay.operated is not None and at > stay.operated[1]
-        if stay.operated is not None and not operated and not worse:
-            course = _BEFORE
+        cut = self._cut()
+        operated = cut is not None and at > cut[1]
+        if worse:
+            course, found = [*_WORSE], condition.exam.strip().splitlines()
+        elif cut is not None and not operated:
+            course = [self.rng.choice(_SAYS["before"].strip().splitlines())]
+            found = condition.exam.strip().splitlines()
+        else:
+            course = self._course(at)
+            better = share(stay, at) > 0.35 or operated
+            found = (condition.later if better and condition.later else condition.exam).strip().splitlines()
         head = f"Hospital day {day}" if author.style < 0.6 else f"HD#{day}"
-        if stay.operated and operated:
-            post = (at.date() - stay.operated[1].date()).days
+        if cut is not None and operated:
+            post = (at.date() - cut[1].date()).days
             head += f", postoperative day {post}" if author.style < 0.6 else f" POD#{post}"
+        told = say.paragraph(course, author, 0, mark, instead=_SAYS["steady"])
+        # How they slept is said once.
+        slept = "lept" in told or "leeping" in told
+        night = "\n".join(line for line in _SAYS["night"].splitlines() if not (slept and "Slept" in line))
         return "\n".join(
             [
-                f"{head}. {say.paragraph(course, author, self.rng.randint(1, 2), mark)}",
-                f"{values} {say.paragraph(_AFTER if operated else condition.exam, author, 1, mark)}",
-                f"{say.heading('Assessment and plan', 'A/P', author)} {self.stay.words}. "
-                f"{say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark)}",
+                f"{head}. {told} {say.paragraph(night, author, 1, '', False)}",
+                f"{values} {say.paragraph(found, author, 1, mark, instead=_SAYS['unchanged'])}",
+                f"{say.heading('Assessment and plan', 'A/P', author)} {self._opened()}. "
+                + say.paragraph(condition.plan, author, self.rng.randint(1, 2), mark, instead=_SAYS["as_before"]),
                 author.signed,
             ]
         )
 
+    def _unborn(self, at: datetime) -> bool:
+        """Whether the mother has not yet delivered."""
+        birth = self.person.delivers
+        return self.stay.key in ("delivery", "cesarean") and birth is not None and at.replace(tzinfo=None) < birth
+
+    def _cut(self) -> tuple[datetime, datetime] | None:
+        """When there was an operation that is more than an endoscopy or a tap."""
+        operation = self.stay.condition.operation
+        return self.stay.operated if operation is not None and not operation.minor else None
+
+    def _course(self, at: datetime) -> list[str]:
+        """What the course says of a day: its lines run from the first day to the last."""
+        stay = self.stay
+        lines = stay.condition.course.strip().splitlines()
+        begun = stay.admitted or stay.start
+        done = (at - begun).total_seconds() / max(1.0, (stay.end - begun).total_seconds())
+        place = min(len(lines) - 1, int(done * len(lines)))
+        return lines[place : place + 1]
+
+    def _opened(self) -> str:
+        """The diagnosis at the beginning of a sentence."""
+        return f"{self.stay.words[:1].upper()}{self.stay.words[1:]}"
+
     def nursing(self, author: Practitioner, values: str, at: datetime) -> str:
         """A shift's note."""
+        stay = self.stay
+        night = at.hour < 6
+        pool = _SAYS["at_night"] if night else _SAYS["nursing"]
+        if stay.key == "newborn":
+            pool = _SAYS["nursery"]
+        elif stay.condition.service == "PSY":
+            pool = _SAYS["at_night_mind"] if night else _SAYS["nursing_mind"]
+        elif stay.key in ("delivery", "cesarean"):
+            pool = _SAYS["nursing_labor"] if self._unborn(at) else _SAYS["nursing_mother"]
+        elif stay.age < 12:
+            pool = _SAYS["nursing_child" if stay.age > 3 else "nursing_infant"]
+        if (cut := self._cut()) is not None and at < cut[1] + timedelta(hours=20):
+            # Nobody walks on a broken hip, or out of the operating room.
+            pool = "\n".join(line for line in pool.splitlines() if "bathroom" not in line)
         words = self.scribe.paragraph(
-            _NURSERY if self.stay.key == "newborn" else _NURSING,
+            pool,
             author,
             self.rng.randint(2, 3),
             f"Noted {at:%H:%M}.",
@@ -245,14 +292,16 @@ class Notes:
         say = self.scribe
         begin, end = stay.operated
         blood = self.rng.randint(*operation.blood) // 5 * 5
-        assistant = self.rng.choice(("none", "first assistant RNFA", "resident"))
+        assistant = self.rng.choice(("none",) if operation.minor else ("none", "first assistant RNFA", "resident"))
+        sedated = operation.anesthesia in ("moderate sedation", "local")
+        by = "" if sedated else f" ({anesthetist.signed})"
         return "\n".join(
             [
                 f"PREOPERATIVE DIAGNOSIS: {stay.words}",
                 f"POSTOPERATIVE DIAGNOSIS: {self.rng.choice(('same', stay.words))}",
                 f"PROCEDURE: {say.fact(operation.words)}",
                 f"SURGEON: {author.signed}   ASSISTANT: {assistant}",
-                f"ANESTHESIA: {say.fact(operation.anesthesia)} ({anesthetist.signed})",
+                f"ANESTHESIA: {say.fact(operation.anesthesia)}{by}",
                 f"DATE: {begin:%m/%d/%Y}   IN {begin:%H:%M} OUT {end:%H:%M}",
                 f"FINDINGS: {say.paragraph([operation.found], author, 0, f'Seen {begin:%m/%d/%Y}.')}",
                 f"TECHNIQUE: {say.paragraph(operation.steps, author, 0, 'As above.')}",
@@ -265,7 +314,11 @@ class Notes:
         """The evaluation within 48 hours before (42 CFR 482.52(b)(1))."""
         operation = self.stay.condition.operation
         assert operation is not None
-        asa, mallampati = self.rng.choice("1223"), self.rng.choice("11223")
+        ills = len(self.stay.diagnoses) + (self.stay.age > 70)
+        asa, mallampati = (
+            self.rng.choice("112" if ills < 2 else "223" if ills < 4 else "3334"),
+            self.rng.choice("11223"),
+        )
         fasted = self.rng.choice(("since midnight", "8 h", "10 h"))
         before = self.rng.choice(
             ("No prior anesthesia problems", "PONV with a prior anesthetic", "First anesthetic")
@@ -292,10 +345,10 @@ class Notes:
         operation = self.stay.condition.operation
         assert operation is not None
         who = f"{self.person.given} {self.person.family}"
-        witness = self.rng.choice(("unit RN", "OR RN", "interpreter"))
+        witness = "interpreter" if self.person.interpreter else self.rng.choice(("unit RN", "OR RN", "preop RN"))
         signer = who if self.person.age(at.date()) >= 18 else f"parent of {who}"
         return (
-            f"{HOSPITAL_NAME.upper()}\nCONSENT TO OPERATION\n"
+            f"{HOSPITAL_NAME.upper()}\nCONSENT TO {'PROCEDURE' if operation.minor else 'OPERATION'}\n"
             f"I consent to: {self.scribe.fact(operation.words)}, by Dr. {surgeon.family} and assistants.\n"
             "Risks, benefits and alternatives, no treatment among them, were explained in words I understand.\n"
             f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"
@@ -305,10 +358,16 @@ class Notes:
         """The pathologist's report."""
         operation = self.stay.condition.operation
         assert operation is not None
-        size = f"{self.rng.uniform(1.5, 8):.1f} x {self.rng.uniform(0.8, 3):.1f} cm"
+        size = f"{self.rng.uniform(4, 11):.1f} x {self.rng.uniform(1.5, 4):.1f} cm"
+        color = self.rng.choice(("tan-pink", "tan-gray", "hemorrhagic"))
+        gross = f"Received in formalin, {size}, {color}."
+        if "fluid" in operation.specimen:
+            gross = f"{self.rng.randrange(30, 90, 10)} mL of yellow fluid, clear."
+        elif operation.minor:
+            gross = f"Received in formalin, {self.rng.choice(('0.3', '0.4', '0.5'))} cm in aggregate, tan-pink."
         return [
             f"SPECIMEN: {self.scribe.fact(operation.specimen)}",
-            f"GROSS: Received in formalin, {size}, {self.rng.choice(('tan-pink', 'tan-gray', 'hemorrhagic'))}.",
+            f"GROSS: {gross}",
             f"DIAGNOSIS: {self.scribe.fact(operation.pathology)}",
         ]
 
@@ -349,6 +408,13 @@ class Notes:
         return [f"INDICATION: {self.scribe.fact(self.stay.condition.complaint)}.", f"FINDINGS: {lines}"]
 
 
+def _pregnancies(person: Person, stay: Stay) -> int:
+    """The mother's, said alike in her chart and in the newborn's. A repeat cesarean is no first."""
+    mother = person.mother or person.number
+    again = person.cesarean if stay.key == "newborn" else stay.key == "cesarean"
+    return mother % 2 + (2 if again else 1)
+
+
 def _work(person: Person, age: int) -> str:
     if person.employer:
         return f"works at {person.employer}"
@@ -361,7 +427,7 @@ _PLAIN = Practitioner(0, "", "", "", "", 0.5, 0.0, frozenset())
 def office_note(rng: Random, scribe: Scribe, author: Practitioner, reason: str, values: str, at: datetime) -> str:
     """The clinic's note."""
     return (
-        f"{reason}. {scribe.paragraph(_WELL, author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
+        f"{reason}. {scribe.paragraph(_SAYS['well'], author, 2, f'Seen {at:%m/%d/%Y}.', False)}\n{values} "
         f"{rng.choice(('Exam unremarkable.', 'Heart regular, lungs clear.', 'No edema, lungs clear.'))}\n"
         f"Plan: {rng.choice(('continue medications', 'labs today', 'return in six months', 'return in a year'))}.\n"
         f"{author.signed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ _ROUTES = {
     "IM": "IM^Intramuscular^HL70162",
     "SC": "SC^Subcutaneous^HL70162",
     "IH": "IH^Inhalation^HL70162",
+    "TD": "TD^Transdermal^HL70162",
 }
 _UNITS = {"units": "[iU]"}
 #: ORC-5 by ORC-1.
@@ -148,8 +150,8 @@ class Feed:
             return person.former
         return person.family
 
-    def pid(self, at: datetime, stay: Stay | None, fields: dict[int, str] | None = None) -> str:
-        """PID as it is known at that time; ``fields`` differ."""
+    def pid(self, at: datetime, stay: Stay | None) -> str:
+        """PID as it is known at that time."""
         person = self.person
         family, given = self.family(at), self.given(at)
         dead = self.died is not None and at >= self.died
@@ -183,9 +185,6 @@ class Feed:
         values_ = list(known[1])
         if stay is not None:
             values_[17] = number_of(f"A{stay.number}", "AN")
-        for place, value in (fields or {}).items():
-            if place > 0:
-                values_[place - 1] = value
         return "PID|" + "|".join(values_).rstrip("|")
 
     def pv1(self, stay: Stay, at: datetime, item: Adt | None = None) -> str:
@@ -203,7 +202,7 @@ class Feed:
         ended = stay.end
         if item is not None and item.event == "A03":
             ended = item.at
-        where = item.fields.get(-3, "") if item else ""
+        where = item.place if item else ""
         values: dict[int, str | int] = {
             1: 1,
             2: kind,
@@ -220,14 +219,12 @@ class Feed:
             44: hl7_minute(stay.start),
             45: hl7_minute(ended) if over else "",
         }
-        if item is not None and item.fields.get(-44):
-            values[44] = item.fields[-44]
         return segment("PV1", values)
 
     def _adt(self, item: Adt) -> Iterator[str]:
         at, stay, person = item.at, item.stay, self.person
         yield segment("EVN", {1: item.event, 2: hl7_time(at + timedelta(minutes=1)), 6: hl7_time(at)})
-        yield self.pid(at, stay, item.fields)
+        yield self.pid(at, stay)
         if item.event == "A40":
             yield segment("MRG", {1: number_of(item.prior, "MR"), 7: person_name([person.family, person.given])})
             return
@@ -285,7 +282,7 @@ class Feed:
         ):
             value, _, words = stay.procedure.partition("^")
             at = stay.operated[0] if stay.operated else item.at
-            if self.person.delivers is not None and not stay.operated:
+            if stay.key == "delivery" and self.person.delivers is not None:
                 at = self.person.delivers
             surgeon = stay.surgeon or stay.attending(item.at)
             yield segment("PR1", {
@@ -342,14 +339,19 @@ class Feed:
                                   17: hl7_minute(item.at - timedelta(days=1))})  # fmt: skip
 
     def _document(self, item: Document) -> Iterator[str]:
+        content = "TX" if not item.scan else "IM" if item.media.startswith("image/") else "AP"
         signature = f"{item.by.xcn}^^{hl7_minute(item.signed)}" if item.signed else ""
         yield segment("TXA", {
-            1: 1, 2: item.kind, 3: "TX", 4: hl7_minute(item.at), 5: item.by.xcn, 6: hl7_minute(item.filed),
+            1: 1, 2: item.kind, 3: content, 4: hl7_minute(item.at), 5: item.by.xcn, 6: hl7_minute(item.filed),
             9: item.by.xcn, 12: f"{item.number}^{HOSPITAL}", 17: item.state if item.signed else _UNSIGNED, 19: "AV",
             22: signature, 25: text(item.title),
         })  # fmt: skip
         code = f"{item.kind.partition('^')[0]}^{text(item.title)}"
         place = 0
+        if item.scan:
+            kind, _, subtype = item.media.partition("/")
+            yield f"OBX|1|ED|{code}||^{kind}^{subtype}^Base64^{base64.b64encode(item.scan).decode()}||||||F"
+            return
         for line in item.text.split("\n"):
             for part in wrapped(line):
                 place += 1

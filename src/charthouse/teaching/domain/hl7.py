@@ -20,7 +20,10 @@ def text(words: str) -> str:
 
 def segment(name: str, fields: Mapping[int, str | int]) -> str:
     """A segment from its fields by number."""
-    last = max((number for number, value in fields.items() if value != ""), default=0)
+    last = 0
+    for number, value in fields.items():
+        if number > last and value != "":
+            last = number
     parts = [""] * (last + 1)
     parts[0] = name
     for number, value in fields.items():

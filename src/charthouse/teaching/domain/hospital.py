@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 
 from .answers import Answer
+from .beds import beds_of
 from .chance import chance
 from .chart import told
 from .clinic import visits_of
 from .feed import Feed, Message
 from .items import Adt, Document, Item, Stay
-from .life import stays_of
+from .life import planned, reason_for
+from .papers import KINDS, paper, scanned
 from .plants import near_misses, plant
 from .population import Person, person
+from .staff import HOSPITAL
 
 _KNOWN_TO_CLINIC = 0.55
+#: The chances that a registration is taken back, and that a paper is brought and scanned.
+_TAKEN_BACK, _SCANNED = 0.012, 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,10 @@ class Told:
 
 
 def patient(hospital: Hospital, number: int) -> Told:
-    """Patient ``number`` (from 1), alone."""
+    """Patient ``number`` (from 1), alone: what others there are decides nothing but the bed."""
     seed, anchor = hospital.seed, hospital.anchor
     someone = person(seed, number, anchor.date())
-    stays = stays_of(chance(seed, "life", number), seed, someone, anchor)
+    stays = beds_of(seed, anchor).stays(number)
     rng = chance(seed, "chart", number)
     feed = Feed(someone)
     died = next((stay.end for stay in stays if stay.died), None)
@@ -63,6 +69,9 @@ def patient(hospital: Hospital, number: int) -> Told:
     elif not stays:
         when = anchor - timedelta(days=rng.randrange(2, 700), minutes=rng.randrange(600))
         items.append(Adt(when.replace(second=0, microsecond=0), None, "A28"))
+    items.extend(_mistaken(chance(seed, "mistaken", number), seed, someone, stays, anchor))
+    if stays and (brought := _brought(chance(seed, "paper", number), someone, stays[-1])) is not None:
+        items.append(brought)
     if someone.renamed is not None:
         when = datetime.combine(someone.renamed, datetime.min.time(), anchor.tzinfo) + timedelta(hours=10)
         if items and min(item.at for item in items) < when and (died is None or when < died):
@@ -79,6 +88,40 @@ def patient(hospital: Hospital, number: int) -> Told:
         messages.extend(visits_of(clinic, seed, someone, stays, anchor))
     messages = sorted((each for each in messages if each.at <= anchor), key=lambda each: each.at)
     return Told(someone, stays, planted.items, messages, answers)
+
+
+def _mistaken(rng: Random, seed: int, someone: Person, stays: list[Stay], anchor: datetime) -> list[Item]:
+    """Registered for the wrong day or the wrong person, and taken back within the hour (A11)."""
+    if someone.birth is not None or rng.random() >= _TAKEN_BACK:
+        return []
+    at = anchor - timedelta(days=rng.randrange(3, 700), minutes=rng.randrange(1, 500))
+    at = at.replace(second=0, microsecond=0)
+    key = reason_for(rng, someone, at)
+    if key is None or any(stay.start - timedelta(days=2) < at < stay.end + timedelta(days=2) for stay in stays):
+        return []
+    if any(stay.died and stay.end < at for stay in stays):
+        return []
+    stay = planned(rng, seed, someone, key, at)
+    stay.number = f"9{someone.number:06d}90"
+    stay.moves = [(at, "")]
+    event = "A04" if stay.kind in "EO" else "A01"
+    back = at + timedelta(minutes=rng.randrange(9, 50))
+    return [Adt(at, stay, event, place=f"REG^{HOSPITAL}"), Adt(back, stay, "A11", place=f"REG^{HOSPITAL}")]
+
+
+def _brought(rng: Random, someone: Person, stay: Stay) -> Document | None:
+    """A paper that was scanned at the desk."""
+    grown = stay.age >= 18
+    if someone.birth is not None or rng.random() >= _SCANNED:
+        return None
+    kind = rng.choice(("directive", "outside", "release")) if grown else "outside"
+    signed = stay.start - timedelta(days=rng.randrange(3, 400))
+    data, media = scanned(rng, paper(rng, someone, kind, f"{signed:%m/%d/%Y}"))
+    at = stay.start + timedelta(minutes=rng.randrange(15, 60))
+    code, title = KINDS[kind]
+    filed = at + timedelta(minutes=4)
+    by = stay.attendings[0][1]
+    return Document(at, stay, f"D{stay.number}900", code, title, by, "", filed, at, scan=data, media=media)
 
 
 def patients(hospital: Hospital, first: int, last: int) -> Iterator[Told]:

@@ -14,8 +14,9 @@ class Stay:
     """A visit to the hospital, planned from beginning to end.
 
     ``kind`` is PV1-2 at arrival (E, O or I); ``becomes`` when an ED or observation patient is admitted (I) or
-    observed (O), and ``admitted`` when. ``moves`` are beds with their times, ``attendings`` who answers from when.
-    ``ended`` and ``disposition`` (UB-04) say how it ends.
+    observed (O), ``OI`` when the second follows the first, and ``admitted`` when. ``moves`` are the units, and
+    once they are found the beds (PL), with their times; ``attendings`` who answers from when. ``end`` and
+    ``disposition`` (UB-04) say how it ends; ``age`` is the patient's in years.
     """
 
     number: str
@@ -36,6 +37,7 @@ class Stay:
     operated: tuple[datetime, datetime] | None = None
     again: bool = False
     icu: bool = False
+    age: int = 40
 
     @property
     def died(self) -> bool:
@@ -71,14 +73,14 @@ class Item:
 
 @dataclass(slots=True)
 class Adt(Item):
-    """An event of table 0003; ``prior`` is the number that A40 gives up; ``name`` a given name that is new."""
+    """An event of table 0003. ``prior`` is the number that A40 gives up, ``bed_before`` PV1-6; ``place`` is PV1-3
+    where it is not the stay's bed."""
 
     event: str
     prior: str = ""
     diagnoses: bool = False
     bed_before: str = ""
-    fields: dict[int, str] = field(default_factory=dict)
-    """PID fields that differ from the person's own."""
+    place: str = ""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,8 @@ class Report(Item):
 
 @dataclass(slots=True)
 class Document(Item):
-    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``."""
+    """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``. ``scan`` is a
+    page in place of the text, of the type ``media``."""
 
     number: str
     kind: str
@@ -115,6 +118,8 @@ class Document(Item):
     filed: datetime
     signed: datetime | None
     state: str = "LA"
+    scan: bytes = b""
+    media: str = ""
 
 
 @dataclass(slots=True)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import cache
 from random import Random
 
 from .catalog import Condition, conditions
 from .chance import weighted
 from .items import Stay
 from .population import WINDOW, Person
-from .staff import Practitioner, bed, on_duty, staff
+from .staff import Practitioner, on_duty, staff
 
 _AGAIN = (3, 29)
 _VISITS = (
-    (17, ((0, 55.0), (1, 38.0), (2, 7.0))),
-    (49, ((0, 40.0), (1, 42.0), (2, 15.0), (3, 3.0))),
-    (64, ((0, 32.0), (1, 42.0), (2, 20.0), (3, 6.0))),
-    (200, ((0, 22.0), (1, 42.0), (2, 26.0), (3, 10.0))),
+    (17, ((0, 60.0), (1, 34.0), (2, 6.0))),
+    (49, ((0, 46.0), (1, 40.0), (2, 12.0), (3, 2.0))),
+    (64, ((0, 36.0), (1, 41.0), (2, 18.0), (3, 5.0))),
+    (200, ((0, 25.0), (1, 42.0), (2, 24.0), (3, 9.0))),
 )
+_AFTERWARDS = (
+    "pneumonia", "sepsis", "sepsis_lung", "urinary_infection", "c_diff", "kidney_failure", "gi_bleed",
+    "pulmonary_embolism", "heart_failure", "bowel_obstruction",
+)  # fmt: skip
 #: Hours in the emergency department before a bed is found.
 _WAIT = (2.0, 7.0)
 
@@ -34,6 +39,9 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
         hours = rng.uniform(1.6, 3) if person.delivers_by_cesarean else rng.uniform(3, 11)
         labor = person.delivers.replace(tzinfo=anchor.tzinfo) - timedelta(hours=hours)
         stays.append(planned(rng, seed, person, key, labor))
+    now = _here(rng, seed, person, anchor) if person.here else None
+    if now is not None:
+        stays.append(now)
     age = person.age(anchor.date())
     count = weighted(rng, next(table for most, table in _VISITS if age <= most))
     if person.birth is not None:
@@ -45,13 +53,18 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
             continue
         if conditions()[why].operation and any(stay.key == why for stay in stays):
             continue  # nobody has a gallbladder twice
-        stays.append(planned(rng, seed, person, why, _hour(rng, conditions()[why], at)))
+        stay = planned(rng, seed, person, why, _hour(rng, conditions()[why], at))
+        if now is not None and stay.died:
+            continue
+        stays.append(stay)
         while _comes_back(rng, stays[-1]):
             back = stays[-1].end + timedelta(days=rng.uniform(*_AGAIN))
             back = _hour(rng, stays[-1].condition, back)
             if back > anchor or any(_near(back, stay) for stay in stays[:-1]):
                 break
             again = planned(rng, seed, person, _again_for(rng, stays[-1], person, back), back)
+            if now is not None and again.died:
+                break
             again.again = True
             stays.append(again)
     stays.sort(key=lambda stay: stay.start)
@@ -62,29 +75,62 @@ def stays_of(rng: Random, seed: int, person: Person, anchor: datetime) -> list[S
     return stays
 
 
+def _here(rng: Random, seed: int, person: Person, anchor: datetime) -> Stay | None:
+    """A stay in which the patient lies in a bed at the anchor: the longer a kind of stay, the likelier it is. Some
+    came within the last day, and some went home in it, so that there are comings and goings."""
+    when = weighted(rng, (("inside", 0.72), ("came", 0.13), ("left", 0.15)))
+    for _ in range(30):
+        key = reason_for(rng, person, anchor, inside=True)
+        if key is None:
+            return None
+        condition = conditions()[key]
+        at = anchor - timedelta(days=rng.uniform(0.4, 1.2 if when == "came" else condition.days[1] + 0.8))
+        stay = planned(rng, seed, person, key, _hour(rng, condition, at))
+        begun = stay.admitted or stay.start
+        if when == "left":
+            fits = anchor - timedelta(hours=34) < stay.end < anchor and not stay.died
+        else:
+            latest = anchor - timedelta(hours=1) if when == "came" else _midnight(anchor)
+            fits = stay.end > anchor + timedelta(hours=2) and begun < latest
+        if fits:
+            return stay
+    return None
+
+
+def _midnight(moment: datetime) -> datetime:
+    return datetime.combine(moment.date(), time(), moment.tzinfo)
+
+
 def _near(at: datetime, stay: Stay) -> bool:
     return stay.start - timedelta(days=20) < at < stay.end + timedelta(days=40)
 
 
-def reason_for(rng: Random, person: Person, at: datetime) -> str | None:
-    """A condition that fits age and sex; None where none does."""
-    age = person.age(at.date())
-    fitting = [
-        (key, each.weight)
-        for key, each in conditions().items()
-        if each.weight and person.sex in each.sexes and each.ages[0] <= age <= each.ages[1]
-    ]
+def reason_for(rng: Random, person: Person, at: datetime, *, inside: bool = False) -> str | None:
+    """A condition that fits age and sex; None where none does. ``inside``: of those in a bed at a moment."""
+    fitting = _fitting(person.sex, person.age(at.date()), inside)
     return weighted(rng, fitting) if fitting else None
+
+
+@cache
+def _fitting(sex: str, age: int, inside: bool) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (key, each.weight * (each.days[1] if inside else 1))
+        for key, each in conditions().items()
+        if each.weight
+        and sex in each.sexes
+        and each.ages[0] <= age <= each.ages[1]
+        and not (inside and each.way not in ("ed", "elective"))
+    )
 
 
 def _comes_back(rng: Random, stay: Stay) -> bool:
     if stay.died or not (stay.inpatient or stay.condition.way == "observation"):
         return False
-    return rng.random() < stay.condition.readmit * (0.5 if stay.again else 1.0)
+    return rng.random() < stay.condition.readmit * (1.0 if stay.again else 1.4)
 
 
 def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
-    """The same again, or, after an operation or a stroke, an infection."""
+    """The same again, or what brings people back after an operation, a stroke or a long stay."""
     if (
         stay.condition.operation is None
         and stay.condition.way in ("ed", "observation")
@@ -92,17 +138,21 @@ def _again_for(rng: Random, stay: Stay, person: Person, at: datetime) -> str:
     ):
         return stay.key
     age = person.age(at.date())
-    infections = [key for key in ("pneumonia", "sepsis") if conditions()[key].ages[0] <= age]
-    return rng.choice(infections) if infections else "chest_pain" if age >= 32 else "laceration"
+    fitting = [key for key in _AFTERWARDS if conditions()[key].ages[0] <= age <= conditions()[key].ages[1]]
+    return rng.choice(fitting) if fitting else "chest_pain" if age >= 32 else "laceration"
 
 
 def _hour(rng: Random, condition: Condition, at: datetime) -> datetime:
     """Planned things begin in the morning of a weekday."""
-    if condition.way in ("elective", "outpatient"):
+    if condition.way in ("elective", "outpatient", "visit"):
         day = at.date()
         while day.weekday() > 4:
             day += timedelta(days=1)
-        return datetime.combine(day, time(rng.randrange(6, 10), rng.randrange(60)), at.tzinfo)
+        return datetime.combine(
+            day,
+            time(rng.randrange(7, 16) if condition.way == "visit" else rng.randrange(6, 10), rng.randrange(60)),
+            at.tzinfo,
+        )
     return at.replace(minute=rng.randrange(60), second=0, microsecond=0)
 
 
@@ -112,15 +162,17 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
     start = start.replace(second=0, microsecond=0)
     side = rng.choice(("right", "left")) if condition.sided else ""
     low, mode, high = condition.days
-    short = condition.way in ("emergency", "outpatient")
+    short = condition.way in ("emergency", "outpatient", "visit")
     if short:
-        end = start + timedelta(minutes=rng.randrange(110, 330))
+        end = start + timedelta(
+            minutes=rng.randrange(25, 70) if condition.way == "visit" else rng.randrange(110, 330)
+        )
     else:
         days = max(low, round(rng.triangular(low, high, mode)))
         day = start.date() + timedelta(days=days)
         end = datetime.combine(day, time(rng.randrange(9, 17), rng.randrange(60)), start.tzinfo)
         end = max(end, start + timedelta(hours=10))
-    stay = Stay("", key, condition, side, start, end, _class(condition))
+    stay = Stay("", key, condition, side, start, end, _class(condition), age=person.age(start.date()))
     icu = not short and rng.random() < condition.icu
     stay.icu = icu
     stay.disposition = condition.leaves
@@ -134,40 +186,41 @@ def planned(rng: Random, seed: int, person: Person, key: str, start: datetime) -
         stay.end = stay.end.replace(second=0, microsecond=0)
     elif stay.disposition == "01" and person.age(start.date()) > 78 and not short:
         stay.disposition = rng.choice(("01", "01", "06", "03"))
-    _beds(rng, seed, stay, person.number)
+    _moves(rng, seed, stay, person.number)
     _diagnoses(rng, stay, person)
     _operation(rng, seed, stay, person)
     return stay
 
 
 def _class(condition: Condition) -> str:
-    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O"}.get(condition.way, "I")
+    return {"ed": "E", "emergency": "E", "observation": "E", "outpatient": "O", "visit": "O"}.get(
+        condition.way, "I"
+    )
 
 
-def _beds(rng: Random, seed: int, stay: Stay, number: int) -> None:
-    """Where the patient lies, and who answers: the ED doctor first, then the service's; another after a week's
-    turn."""
+def _moves(rng: Random, seed: int, stay: Stay, number: int) -> None:
+    """The units, and who answers: the ED doctor first, then the service's; another after a week's turn."""
     condition, start = stay.condition, stay.start
-    here = rng.randrange(400)
-    way = condition.way
-    stay.moves.append((start, bed("EMR" if stay.kind == "E" else condition.service, here)))
+    way, unit = condition.way, condition.unit or condition.service
+    stay.moves.append((start, "EMR" if stay.kind == "E" else unit))
     first = "EMR" if stay.kind == "E" else condition.service
     stay.attendings.append((start, on_duty(seed, first, start.date(), number)))
     admitted = start
     if way in ("ed", "observation"):
-        admitted = start + timedelta(minutes=round(rng.uniform(*_WAIT) * 60))
+        urgent = condition.operation is not None and condition.operation.urgent
+        wait = rng.uniform(0.4, 0.7) if urgent else rng.uniform(*_WAIT)
+        admitted = start + timedelta(minutes=round(wait * 60))
         stay.becomes = "O" if way == "observation" else "I"
         stay.admitted = min(admitted, stay.end - timedelta(hours=1))
         admitted = stay.admitted
-        unit = "ICU" if stay.icu else condition.service
-        stay.moves.append((admitted, bed(unit, rng.randrange(400))))
+        stay.moves.append((admitted, "ICU" if stay.icu else unit))
         stay.attendings.append((admitted, on_duty(seed, condition.service, admitted.date(), number)))
         if condition.admits:
             stay.becomes = "OI"
     if stay.icu and not stay.died:
         better = admitted + timedelta(hours=rng.uniform(18, 44))
         if better < stay.end - timedelta(hours=8):
-            stay.moves.append((better.replace(second=0, microsecond=0), bed(condition.service, rng.randrange(400))))
+            stay.moves.append((better.replace(second=0, microsecond=0), unit))
     day = start.date()
     while day < stay.end.date():
         day += timedelta(days=1)
@@ -192,6 +245,8 @@ def _diagnoses(rng: Random, stay: Stay, person: Person) -> None:
         always = ["Z37.2^Twins, both liveborn", "Z3A.38^38 weeks gestation of pregnancy"]
     some = [each for each in condition.also if rng.random() < 0.5]
     stay.diagnoses = [principal, *always, *some]
+    if condition.procedure:
+        stay.procedure = condition.procedure
     if stay.key in ("delivery",):
         stay.procedure = "10E0XZZ^Delivery of Products of Conception, External Approach"
 
@@ -207,7 +262,8 @@ def _operation(rng: Random, seed: int, stay: Stay, person: Person) -> None:
         begin = datetime.combine(day, time(rng.randrange(8, 13), rng.randrange(60)), stay.start.tzinfo)
         begin = max(begin, (stay.admitted or stay.start) + timedelta(hours=2))
     else:
-        begin = (stay.admitted or stay.start) + timedelta(minutes=rng.randrange(55, 110))
+        wait = rng.randrange(9, 22) if operation.urgent else rng.randrange(55, 110)
+        begin = (stay.admitted or stay.start) + timedelta(minutes=wait)
     end = begin + timedelta(minutes=rng.randint(*operation.minutes))
     if end > stay.end - timedelta(minutes=40):
         if stay.died or stay.disposition == "07":

@@ -36,6 +36,13 @@ class Panel(Strict, frozen=True, kw_only=True):
     specimen: str = ""
 
 
+def names_in(folder: str) -> list[str]:
+    """The files of a folder of data, in order, as ``read`` takes them."""
+    return sorted(
+        f"{folder}/{each.name}" for each in files(__package__).joinpath("data", folder).iterdir() if each.is_file()
+    )
+
+
 def read(name: str) -> Any:
     """A file of data beside this module."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where libyaml is

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .answers import Answer
 from .catalog import names
-from .chance import chance
+from .chance import chance, weighted
 from .documents import Notes
 from .feed import Feed, Message
 from .items import Adt, Document, Item, Result, Stay
@@ -29,6 +29,7 @@ _COMPLETE = "42 CFR 482.24(c)(4)(viii): complete within 30 days after discharge"
 _HISTORY = "42 CFR 482.24(c)(4)(i): no more than 30 days before or 24 hours after admission"
 _OPERATION = "42 CFR 482.51(b): written or dictated immediately after surgery"
 _SIGNED = "42 CFR 482.24(c)(1): dated, timed and authenticated"
+_MATCHING = "identity.decision"
 _ACCURATE = "42 CFR 482.24(b): accurately written"
 #: The rules' own numbers, from their text. They are not read from a rule pack: the key is what a pack is tested by.
 _HISTORY_DAYS, _HISTORY_HOURS, _COMPLETE_DAYS = 30, 24, 30
@@ -94,6 +95,7 @@ class Planted:
         visit: str = "",
         other: str = "",
         message: str = "",
+        expected: str = "",
     ) -> None:
         """Note an error in the key, or a near miss that is ``right``."""
         document = ""
@@ -103,7 +105,7 @@ class Planted:
             document = item.number if isinstance(item, Document) else ""
         self.answers.append(
             Answer(kind, self.person.mrn, finding, rule, right, visit=visit, document=document, other=other,
-                   message=message)
+                   message=message, expected=expected)
         )  # fmt: skip
 
     def remove(self, item: Item) -> None:
@@ -144,14 +146,14 @@ def near_misses(someone: Person, items: Sequence[Item]) -> list[Answer]:
         answers.append(
             Answer(
                 "duplicate", someone.mrn, "Twins: same birth date, address and family name, and two people.",
-                "two identifiers", True, other=record_number(someone.twin, 4),
+                "two identifiers", True, other=record_number(someone.twin, 4), expected="apart",
             )
         )  # fmt: skip
     if someone.namesake:
         answers.append(
             Answer(
                 "duplicate", someone.mrn, "Father and son of one name (Sr and Jr) at one address: two people.",
-                "two identifiers", True, other=record_number(someone.namesake, 4),
+                "two identifiers", True, other=record_number(someone.namesake, 4), expected="apart",
             )
         )  # fmt: skip
     if someone.renamed and items and _when(items[0]).date() < someone.renamed <= _when(items[-1]).date():
@@ -168,66 +170,179 @@ def _when(item: Item) -> datetime:
 # Identity
 
 
-@_kind("duplicate", 0.03, "a person registered again under a second record number, with other details")
+@_kind("duplicate", 0.06, "a person registered again under a second record number, with other details")
 def _duplicate(planted: Planted, rng: Random, rate: float) -> None:
     someone, anchor = planted.person, planted.anchor
     if someone.birth is not None or not planted.items or rng.random() >= rate:
         return
-    first = _when(planted.items[0])
-    at = _between(rng, first, anchor)
+    at = _between(rng, _when(planted.items[0]), anchor)
     if at is None:
         return
-    other, differs = _misremembered(rng, someone, at)
+    again = weighted(rng, [(each, weight) for each, weight, fits in _AGAIN if fits(someone)])
+    other, differs, expected = again(rng, someone)
+    if other.renamed is not None:
+        other = replace(other, renamed=None)
     number = record_number(someone.number, 5)
-    values: dict[str, float | str] = {"HR": 78, "SBP": 128, "DBP": 80}
-    doctor = next((stay.attendings[0][1] for stay in planted.stays), None)
-    twin = Feed(other, mrn=number)
-    planted.extra.append(twin.message(Adt(at, None, "A28")))
-    if doctor is not None:
-        measured = Result(at + timedelta(minutes=9), None, {"vitals": values}, doctor)
-        planted.extra.append(twin.message(measured))
-    if rng.random() < 0.25 and (later := _between(rng, at + timedelta(days=1), anchor)) is not None:
-        merge = Adt(later, None, "A40", prior=number)
-        planted.items.append(merge)
+    _registered(planted, other, number, at)
+    if rng.random() < 0.2 and (later := _between(rng, at + timedelta(days=1), anchor)) is not None:
+        planted.items.append(Adt(later, None, "A40", prior=number))
         planted.answer(
             "duplicate", f"Registered twice ({differs}), and merged by the hospital itself (A40).", other=number,
-            right=True,
+            right=True, expected="merged",
         )  # fmt: skip
         return
-    planted.answer("duplicate", f"The same person under two record numbers: {differs}. Merge.", other=number)
+    planted.answer(
+        "duplicate", f"The same person under two record numbers: {differs}. Merge.", _MATCHING, other=number,
+        expected=expected,
+    )  # fmt: skip
 
 
-def _misremembered(rng: Random, someone: Person, at: datetime) -> tuple[Person, str]:
-    """The person as registered again, and in words what differs."""
-    nickname = names().nicknames.get(someone.given)
-    choices = ["moved", "day and month", "typed"]
-    if nickname:
-        choices.append("nickname")
-    if someone.former:
-        choices.append("maiden")
-    changed, words = someone, []
-    for choice in rng.sample(choices, 2):
-        if choice == "nickname" and nickname:
-            changed, said = replace(changed, given=nickname), f"{nickname} for {someone.given}"
-        elif choice == "maiden":
-            changed, said = replace(changed, family=someone.former, former="", renamed=None), "the name at birth"
-        elif choice == "moved":
-            street = f"{rng.randrange(100, 999)} {rng.choice(names().streets.split())} St"
-            changed, said = replace(changed, address=(street, *someone.address[1:])), "another street"
-        elif choice == "typed" and len(someone.family) > 4:
-            place = rng.randrange(1, len(someone.family) - 2)
-            family = changed.family
-            typed = family[:place] + family[place + 1] + family[place] + family[place + 2 :]
-            changed, said = replace(changed, family=typed), "two letters of the family name the other way round"
-        elif someone.born.day <= 12 and someone.born.day != someone.born.month:
-            born = someone.born.replace(month=someone.born.day, day=someone.born.month)
-            changed, said = replace(changed, born=born), "day and month of birth the other way round"
-        else:
-            changed, said = replace(changed, ssn="", middle=""), "no social security number, no middle name"
-        words.append(said)
-    if changed.renamed is not None and at.date() < changed.renamed:
-        changed = replace(changed, renamed=None)
-    return changed, "; ".join(words)
+def _registered(planted: Planted, other: Person, number: str, at: datetime) -> None:
+    """Somebody comes to the desk and is registered under ``number``; a nurse takes vital signs."""
+    feed = Feed(other, mrn=number)
+    planted.extra.append(feed.message(Adt(at, None, "A28")))
+    doctor = next((stay.attendings[0][1] for stay in planted.stays), None)
+    if doctor is not None:
+        values: dict[str, float | str] = {"HR": 78, "SBP": 128, "DBP": 80}
+        planted.extra.append(feed.message(Result(at + timedelta(minutes=9), None, {"vitals": values}, doctor)))
+
+
+# How a person is registered again: what the desk wrote, what differs in words, and what the rules make of it.
+# ``identity.decision``: what has to agree for "same", and which conflicts go to a person whatever the sum.
+
+_Again = tuple[Person, str, str]
+
+
+def _maiden(rng: Random, someone: Person) -> _Again:
+    """The family names differ, and neither a number nor two other ties say they are one: a person looks."""
+    family = someone.former or rng.choice([name for name in _families(someone) if name != someone.family])
+    moved = _elsewhere(rng, someone)
+    return (
+        replace(moved, family=family, former="", marital="S", ssn="", email=""),
+        "under the name at birth, at another address, without a social security number", "queue",
+    )  # fmt: skip
+
+
+def _typed_birth(rng: Random, someone: Person) -> _Again:
+    """Day and year are in conflict, and so a person looks."""
+    day = rng.choice([each for each in range(1, 29) if abs(each - someone.born.day) > 1])
+    born = someone.born.replace(year=someone.born.year - rng.choice((2, 3, 4)), day=day)
+    return replace(someone, born=born), f"born {someone.born}, registered as born {born}", "queue"
+
+
+def _typed_number(rng: Random, someone: Person) -> _Again:
+    """Numbers that begin with 9 were never issued and are no conflict, and all else agrees."""
+    middle = int(someone.ssn[4:6]) % 48 + 1
+    ssn = f"{someone.ssn[:4]}{middle:02d}-{(int(someone.ssn[7:]) + rng.randrange(1000, 8000)) % 9999 + 1:04d}"
+    return replace(someone, ssn=ssn), "another social security number", "linked"
+
+
+def _middle_name(rng: Random, someone: Person) -> _Again:
+    """The given names are in conflict."""
+    given = rng.choice([name for name in _givens(someone) if name[0] != someone.given[0]])
+    return (
+        replace(someone, given=given, middle=someone.given[0], ssn="", email=""),
+        f"registered as {given}, a middle name", "queue",
+    )  # fmt: skip
+
+
+def _typed_sex(rng: Random, someone: Person) -> _Again:
+    """The sex is in conflict, and no number says they are one."""
+    return (
+        replace(someone, sex="M" if someone.sex == "F" else "F", ssn="", middle="", email=""),
+        "the other sex, without a social security number", "queue",
+    )  # fmt: skip
+
+
+def _nickname(rng: Random, someone: Person) -> _Again:
+    """A nickname is no conflict; birth date and telephone agree."""
+    short = names().nicknames[someone.given]
+    return replace(_elsewhere(rng, someone), given=short), f"{short} for {someone.given}, another street", "linked"
+
+
+def _exchanged(rng: Random, someone: Person) -> _Again:
+    """Day and month the other way round are no conflict, and all else agrees."""
+    born = someone.born.replace(month=someone.born.day, day=someone.born.month)
+    return replace(someone, born=born, middle=""), "day and month of birth the other way round", "linked"
+
+
+def _typed_name(rng: Random, someone: Person) -> _Again:
+    """Names that are alike are no conflict, and all else agrees."""
+    family = someone.family
+    place = rng.randrange(1, len(family) - 2)
+    typed = family[:place] + family[place + 1] + family[place] + family[place + 2 :]
+    return (
+        replace(someone, family=typed, middle="", email=""), "two letters of the family name the other way round",
+        "linked",
+    )  # fmt: skip
+
+
+def _sparse(rng: Random, someone: Person) -> _Again:
+    """Names, birth date and address agree."""
+    return (
+        replace(someone, ssn="", phone="", email="", middle=""),
+        "no social security number, no telephone, no middle name", "linked",
+    )  # fmt: skip
+
+
+def _exchangeable(someone: Person) -> bool:
+    return someone.born.day <= 12 and someone.born.day != someone.born.month
+
+
+_AGAIN: tuple[tuple[Callable[[Random, Person], _Again], float, Callable[[Person], bool]], ...] = (
+    (_maiden, 4.0, lambda someone: someone.sex == "F" and someone.born.year < 2005 and not someone.twin),
+    (_typed_birth, 2.5, lambda someone: not someone.namesake),
+    (_typed_number, 1.0, lambda someone: bool(someone.ssn)),
+    (_middle_name, 2.0, lambda someone: not someone.twin),
+    (_typed_sex, 1.0, lambda someone: not someone.twin),
+    (_nickname, 2.0, lambda someone: someone.given in names().nicknames),
+    (_exchanged, 1.5, _exchangeable),
+    (_typed_name, 1.5, lambda someone: len(someone.family) > 5),
+    (_sparse, 1.5, lambda someone: not someone.twin),
+)
+
+
+@_kind("look_alike", 0.02, "somebody else who looks like a patient (a near miss)")
+def _look_alike(planted: Planted, rng: Random, rate: float) -> None:
+    someone = planted.person
+    if someone.birth is not None or someone.twin or someone.suffix or not planted.items or rng.random() >= rate:
+        return
+    at = _between(rng, _when(planted.items[0]), planted.anchor)
+    if at is None:
+        return
+    number = record_number(someone.number, 6)
+    other = replace(someone, ssn="", email="", middle="", former="", renamed=None, allergies=())
+    if rng.random() < 0.7:
+        # The given names are in conflict, and nothing says that they were born together.
+        given = rng.choice([name for name in _givens(someone) if name[0] != someone.given[0]])
+        other = replace(other, given=given)
+        finding, expected = f"{given} is a twin whose birth order nobody wrote down: two people.", "queue"
+    else:
+        # A generation lies between the birth dates.
+        other = replace(other, born=someone.born - timedelta(days=rng.randrange(8_800, 12_000)))
+        finding, expected = "Parent and child of one name at one address, without Sr and Jr: two people.", "apart"
+    _registered(planted, other, number, at)
+    planted.answer(
+        "duplicate", finding, "two identifiers", other=number, right=True, expected=expected,
+    )  # fmt: skip
+
+
+def _families(someone: Person) -> Sequence[str]:
+    return next(
+        (each.families for each in names().origins.values() if someone.family in each.families), ("Miller",)
+    )
+
+
+def _givens(someone: Person) -> Sequence[str]:
+    origins = names().origins.values()
+    pools = ((each.female if someone.sex == "F" else each.male) for each in origins)
+    return next((pool for pool in pools if someone.given in pool), names().origins["english"].female)
+
+
+def _elsewhere(rng: Random, someone: Person) -> Person:
+    town, code = rng.choice([each for each in names().towns if each[0] != someone.address[1]])
+    street = f"{rng.randrange(100, 9900)} {rng.choice(names().streets.split())} {rng.choice(names().endings)}"
+    return replace(someone, address=(street, town, someone.address[2], code))
 
 
 @_kind("overlay", 0.008, "another person's details written over a record")

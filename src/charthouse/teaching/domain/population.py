@@ -12,10 +12,15 @@ from .chance import chance, weighted
 
 #: So many patient numbers are shared out into households together.
 BLOCK = 16
+#: Of so many people, the first, one in each block lies in the hospital at the anchor or just went home, so that a
+#: small hospital has somebody in its beds. Of the others, those whom chance has there.
+LIVELY = 320
 #: Days before the anchor in which things happen.
 WINDOW = 730
 _BANDS = (((19, 34), 24.0), ((35, 49), 22.0), ((50, 64), 25.0), ((65, 79), 20.0), ((80, 95), 9.0))
 _ENGLISH = "eng^English^ISO639"
+#: The chance that a birth among the first was yesterday.
+_BORN_NOW = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Person:
 
     ``former`` is the family name until ``renamed``. ``mother`` is a patient number, ``birth`` when a newborn was
     born here, by ``cesarean`` or not. ``twin`` is the twin's patient number, ``namesake`` the father's of a Jr.
+    ``here`` when they lie in the hospital at the anchor, or went home the day before.
     """
 
     number: int
@@ -97,6 +103,7 @@ class Person:
     delivers: datetime | None = None
     delivers_by_cesarean: bool = False
     children: int = 0
+    here: bool = False
     allergies: tuple[Allergy, ...] = ()
 
     @property
@@ -114,6 +121,7 @@ class Person:
         return day.year - self.born.year - ((day.month, day.day) < (self.born.month, self.born.day))
 
 
+@lru_cache(maxsize=2_048)
 def record_number(number: int, series: int) -> str:
     """A record number of eight digits: series, patient, and Luhn's check digit."""
     body = f"{series}{number:06d}"
@@ -137,6 +145,11 @@ def people_of_block(seed: int, block: int, anchor: date) -> tuple[Person, ...]:
     people: list[Person] = []
     while len(people) < BLOCK:
         people.extend(_household(rng, block * BLOCK + len(people) + 1, BLOCK - len(people), anchor))
+    if block * BLOCK < LIVELY:
+        place = chance(seed, "here", block).choice(
+            [place for place, each in enumerate(people) if each.age(anchor) >= 18 and each.delivers is None]
+        )
+        people[place] = replace(people[place], here=True)
     return tuple(people)
 
 
@@ -151,7 +164,7 @@ def _household(rng: Random, first: int, room: int, anchor: date) -> list[Person]
     home = _Home(rng, origin, family, (street, town, "MN", code), _phone(rng), f"H{first}", anchor)
     kind = weighted(
         rng,
-        [("single", 40.0), ("couple", 24.0), ("family", 14.0), ("birth", 16.0), ("junior", 3.0), ("twins", 1.5)],
+        [("single", 40.0), ("couple", 24.0), ("family", 21.0), ("birth", 9.0), ("junior", 3.0), ("twins", 1.5)],
     )
     if kind == "couple" and room >= 2:
         return home.couple(first)
@@ -324,6 +337,8 @@ class _Home:
         father = self.adult(first + 1, "M", age + rng.randint(-2, 7), marital=mother.marital)
         parents = _close(mother, father)
         day = self.anchor - timedelta(days=rng.randrange(5, WINDOW - 40))
+        if first <= LIVELY and rng.random() < _BORN_NOW:
+            day = self.anchor - timedelta(days=1)
         born = datetime.combine(day, time(rng.randrange(24), rng.randrange(60)))
         cesarean = rng.random() < 0.32
         count = 2 if room >= 4 and rng.random() < 0.06 else 1

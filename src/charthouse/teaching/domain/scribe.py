@@ -60,7 +60,7 @@ def in_hand(rng: Random, words: str, author: Practitioner) -> str:
     """``words`` as ``author`` writes them: short where they write short, now and then with a slip."""
     if author.style > _TERSE:
         words = _SHORTEN.sub(lambda found: _SHORT[found[1]], words)
-    if author.slips and rng.random() < author.slips * 12:
+    if author.slips and rng.random() < author.slips * 7:
         words = _WORD.sub(lambda found: _slip(rng, found[0]), words, count=1)
     return words
 
@@ -91,20 +91,34 @@ class Scribe:
         return in_hand(self.rng, words, author) if author else words
 
     def paragraph(
-        self, lines: str | Sequence[str], author: Practitioner, count: int = 2, mark: str = "", fixed: bool = True
+        self,
+        lines: str | Sequence[str],
+        author: Practitioner,
+        count: int = 2,
+        mark: str = "",
+        fixed: bool = True,
+        instead: str = "",
     ) -> str:
-        """``count`` of ``lines`` (0 for all) as a paragraph that was not written before; ``mark`` tells it apart
-        where the words run out. ``fixed``: as facts."""
+        """``count`` of ``lines`` (0 for all) as a paragraph that was not written before. Where the words run out,
+        one of the lines of ``instead``; and where those do, ``mark`` tells it apart. ``fixed``: as facts."""
         say = self.fact if fixed else self.say
         pool = lines.strip().splitlines() if isinstance(lines, str) else list(lines)
         words = ""
         for _ in range(4):
-            some = pool if not count or count >= len(pool) else self.rng.sample(pool, count)
+            some = pool
+            if count and count < len(pool):
+                some = [pool[place] for place in sorted(self.rng.sample(range(len(pool)), count))]
             words = " ".join(say(each.strip(), author) for each in some)
             if words not in self._written:
                 break
         else:
-            words = f"{words} {mark}".strip()
+            others = instead.strip().splitlines()
+            for _ in range(5 if others else 0):
+                words = self.say(self.rng.choice(others).strip(), author)
+                if words not in self._written:
+                    break
+            if words in self._written:
+                words = f"{words} {mark}".strip()
         self._written.add(words)
         return words
 

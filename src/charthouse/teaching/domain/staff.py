@@ -83,10 +83,3 @@ def on_duty(seed: int, service: str, day: date, number: int) -> Practitioner:
         if day.weekday() in each.days:
             return each
     return team[start]
-
-
-def bed(service: str, number: int) -> str:
-    """PL of a bed of the service's unit."""
-    unit, rooms, beds = names().units.get(service) or names().units["MED"]
-    room, place = number % rooms + 1, number // rooms % beds
-    return f"{unit}^{unit[:1] if unit[:1].isdigit() else '1'}{room:02d}^{'AB'[place]}^{HOSPITAL}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -359,14 +360,13 @@ def _fill(console: Console, site: Configuration) -> None:
         return
     if not processes.has_command("teaching"):
         return
-    if not begun.exists():
-        begun.write_text(f"{clock.today(ZoneInfo(site.time_zone))}")
+    day = _begun_on(begun, site)
     console.print(f"  Filing a synthetic hospital of {_PEOPLE} people")
     done = subprocess.run(
         processes.charthouse_command(
             "teaching", "build", "--patients", str(_PEOPLE), "--seed", str(_SEED), "--plant", _NOT_PLANTED,
             # The day it was begun on, so that a start that goes on makes the same people.
-            "--day", begun.read_text().strip(),
+            "--day", day,
         ),
         env=processes.child_environment(), check=False,
     )  # fmt: skip
@@ -374,6 +374,20 @@ def _fill(console: Console, site: Configuration) -> None:
         begun.rename(filled)
     else:
         console.print("  [yellow]The hospital is not whole yet; the next start goes on.[/yellow]")
+
+
+def _begun_on(begun: Path, site: Configuration) -> str:
+    """The day that the hospital was begun on; where there is none, that of the last noon, and noted. A note that is
+    no day was cut off before anything was filed."""
+    try:
+        return date.fromisoformat(begun.read_text().strip()).isoformat()
+    except (FileNotFoundError, ValueError):
+        # The hospital's own day ends at noon: before noon, today's has not happened yet.
+        day = (clock.now().astimezone(ZoneInfo(site.time_zone)) - timedelta(hours=12)).date().isoformat()
+        half = begun.with_suffix(".half")
+        half.write_text(day)
+        half.replace(begun)
+        return day
 
 
 def _seed(console: Console, site: Configuration) -> None:
