@@ -147,6 +147,15 @@ def test_father_and_son_of_one_name(patient: Make) -> None:
     assert decision(son, father).outcome is NEW
 
 
+def test_father_and_son_of_one_name_born_on_the_same_day_of_the_year(patient: Make) -> None:
+    def man(born: str, ssn: str | None = None) -> dict[str, Any]:
+        return patient(given="Karl", sex="male", born=born, ssn=ssn)
+
+    assert decision(man("1991-03-09"), man("1961-03-09")).outcome is PERHAPS
+    # A number of his own says that one man's year was mistyped.
+    assert decision(man("1991-03-09", "219-41-6788"), man("1961-03-09", "219-41-6788")).outcome is SAME
+
+
 def test_junior_and_senior(patient: Make) -> None:
     senior = patient(given="Karl", sex="male", born="1950-03-09", suffix="Sr")
     junior = patient(given="Karl", sex="male", born="1981-11-21", suffix="Jr.")

@@ -30,6 +30,8 @@ class Guard:
     words: str
 
 
+#: Years between the births of parent and child, at the least.
+_GENERATION = 13
 _STRONG = {"same", "unissued"}
 _ALIKE = {"nickname", "initial", "middle", "similar", "sound"}
 
@@ -54,9 +56,13 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
     elif levels.given in _ALIKE and (twins or levels.sex == "different"):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
+    generation = _years_apart(a.birth, b.birth) >= _GENERATION
+    if levels.birth == "one part" and generation and not numbered:
+        found.append(
+            Guard("a generation apart", Outcome.PERHAPS, "One digit of the year, and a generation, lie between them.")
+        )
     if levels.birth == "different":
-        parent = _years_apart(a.birth, b.birth) >= 13 and levels.ssn != "same"
-        if parent and not numbered:
+        if generation and levels.ssn != "same" and not numbered:
             found.append(
                 Guard(
                     "parent and child", Outcome.NEW, "A generation lies between the birth dates: parent and child."
