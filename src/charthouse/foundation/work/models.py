@@ -76,7 +76,25 @@ class WorkItem(models.Model):
                 condition=_UNFINISHED,
                 name="work_item_count",
             ),
-            models.Index(fields=["owner"], condition=_UNFINISHED, name="work_item_owner"),
+            # Nothing to write when an item is opened: it has no owner then.
+            models.Index(
+                "queue",
+                "owner",
+                "priority",
+                _DUE,
+                "id",
+                condition=_UNFINISHED & models.Q(owner__isnull=False),
+                name="work_item_mine",
+            ),
+            models.Index(
+                "queue",
+                "facility",
+                "priority",
+                _DUE,
+                "id",
+                condition=_UNFINISHED,
+                name="work_item_place",
+            ),
             models.Index(
                 fields=["queue", "due", "id"], include=["facility"], condition=_RUNNING, name="work_item_due"
             ),

@@ -1,7 +1,7 @@
 """What ``charthouse bench desk`` fills a scratch database with: staff, places, visits, messages and open work.
 
 All of it is invented and follows from a seed. What the application writes one by one in an instant goes through its
-own actions and intake; what there is by the hundred thousand is copied in, row for row as the application writes it.
+own actions and intake; what there is by the hundred thousand is copied in, row for row as the application does it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Told = Callable[[int], None]
 
 _CTX = system_context("bench")
 _SENDER = "bench"
-#: Facilities with the part of the work that is theirs; the last is so small that a filter on it finds next to nothing.
+#: Facilities with the part of the work that is theirs; the last is so small that a filter finds next to nothing.
 _PLACES = (
     ("MAIN", "Bench General Hospital", 0.45),
     ("NORTH", "Bench North Hospital", 0.2),
@@ -163,7 +163,7 @@ def _visit(number: int, patients: int, now: datetime, pick: random.Random) -> di
 
 
 def copy_messages(count: int, told: Told) -> None:
-    """A year of filed HL7 messages by all connectors, without their originals; the last of them wait to be filed."""
+    """A year of filed HL7 messages by all connectors, without their originals; the last wait to be filed."""
     source, now = _source(), clock.wall()
     connectors = [each.value for each in Connector]
     waits = min(count // 50, 2_000)
@@ -172,9 +172,7 @@ def copy_messages(count: int, told: Told) -> None:
     )
     with (
         connection.cursor() as cursor,
-        cursor.copy(
-            f"COPY intake_message ({columns} created, updated, unchanged, unfiled) FROM STDIN"  # noqa: S608
-        ) as copy,
+        cursor.copy(f"COPY intake_message ({columns} created, updated, unchanged, unfiled) FROM STDIN") as copy,
     ):
         for number in range(count):
             at = now - _DAY * 365 * (1 - number / count)
@@ -232,8 +230,8 @@ def copy_unfiled(count: int, settled: int, told: Told) -> list[int]:
         ]
         connectors = [Connector.MLLP.value] * 8 + [Connector.FOLDER.value, Connector.HTTP.value]
         with cursor.copy(
-            "COPY intake_message (id, source, connector, format, kind, control_id, batch, digest, size, received_at,"
-            " state, state_at, keys, created, updated, unchanged, unfiled) FROM STDIN"
+            "COPY intake_message (id, source, connector, format, kind, control_id, batch, digest, size,"
+            " received_at, state, state_at, keys, created, updated, unchanged, unfiled) FROM STDIN"
         ) as copy:
             for n, (id, at, _) in enumerate(rows):
                 state = "unfiled" if n < count else "filed" if n % 2 else "refused"
@@ -248,14 +246,15 @@ def copy_unfiled(count: int, settled: int, told: Told) -> list[int]:
                 if n % 5_000 == 0:
                     told(n)
         with cursor.copy(
-            "COPY intake_unfiled (message, source, code, reason, place, found_at, attempts, state, settled_at,"
-            " settled_by, note) FROM STDIN"
+            "COPY intake_unfiled (message, source, connector, received_at, code, reason, place, found_at, attempts,"
+            " state, settled_at, settled_by, note) FROM STDIN"
         ) as copy:
             for n, (id, at, (code, reason, place, _)) in enumerate(rows):
                 state = "open" if n < count else "filed" if n % 2 else "dismissed"
                 done = None if n < count else at + _DAY
+                by = "" if n < count else "bench"
                 copy.write_row(
-                    (id, source, code, reason, place, at, 1, state, done, "" if n < count else "bench", "")
+                    (id, source, connectors[n % 10], at, code, reason, place, at, 1, state, done, by, "")
                 )
     told(total)
     return ids[:count]
@@ -276,8 +275,8 @@ class _Matter:
 
 
 def matters(count: int, unfiled: Sequence[int], seed: int) -> Iterator[_Matter]:
-    """``count`` matters over all queues: every message of ``unfiled``, one of ten stopped machinery, the others pairs
-    of patients of the index."""
+    """``count`` matters over all queues: every message of ``unfiled``, one of ten stopped machinery, the others
+    pairs of patients of the index."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT patient, public_id, person FROM identity_source_patient ORDER BY patient")
         known = cursor.fetchall()
@@ -308,7 +307,8 @@ def _matters(
             POSSIBLE_DUPLICATES, "patient", public, public,
             "Perhaps a person already known. The evidence lies between the bounds.",
             "identity.decision" if len(seen) % 3 else "identity.suspicious-update", f"{older}-{newer}",
-            {"patients": [newer, older], "persons": [str(person), str(before)], "weight": round(pick.uniform(0, 9), 3)},
+            {"patients": [newer, older], "persons": [str(person), str(before)],
+             "weight": round(pick.uniform(0, 9), 3)},
         )  # fmt: skip
 
 
@@ -326,7 +326,7 @@ def copy_items(site: Site, given: Iterator[_Matter], seed: int, finished: float,
         " hold_reason, hold_until, outcome, finished_at, dedupe, detail, opened, opened_at"
     )
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY work_item ({columns}) FROM STDIN") as copy:  # noqa: S608
+        with cursor.copy(f"COPY work_item ({columns}) FROM STDIN") as copy:
             for number, each in enumerate(given):
                 code = pick.choices([*codes, ""], [*parts, nowhere])[0]
                 state = pick.choices(("open", "taken", "held"), (70, 22, 8))[0]

@@ -111,7 +111,7 @@ def _queue(site: Site, code: str, user: str, turns: int) -> Iterator[Screen]:
         yield _get(f"{code}: {name}", user, path, **query)
     yield _get(f"{code}: later page", user, path, after=_later(code, 5))
     waiting = work.items(_CTX, code, work.Filters(states=(work.ItemState.OPEN,)), limit=turns * 46 + 45).items
-    items, rest = [str(item.id) for item in waiting[:40]], [item for item in waiting[40:]]
+    items, rest = [str(item.id) for item in waiting[:40]], list(waiting[40:])
     yield _each(f"{code}: item", user, [f"{path}{item}" for item in items])
     yield _each(f"{code}: preview", user, [f"{path}{item}" for item in items], **_HTMX)
     yield _posts(
@@ -284,7 +284,7 @@ def _correction(person: UUID) -> dict[str, str]:
     """The form of a correction as the screen shows it, with one thing changed."""
     found = frontdesk.open_demographics(_CTX, person)
     typed = {name: str(value) for name, value in asdict(found.person).items() if value}
-    return typed | {"city": "Dixon", "reason": "Moved.", "version": str(found.version)}
+    return typed | {"city": f"Dixon {uuid.uuid4().hex[:6]}", "reason": "Moved.", "version": str(found.version)}
 
 
 def _paper(form: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ What may be done is each queue's own to allow: the actions of work ask for its r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -142,12 +142,16 @@ def name_of(actor: str, names: dict[str, str]) -> str:
 
 
 def _lines(
-    ctx: AccessContext, queue: work.Queue, items: Sequence[work.WorkItem], hand: int, place: int
+    ctx: AccessContext,
+    queue: work.Queue,
+    items: Sequence[work.WorkItem],
+    places: Mapping[int, str],
+    hand: int = 0,
+    place: int = -1,
 ) -> list[Line]:
     told = work.describe_all(ctx, queue.code, items)
     columns = [column.read(ctx, items) for column in queue.columns]
     names = owners(items)
-    places = {each.id: each.name for each in people.facilities()}
     known = {item.id for item in items}
     at = hand if hand in known else items[min(place, len(items) - 1)].id if items and place >= 0 else 0
     return [
@@ -206,10 +210,12 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
     hand, place = _number(request.GET.get("hand", "")), _number(request.GET.get("place", ""))
     without_tab = {name: value for name, value in chosen.kept.items() if name != "tab"}
     views = work.views(ctx, code)
-    places = [each for each in people.facilities() if each.closed_at is None and each.id in ctx.facilities]
+    facilities = people.facilities()
+    places = [each for each in facilities if each.closed_at is None and each.id in ctx.facilities]
+    names = {each.id: each.name for each in facilities}
     context: dict[str, Any] = {
         "queue": queue,
-        "lines": _lines(ctx, queue, page.items, hand, place),
+        "lines": _lines(ctx, queue, page.items, names, hand, place),
         "waiting": waiting,
         "tab": chosen.tab,
         "tabs": [
@@ -229,7 +235,7 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
         "may_assign": may(ctx, work.ASSIGN),
         "now": clock.now(),
     }
-    at_hand = next((line.item for line in context["lines"] if line.at_hand), None)
+    at_hand = next((line for line in context["lines"] if line.at_hand), None)
     if at_hand is not None:
         context |= {"at_hand": _about(ctx, queue, at_hand)}
     return render(request, "web/queues/desk.html", context)
@@ -259,7 +265,8 @@ def item(request: SignedInRequest, code: str, item: int) -> HttpResponse:
     if found.queue != code:
         raise Http404("There is no such item in this queue.")
     note_items(ctx, code, [found])
-    context = _about(ctx, queue, found) | {
+    (line,) = _lines(ctx, queue, [found], {each.id: each.name for each in people.facilities()})
+    context = _about(ctx, queue, line) | {
         "queue": queue,
         "colleagues": people.colleagues(queue.roles),
         "may_assign": may(ctx, work.ASSIGN),
@@ -269,11 +276,11 @@ def item(request: SignedInRequest, code: str, item: int) -> HttpResponse:
     return render(request, f"web/queues/{template}.html", context)
 
 
-def _about(ctx: AccessContext, queue: work.Queue, found: work.WorkItem) -> dict[str, Any]:
+def _about(ctx: AccessContext, queue: work.Queue, line: Line) -> dict[str, Any]:
     """What the summary of an item shows: its words, its rule, its history with the last first."""
+    found = line.item
     told = work.history(ctx, found.id)
     names = people.names_of({each.actor for each in told})
-    (line,) = _lines(ctx, queue, [found], 0, -1)
     return {
         "item": found,
         "line": line,
