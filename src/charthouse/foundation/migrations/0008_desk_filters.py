@@ -1,4 +1,5 @@
-"""The desk: indexes for the work of one owner and of one facility, in the order in which it is offered."""
+"""The desk: indexes for the work of one owner and of one facility in the order in which it is offered; what is due
+between two days, held items included."""
 
 from django.db import migrations, models
 from django.db.models.functions import Cast, Coalesce
@@ -23,6 +24,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RemoveIndex("workitem", "work_item_owner"),
+        migrations.RemoveIndex("workitem", "work_item_due"),
+        migrations.AddIndex(
+            "workitem",
+            models.Index(
+                fields=["queue", "due", "id"],
+                include=["facility", "state"],
+                condition=models.Q(("due__isnull", False), ("state__in", ["open", "taken", "held"])),
+                name="work_item_due",
+            ),
+        ),
         migrations.AddIndex(
             "workitem",
             models.Index(

@@ -17,7 +17,7 @@ from .items import ItemChanged, ItemInUse, ItemNotFound, ItemState, WorkError, W
 from .permissions import ASSIGN
 from .queues import queue as queue_of
 from .queues import require_queue
-from .rows import COLUMNS, add_history, fetch
+from .rows import ADD_HISTORY, COLUMNS, add_history, fetch, history_row
 
 
 def take(ctx: AccessContext, id: int, *, version: int | None = None) -> WorkItem:
@@ -220,11 +220,13 @@ def _write(
     values = [value for value in changes.values() if value is not _WALL]
     if changes:
         sets.append("version = version + 1")
-        item = fetch(
-            f"UPDATE work_item SET {', '.join(sets)} WHERE id = %s RETURNING {COLUMNS}",  # noqa: S608
-            [*values, item.id],
-        )[0]
-    add_history(item.id, ctx.actor, action, note, detail)
+        (item,) = fetch(
+            f"WITH changed AS (UPDATE work_item SET {', '.join(sets)} WHERE id = %s RETURNING {COLUMNS}),"  # noqa: S608
+            f" told AS ({ADD_HISTORY}) SELECT {COLUMNS} FROM changed",
+            [*values, item.id, *history_row(item.id, ctx.actor, action, note, detail)],
+        )
+    else:
+        add_history(item.id, ctx.actor, action, note, detail)
     subjects = [ledger.Subject("work-item", str(item.id))]
     if item.patient:
         subjects.append(ledger.Subject("patient", item.patient))

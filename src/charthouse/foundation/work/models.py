@@ -9,7 +9,7 @@ from charthouse.foundation.tables import TableClass, table
 
 _DUE = Coalesce("due", Cast(models.Value("infinity"), models.DateTimeField()))
 _UNFINISHED = models.Q(state__in=["open", "taken", "held"])
-_RUNNING = models.Q(state__in=["open", "taken"], due__isnull=False)
+_DATED = models.Q(state__in=["open", "taken", "held"], due__isnull=False)
 
 
 @table(TableClass.MACHINERY)
@@ -96,7 +96,7 @@ class WorkItem(models.Model):
                 name="work_item_place",
             ),
             models.Index(
-                fields=["queue", "due", "id"], include=["facility"], condition=_RUNNING, name="work_item_due"
+                fields=["queue", "due", "id"], include=["facility", "state"], condition=_DATED, name="work_item_due"
             ),
             models.Index(
                 "queue",

@@ -48,7 +48,7 @@ def _mrn(number: int) -> str:
     return str(10_000_000 + number)
 
 
-def _name(pick: random.Random, parts: int) -> str:
+def invented_name(pick: random.Random, parts: int) -> str:
     return "".join(pick.choice(_SYLLABLES) for _ in range(parts)).capitalize()
 
 
@@ -67,11 +67,18 @@ def _resources(number: int, pick: random.Random) -> Iterator[dict[str, Any]]:
                 "value": _mrn(number),
             }
         ],
-        "name": [{"family": _name(pick, pick.choice((2, 3))), "given": [_name(pick, 2), _name(pick, 1)]}],
+        "name": [
+            {
+                "family": invented_name(pick, pick.choice((2, 3))),
+                "given": [invented_name(pick, 2), invented_name(pick, 1)],
+            }
+        ],
         "gender": pick.choice(("male", "female")),
         "birthDate": born.isoformat(),
         "telecom": [{"system": "phone", "value": f"217-{pick.randrange(200, 999)}-{pick.randrange(10_000):04}"}],
-        "address": [{"line": [f"{pick.randrange(1, 9999)} {_name(pick, 2)} Street"], "city": _name(pick, 2)}],
+        "address": [
+            {"line": [f"{pick.randrange(1, 9999)} {invented_name(pick, 2)} Street"], "city": invented_name(pick, 2)}
+        ],
     }
     day = date(2026, 1, 1) - timedelta(days=pick.randrange(2_000))
     encounter = f"bench-{number}-e"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from charthouse.identity.api import POSSIBLE_DUPLICATES
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
 
+from .bench_screens import invented_name
 from .desk_load import Site, user_name
 
 _CTX = system_context("bench")
@@ -214,13 +216,14 @@ def _pairs(turns: int) -> Iterator[Screen]:
             )  # fmt: skip
 
 
-def _person(turn: int) -> dict[str, str]:
+def _person() -> dict[str, str]:
     """Somebody nobody knows, as typed at the desk."""
-    name = "".join(chr(97 + (turn // 26**place) % 26) for place in range(3))
+    pick = random.Random(uuid.uuid4().int)  # noqa: S311
     return {
-        "family": f"Quill{name}", "given": f"Zeb{name}", "birth": f"19{turn % 80 + 10}-03-{turn % 27 + 1:02}",
-        "sex": "male", "line": f"{turn + 1} Quarry Lane", "city": "Dixon", "phone": f"312 555 {turn % 10_000:04}",
-        "once": str(uuid.uuid4()),
+        "family": f"Q{invented_name(pick, 4).lower()}", "given": f"Z{invented_name(pick, 3).lower()}",
+        "birth": f"{pick.randrange(1930, 2020)}-{pick.randrange(1, 13):02}-{pick.randrange(1, 29):02}",
+        "sex": pick.choice(("male", "female")), "line": f"{pick.randrange(1, 9999)} {invented_name(pick, 3)} Lane",
+        "city": invented_name(pick, 3), "phone": f"312 555 {pick.randrange(10_000):04}", "once": str(uuid.uuid4()),
     }  # fmt: skip
 
 
@@ -240,8 +243,6 @@ def _desk(turns: int) -> Iterator[Screen]:
     names = _ids(
         "SELECT family || '|' || given || '|' || birth FROM identity_source_patient ORDER BY patient LIMIT 400"
     )
-    # Over different decades of numbers from run to run, so that nobody registered before is found.
-    base = _ids("SELECT count(*) FROM identity_source_patient")[0] * 400
 
     def typed(turn: int) -> dict[str, str]:
         family, given, birth = names[turn % len(names)].split("|")
@@ -259,7 +260,7 @@ def _desk(turns: int) -> Iterator[Screen]:
     ))  # fmt: skip
     yield _get("register", user, "/register/")
     yield Screen("register: look-alikes", user, lambda client, turn: client.post("/register/alike", typed(turn)))
-    yield _posts("register: filed", user, lambda turn: "/register/", lambda turn: _person(base + turn))
+    yield _posts("register: filed", user, lambda turn: "/register/", lambda turn: _person())
     charts = [f"/chart/{each}/" for each in known]
     yield _each("demographics", user, [f"{each}demographics/" for each in charts])
     yield _each("correct", user, [f"{each}demographics/correct" for each in charts])
