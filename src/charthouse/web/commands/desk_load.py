@@ -236,7 +236,7 @@ def copy_unfiled(count: int, settled: int, told: Told) -> list[int]:
             for n, (id, at, _) in enumerate(rows):
                 state = "unfiled" if n < count else "filed" if n % 2 else "refused"
                 copy.write_row(
-                    (id, source, connectors[n % 10], "hl7v2", "ORU^R01", f"U{n}", "", _digest(f"unfiled {n}"), 300,
+                    (id, source, connectors[n % 10], "hl7v2", "ORU^R01", f"U{n}", "", _digest(f"unfiled {id}"), 300,
                      at, state, at, "{}", 0, 0, 0, 1)
                 )  # fmt: skip
         with cursor.copy("COPY intake_original (message, seq, size, body) FROM STDIN") as copy:
@@ -280,33 +280,35 @@ def matters(count: int, unfiled: Sequence[int], seed: int) -> Iterator[_Matter]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT patient, public_id, person FROM identity_source_patient ORDER BY patient")
         known = cursor.fetchall()
-    return _matters(count, unfiled, known, random.Random(seed + 3))  # noqa: S311
+        cursor.execute("SELECT dedupe FROM work_item WHERE queue = %s", [POSSIBLE_DUPLICATES])
+        before = {dedupe for (dedupe,) in cursor.fetchall()}
+    return _matters(count, unfiled, known, before, seed)
 
 
 def _matters(
-    count: int, unfiled: Sequence[int], known: Sequence[tuple[int, str, object]], pick: random.Random
+    count: int, unfiled: Sequence[int], known: Sequence[tuple[int, str, object]], seen: set[str], seed: int
 ) -> Iterator[_Matter]:
+    pick = random.Random(seed + 3)  # noqa: S311
     for message in unfiled:
         reason = "The patient is not in the record."
         yield _Matter(UNFILED, "message", str(message), None, reason, None, str(message), {})
     machinery = count // 10
     for number in range(machinery):
         yield _Matter(
-            work.MACHINERY_QUEUE, "event", f"bench:{number}", None, "A consumer could not handle an event.",
-            "foundation.events" if number % 1_000 == 7 else None, f"event:bench:{number}", {"event": number},
+            work.MACHINERY_QUEUE, "event", f"bench:{seed}:{number}", None, "A consumer could not handle an event.",
+            "foundation.events" if number % 1_000 == 7 else None, f"event:bench:{seed}:{number}", {"event": number},
         )  # fmt: skip
-    seen: set[tuple[int, int]] = set()
-    most = len(known) * (len(known) - 1) // 2
-    while len(seen) < min(count - machinery - len(unfiled), most):
+    most = min(len(seen) + count - machinery - len(unfiled), len(known) * (len(known) - 1) // 2)
+    while len(seen) < most:
         one, other = sorted(pick.sample(range(len(known)), 2))
-        if (one, other) in seen:
-            continue
-        seen.add((one, other))
         (older, _, before), (newer, public, person) = known[one], known[other]
+        if (dedupe := f"{older}-{newer}") in seen:
+            continue
+        seen.add(dedupe)
         yield _Matter(
             POSSIBLE_DUPLICATES, "patient", public, public,
             "Perhaps a person already known. The evidence lies between the bounds.",
-            "identity.decision" if len(seen) % 3 else "identity.suspicious-update", f"{older}-{newer}",
+            "identity.decision" if len(seen) % 3 else "identity.suspicious-update", dedupe,
             {"patients": [newer, older], "persons": [str(person), str(before)],
              "weight": round(pick.uniform(0, 9), 3)},
         )  # fmt: skip
