@@ -343,14 +343,16 @@ def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
     midnight = datetime.combine(today(zone), time.min, zone)
     with connection.cursor() as cursor:
         cursor.execute(_CONNECTORS, [midnight, [each.value for each in Connector]])
-        found = {name: numbers for name, *numbers in cursor}
+        found = {name: (last, count, waiting) for name, last, count, waiting in cursor}
     present = present_parts(_PARTS.values())
 
     def running(each: Connector) -> bool | None:
         return _PARTS[each] in present if each in _PARTS else True if each is Connector.HTTP else None
 
     return tuple(
-        ConnectorHealth(each.value, CONNECTOR_TITLES[each], *found[each.value], running(each)) for each in Connector
+        ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting, running(each))
+        for each in Connector
+        for last, count, waiting in [found[each.value]]
     )
 
 

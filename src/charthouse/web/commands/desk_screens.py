@@ -155,7 +155,7 @@ def _later(code: str, pages: int) -> str:
     return cursor or ""
 
 
-def _ids(sql: str, *values: object) -> list[Any]:
+def _ids(sql: str, *values: str | int) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return [each for (each,) in cursor.fetchall()]
