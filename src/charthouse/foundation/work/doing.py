@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -169,6 +169,28 @@ def note(ctx: AccessContext, id: int, text: str) -> WorkItem:
         raise WorkError("The note is empty.")
     with _locked(ctx, id, None) as item:
         return _write(ctx, item, "note", {}, text)
+
+
+def do_to_each(
+    queue: str, chosen: Iterable[tuple[int, int]], act: Callable[[int, int], WorkItem]
+) -> tuple[int, list[str]]:
+    """Do one act (given an id and the version seen) to several items of a queue, in one transaction; how many it
+    was done to, and why not to the others, which stay as they are. Raises PermissionRefused.
+
+    Items are locked in the order of their ids, so that two people who act on the same ones wait for each other and
+    never in a circle.
+    """
+    done, refused = 0, []
+    with transaction.atomic():
+        for id, version in sorted(chosen):
+            try:
+                with transaction.atomic():
+                    if act(id, version).queue != queue:
+                        raise ItemNotFound(f"There is no item {id} in this queue.")
+                done += 1
+            except WorkError as error:
+                refused.append(str(error))
+    return done, refused
 
 
 #: stands for the database's present instant among the changes

@@ -111,7 +111,8 @@ def _queue(site: Site, code: str, user: str, turns: int) -> Iterator[Screen]:
     }  # fmt: skip
     for name, query in asked.items():
         yield _get(f"{code}: {name}", user, path, **query)
-    yield _get(f"{code}: later page", user, path, after=_later(code, 5))
+    if later := _later(code, 5):
+        yield _get(f"{code}: later page", user, path, after=later)
     waiting = work.items(_CTX, code, work.Filters(states=(work.ItemState.OPEN,)), limit=turns * 46 + 45).items
     items, rest = [str(item.id) for item in waiting[:40]], list(waiting[40:])
     yield _each(f"{code}: item", user, [f"{path}{item}" for item in items])

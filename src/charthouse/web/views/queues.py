@@ -293,23 +293,23 @@ def _about(ctx: AccessContext, queue: work.Queue, line: Line) -> dict[str, Any]:
 
 # ---- what is done to items
 
-_Act = Callable[[AccessContext, int, int, dict[str, str]], object]
+_Act = Callable[[AccessContext, int, int, dict[str, str]], work.WorkItem]
 
 
-def _hold(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _hold(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     until = day_of(said["hold_until"])
     if said["hold_until"] and until is None:
         raise work.WorkError("The end of the hold is no day; choose one from the calendar.")
     return work.hold(ctx, id, said["reason"], _starts(until) if until else None, version=version)
 
 
-def _release(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _release(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     if work.item(ctx, id).state is work.ItemState.HELD:
         return work.resume(ctx, id, said["reason"], version=version)
     return work.release(ctx, id, said["reason"], version=version)
 
 
-def _assign(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _assign(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     queue = work.queue(work.item(ctx, id).queue)
     if said["assignee"] not in {each.actor for each in people.colleagues(queue.roles)}:
         raise work.WorkError("Choose somebody who works in this queue.")
@@ -350,15 +350,11 @@ def act(request: SignedInRequest, code: str) -> HttpResponse:
     if len(chosen) > MOST_AT_ONCE:
         messages.error(request, f"At most {MOST_AT_ONCE} items are acted on at once; nothing was done.")
         chosen = []
-    done, refused = 0, []
-    for id, _, version in chosen:
-        try:
-            if work.item(ctx, _number(id)).queue != code:
-                raise work.ItemNotFound(f"There is no item {id} in this queue.")
-            do(ctx, _number(id), _number(version), said)
-            done += 1
-        except work.WorkError as error:
-            refused.append(str(error))
+    done, refused = work.do_to_each(
+        code,
+        [(_number(id), _number(version)) for id, _, version in chosen],
+        lambda id, version: do(ctx, id, version, said),
+    )
     if done:
         messages.success(request, f"{done} {'item' if done == 1 else 'items'} {word}.")
     for words in list(dict.fromkeys(refused))[:3]:
