@@ -7,7 +7,7 @@ again when it is back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -41,14 +41,20 @@ def present(part: str) -> Iterator[None]:
 
 def is_present(part: str) -> bool:
     """Whether a process runs ``part`` at this moment."""
+    return bool(present_parts([part]))
+
+
+def present_parts(parts: Iterable[str]) -> frozenset[str]:
+    """Those of the parts that a process runs at this moment."""
+    asked = {_number(part): part for part in parts}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+            "SELECT DISTINCT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            " AND classid = %s AND objid = %s)",
-            [_SPACE, _number(part)],
+            " AND classid = %s AND objid::bigint = ANY(%s)",
+            [_SPACE, list(asked)],
         )
-        return bool(cursor.fetchone()[0])
+        return frozenset(asked[number] for (number,) in cursor)
 
 
 def _number(part: str) -> int:

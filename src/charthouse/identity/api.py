@@ -5,7 +5,7 @@ from __future__ import annotations
 from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
 from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
-from .actions.tell_apart import SamePerson, tell_apart
+from .actions.tell_apart import CannotDecide, SamePerson, tell_apart
 from .domain.dates import TypedDate, typed_dates
 from .domain.numbers import read_phone, read_ssn
 from .domain.scorer import Score, Step
@@ -36,6 +36,7 @@ __all__ = [
     "POSSIBLE_DUPLICATES",
     "REVIEW_DUPLICATES",
     "Arrival",
+    "CannotDecide",
     "Compared",
     "HistoryLine",
     "Hit",

@@ -12,7 +12,7 @@ from django.db import connection
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import today
-from charthouse.foundation.presence import is_present
+from charthouse.foundation.presence import is_present, present_parts
 from charthouse.record.api import State, Stored, decompress, filed_by, source_rows, versions
 from charthouse.record.chart import UNKNOWN, When
 
@@ -165,23 +165,19 @@ def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str | None = None
     require(ctx, READ_UNFILED)
     where, values = _where(wanted)
     with connection.cursor() as db:
-        db.execute(
-            "SELECT count(DISTINCT u.message) FROM intake_unfiled u "  # noqa: S608 (fixed words)
-            f"JOIN intake_message m ON m.id = u.message {where}",
-            values,
-        )
+        db.execute(f"SELECT count(DISTINCT u.message) FROM intake_unfiled u {where}", values)  # noqa: S608
         total = db.fetchone()[0]
         after = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
+        # Which messages is read from the index; only those of the page are looked at as a whole.
         db.execute(
-            f"{_UNFILED} {where} AND u.message > %s GROUP BY u.message ORDER BY u.message LIMIT %s",
-            [*values, after, _PAGE + 1],
+            f"{_UNFILED} {where} AND u.message = ANY(ARRAY(SELECT DISTINCT u.message "  # noqa: S608 (fixed words)
+            "FROM intake_unfiled u "
+            f"{where} AND u.message > %s ORDER BY u.message LIMIT %s)) GROUP BY u.message ORDER BY u.message",
+            [*values, *values, after, _PAGE + 1],
         )
         records = db.fetchall()
         senders = _names(db, {record[3] for record in records})
-        db.execute(
-            "SELECT code, min(reason) FROM intake_unfiled WHERE state = 'open' GROUP BY code ORDER BY count(*) DESC"
-        )
-        reasons = tuple((code, REASONS.get(code, reason)) for code, reason in db.fetchall())
+        reasons = _reasons(db)
     rows = tuple(_row(record, senders) for record in records[:_PAGE])
     return UnfiledPage(
         rows=rows,
@@ -190,6 +186,16 @@ def unfiled(ctx: AccessContext, wanted: UnfiledFilter, cursor: str | None = None
         connectors=tuple(each.value for each in Connector),
         reasons=reasons,
     )
+
+
+def _reasons(db: Any) -> tuple[tuple[str, str], ...]:
+    """The reasons of what waits, the most frequent first: codes in words."""
+    db.execute(
+        "SELECT code, (SELECT reason FROM intake_unfiled u WHERE state = 'open' AND u.message = first"
+        " AND u.code = c.code LIMIT 1) FROM (SELECT code, min(message) AS first, count(*) AS often"
+        " FROM intake_unfiled WHERE state = 'open' GROUP BY code) AS c ORDER BY often DESC, code"
+    )
+    return tuple((code, REASONS.get(code, reason)) for code, reason in db.fetchall())
 
 
 #: What the codes of unfiled messages mean, for filters and counts.
@@ -215,16 +221,16 @@ def _where(wanted: UnfiledFilter) -> tuple[str, list[Any]]:
         parts.append("u.state = %s")
         values.append(_STATES[wanted.state])
     if wanted.connector:
-        parts.append("m.connector = %s")
+        parts.append("u.connector = %s")
         values.append(wanted.connector)
     if wanted.reason:
         parts.append("u.code = %s")
         values.append(wanted.reason)
     if wanted.since:
-        parts.append("m.received_at >= %s")
+        parts.append("u.received_at >= %s")
         values.append(datetime.combine(wanted.since, time.min, zone))
     if wanted.until:
-        parts.append("m.received_at < %s")
+        parts.append("u.received_at < %s")
         values.append(datetime.combine(wanted.until + timedelta(days=1), time.min, zone))
     return "WHERE " + " AND ".join(parts), values
 
@@ -321,25 +327,33 @@ _HINTS: dict[str, tuple[str, ...]] = {
 }
 
 
+_CONNECTORS = (
+    "SELECT c.name, (SELECT max(received_at) FROM intake_message WHERE connector = c.name),"
+    " (SELECT count(*) FROM intake_message WHERE connector = c.name AND received_at >= %s),"
+    " coalesce(w.waiting, 0) FROM unnest(%s::text[]) AS c (name) LEFT JOIN"
+    " (SELECT m.connector, count(*) AS waiting FROM (SELECT DISTINCT message FROM intake_queue) AS q"
+    " JOIN intake_message m ON m.id = q.message GROUP BY m.connector) AS w ON w.connector = c.name"
+)
+
+
 def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
     """How each connector fares: its last message, today's count, and what waits. Raises PermissionRefused."""
     require(ctx, READ_UNFILED)
     zone = ZoneInfo(configuration().time_zone)
     midnight = datetime.combine(today(zone), time.min, zone)
-    found = []
     with connection.cursor() as cursor:
-        for each in Connector:
-            cursor.execute(
-                "SELECT (SELECT max(received_at) FROM intake_message WHERE connector = %s), "
-                "(SELECT count(*) FROM intake_message WHERE connector = %s AND received_at >= %s), "
-                "(SELECT count(DISTINCT q.message) FROM intake_queue q JOIN intake_message m ON m.id = q.message "
-                "WHERE m.connector = %s)",
-                [each.value, each.value, midnight, each.value],
-            )
-            last, count, waiting = cursor.fetchone()
-            running = is_present(_PARTS[each]) if each in _PARTS else True if each is Connector.HTTP else None
-            found.append(ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting, running))
-    return tuple(found)
+        cursor.execute(_CONNECTORS, [midnight, [each.value for each in Connector]])
+        found = {name: (last, count, waiting) for name, last, count, waiting in cursor}
+    present = present_parts(_PARTS.values())
+
+    def running(each: Connector) -> bool | None:
+        return _PARTS[each] in present if each in _PARTS else True if each is Connector.HTTP else None
+
+    return tuple(
+        ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting, running(each))
+        for each in Connector
+        for last, count, waiting in [found[each.value]]
+    )
 
 
 def filing_runs(ctx: AccessContext) -> bool:

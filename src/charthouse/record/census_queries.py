@@ -11,6 +11,7 @@ import orjson
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require, system_context
+from charthouse.people.api import facilities
 
 from .charting.elements import instant, items, reference
 from .domain.census import NOWHERE, FacilityCensus, Lasting, Stay, Stayed, reconcile
@@ -41,8 +42,8 @@ def census(ctx: AccessContext, since: datetime, until: datetime) -> list[Facilit
     require(ctx, READ_CENSUS)
     with connection.cursor() as cursor:
         stays, hidden = _stays(cursor, ctx, since, until)
-        facilities = _facilities(cursor, {place.facility for stay in stays for place in stay.places})
-    return [_seen(each, hidden) for each in reconcile((_named(stay, facilities) for stay in stays), since, until)]
+        names = _facilities(cursor, {place.facility for stay in stays for place in stay.places})
+    return [_seen(each, hidden) for each in reconcile((_named(stay, names) for stay in stays), since, until)]
 
 
 def _stays(cursor: Any, ctx: AccessContext, since: datetime, until: datetime) -> tuple[list[Stay], set[str]]:
@@ -80,7 +81,11 @@ def _seen(found: FacilityCensus, hidden: set[str]) -> FacilityCensus:
 
 
 def _facilities(cursor: Any, places: set[str]) -> dict[str, str]:
-    """The name of the widest place each location lies in, by its reference. Places are shared and not sensitive."""
+    """The name of the widest place each location lies in, by its reference. Places are shared and not sensitive.
+
+    HL7 v2 names a facility by its code alone; one that is a facility's of the site is called by its name.
+    """
+    own = {each.code: each.name for each in facilities()}
     parents: dict[str, str] = {}
     names: dict[str, str] = {}
     asked = {place.removeprefix(_LOCATION) for place in places if place.startswith(_LOCATION)}
@@ -90,7 +95,8 @@ def _facilities(cursor: Any, places: set[str]) -> dict[str, str]:
             break
         for (_kind, id), stored in found.items():
             resource = stored.resource
-            names[id] = str(resource.get("name") or "") or NOWHERE
+            name = str(resource.get("name") or "") or NOWHERE
+            names[id] = own.get(name, name)
             above = str((resource.get("partOf") or {}).get("reference") or "").removeprefix(_LOCATION)
             if above:
                 parents[id] = above
@@ -108,12 +114,12 @@ def _facilities(cursor: Any, places: set[str]) -> dict[str, str]:
     return {_LOCATION + id: widest(id) for id in names}
 
 
-def _named(stay: Stay, facilities: Mapping[str, str]) -> Stay:
+def _named(stay: Stay, names: Mapping[str, str]) -> Stay:
     """A stay with the facility each of its places lies in."""
     return replace(
         stay,
         places=tuple(
-            Stayed(facilities.get(place.facility, NOWHERE), place.time)
+            Stayed(names.get(place.facility, NOWHERE), place.time)
             if place.facility.startswith(_LOCATION)
             else place
             for place in stay.places

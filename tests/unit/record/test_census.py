@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charthouse.foundation.access.api import AccessContext, Label, PermissionRefused, Role
+from charthouse.foundation.access.api import AccessContext, Label, PermissionRefused, Role, system_context
 from charthouse.record.census_queries import census, stay_of
 from charthouse.record.domain.census import Lasting, Move, Stay, Stayed, moves, present, reconcile
 
@@ -192,6 +192,21 @@ def test_the_record_is_counted_by_facility_and_the_break_is_named(book: Any) -> 
     north, _ = census(CLERK, SINCE, UNTIL)
     assert not north.reconciles and north.counted - north.expected == -1
     assert [each.stay.encounter for each in north.breaks] == ["nowhere"]
+
+
+@pytest.mark.django_db
+def test_a_facility_known_by_its_code_is_called_by_its_name(book: Any) -> None:
+    """As HL7 v2 has it: the fourth component of PV1-3 is a code."""
+    from charthouse.people.api import FacilityDraft, add_facility
+
+    add_facility(system_context("test"), FacilityDraft("NGH", "Northfield General Hospital", "hospital", "UTC"))
+    book.patient("p1")
+    book.file({"resourceType": "Location", "id": "n", "name": "NGH"})
+    book.file(
+        {"resourceType": "Location", "id": "b", "name": "B", "partOf": {"reference": "Location/n"}},
+    )
+    book.file(_encounter("stays", location=[_at("b", "2026-03-01T10:00:00Z")]))
+    assert [each.facility for each in census(CLERK, SINCE, UNTIL)] == ["Northfield General Hospital"]
 
 
 @pytest.mark.django_db

@@ -304,3 +304,33 @@ def people_context(user: User) -> Any:
     from charthouse.people.api import context_for
 
     return context_for(user)
+
+
+def test_a_fault_that_is_not_ours_is_not_told_in_its_own_words(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from charthouse.web.views import duplicates
+
+    _, browser = account("ann", Role.HIT)
+    (item,) = work.open_items(
+        [
+            work.NewItem(
+                "identity.possible-duplicates",
+                work.Subject("patient", "p"),
+                "Perhaps.",
+                "1-2",
+                detail={"patients": [1, 2]},
+            )
+        ]
+    )
+    monkeypatch.setattr(duplicates.identity, "pair_of_item", lambda ctx, item: None)
+    browser.post(f"/duplicates/{item}/same", {"reason": "One."})
+    assert "a patient you may not see" in text(browser.get(f"/duplicates/{item}"))
+    monkeypatch.setattr(duplicates.identity, "pair_of_item", lambda ctx, item: object())
+
+    def fails(*given: object) -> None:
+        raise ValueError("invalid literal for int()")
+
+    monkeypatch.setattr(duplicates.identity, "link", fails)
+    with pytest.raises(ValueError, match="invalid literal"):
+        browser.post(f"/duplicates/{item}/same", {"reason": "One."})

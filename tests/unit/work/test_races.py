@@ -133,3 +133,18 @@ def test_two_technicians_over_a_queue_of_five_hundred_never_collide(committed_db
     together(2, act)
     assert sorted(taken[0] + taken[1]) == sorted(ids)
     assert not set(taken[0]) & set(taken[1]) and all(taken.values())
+
+
+def test_two_who_act_on_the_same_items_at_once_wait_for_each_other(committed_db: str, queue: str) -> None:
+    """In opposite orders: what one has done is refused to the other, and nobody waits in a circle."""
+    ids = work.open_items(new(queue, n) for n in range(40))
+    done: dict[int, tuple[int, list[str]]] = {}
+
+    def act(number: int) -> None:
+        ctx = person(number)
+        chosen = [(id, 1) for id in (reversed(ids) if number % 2 else ids)]
+        done[number] = work.do_to_each(queue, chosen, lambda id, version: work.take(ctx, id, version=version))
+
+    together(2, act)
+    assert sorted(count for count, _ in done.values()) == [0, 40]
+    assert sorted(len(refused) for _, refused in done.values()) == [0, 40]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from charthouse.foundation.ledger.api import Subject
 
-from .doing import assign, finish_item, hold, note, release, reopen, resume, take, take_next
+from .doing import assign, do_to_each, finish_item, hold, note, release, reopen, resume, take, take_next
 from .items import (
     UNFINISHED,
     HistoryEntry,
@@ -78,6 +78,7 @@ __all__ = [
     "declare_queue",
     "describe",
     "describe_all",
+    "do_to_each",
     "end_holds",
     "finish_by_dedupe",
     "finish_item",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from .items import ItemChanged, ItemInUse, ItemNotFound, ItemState, WorkError, W
 from .permissions import ASSIGN
 from .queues import queue as queue_of
 from .queues import require_queue
-from .rows import COLUMNS, add_history, fetch
+from .rows import ADD_HISTORY, COLUMNS, add_history, fetch, history_row
 
 
 def take(ctx: AccessContext, id: int, *, version: int | None = None) -> WorkItem:
@@ -171,6 +171,28 @@ def note(ctx: AccessContext, id: int, text: str) -> WorkItem:
         return _write(ctx, item, "note", {}, text)
 
 
+def do_to_each(
+    queue: str, chosen: Iterable[tuple[int, int]], act: Callable[[int, int], WorkItem]
+) -> tuple[int, list[str]]:
+    """Do one act (given an id and the version seen) to several items of a queue, in one transaction; how many it
+    was done to, and why not to the others, which stay as they are. Raises PermissionRefused.
+
+    Items are locked in the order of their ids, so that two people who act on the same ones wait for each other and
+    never in a circle.
+    """
+    done, refused = 0, []
+    with transaction.atomic():
+        for id, version in sorted(chosen):
+            try:
+                with transaction.atomic():
+                    if act(id, version).queue != queue:
+                        raise ItemNotFound(f"There is no item {id} in this queue.")
+                done += 1
+            except WorkError as error:
+                refused.append(str(error))
+    return done, refused
+
+
 #: stands for the database's present instant among the changes
 _WALL = object()
 
@@ -220,11 +242,13 @@ def _write(
     values = [value for value in changes.values() if value is not _WALL]
     if changes:
         sets.append("version = version + 1")
-        item = fetch(
-            f"UPDATE work_item SET {', '.join(sets)} WHERE id = %s RETURNING {COLUMNS}",  # noqa: S608
-            [*values, item.id],
-        )[0]
-    add_history(item.id, ctx.actor, action, note, detail)
+        (item,) = fetch(
+            f"WITH changed AS (UPDATE work_item SET {', '.join(sets)} WHERE id = %s RETURNING {COLUMNS}),"  # noqa: S608
+            f" told AS ({ADD_HISTORY}) SELECT {COLUMNS} FROM changed",
+            [*values, item.id, *history_row(item.id, ctx.actor, action, note, detail)],
+        )
+    else:
+        add_history(item.id, ctx.actor, action, note, detail)
     subjects = [ledger.Subject("work-item", str(item.id))]
     if item.patient:
         subjects.append(ledger.Subject("patient", item.patient))

@@ -9,7 +9,7 @@ from charthouse.foundation.tables import TableClass, table
 
 _DUE = Coalesce("due", Cast(models.Value("infinity"), models.DateTimeField()))
 _UNFINISHED = models.Q(state__in=["open", "taken", "held"])
-_RUNNING = models.Q(state__in=["open", "taken"], due__isnull=False)
+_DATED = models.Q(state__in=["open", "taken", "held"], due__isnull=False)
 
 
 @table(TableClass.MACHINERY)
@@ -76,9 +76,27 @@ class WorkItem(models.Model):
                 condition=_UNFINISHED,
                 name="work_item_count",
             ),
-            models.Index(fields=["owner"], condition=_UNFINISHED, name="work_item_owner"),
+            # Nothing to write when an item is opened: it has no owner then.
             models.Index(
-                fields=["queue", "due", "id"], include=["facility"], condition=_RUNNING, name="work_item_due"
+                "queue",
+                "owner",
+                "priority",
+                _DUE,
+                "id",
+                condition=_UNFINISHED & models.Q(owner__isnull=False),
+                name="work_item_mine",
+            ),
+            models.Index(
+                "queue",
+                "facility",
+                "priority",
+                _DUE,
+                "id",
+                condition=_UNFINISHED,
+                name="work_item_place",
+            ),
+            models.Index(
+                fields=["queue", "due", "id"], include=["facility", "state"], condition=_DATED, name="work_item_due"
             ),
             models.Index(
                 "queue",

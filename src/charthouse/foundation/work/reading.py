@@ -130,6 +130,8 @@ def _where(ctx: AccessContext, queue: str, chosen: Filters) -> tuple[list[str], 
         if value is not None:
             conditions.append(f"{column} = %s")
             values.append(value)
+    if chosen.due_from is not None or chosen.due_before is not None:
+        conditions.append("due IS NOT NULL")
     if chosen.due_from is not None:
         conditions.append("due >= %s")
         values.append(chosen.due_from)
@@ -185,13 +187,17 @@ class Waiting:
 
 #: A reader needs no more to see that a queue is long, and no queue is counted further.
 MOST_COUNTED = 1999
+#: What may be overdue, in the words of its index.
+_LATE = "state IN ('open', 'taken', 'held') AND state <> 'held' AND due IS NOT NULL"
 _FACILITY = "(%(all)s OR facility IS NULL OR facility = ANY(%(facilities)s))"
 
 
 def _counted(condition: str) -> str:
+    # Who sees few facilities looks at theirs and at what belongs to none, each in its place of the index.
+    each = f"SELECT FROM work_item WHERE queue = q.code AND {condition}"
     return (
-        f"(SELECT count(*) FROM (SELECT FROM work_item WHERE queue = q.code AND {condition} AND {_FACILITY}"  # noqa: S608
-        " LIMIT %(most)s) AS n)"
+        f"(SELECT count(*) FROM ({each} AND (%(all)s OR facility = ANY(%(facilities)s))"  # noqa: S608
+        f" UNION ALL {each} AND NOT %(all)s AND facility IS NULL LIMIT %(most)s) AS n)"
     )
 
 
@@ -201,7 +207,7 @@ _WAITING = (
         _counted(condition)
         for condition in (
             "state IN ('open', 'taken', 'held')",
-            "state IN ('open', 'taken') AND due IS NOT NULL AND due < %(now)s",
+            f"{_LATE} AND due < %(now)s",
             "state IN ('open', 'taken', 'held') AND state = 'open'",
             "state IN ('open', 'taken', 'held') AND owner = %(actor)s",
             "state IN ('open', 'taken', 'held') AND state = 'held'",
@@ -240,8 +246,7 @@ def overdue(ctx: AccessContext, *, limit: int = 20) -> tuple[WorkItem, ...]:
     return tuple(
         fetch(
             f"SELECT w.* FROM unnest(%(queues)s::text[]) AS q (code), LATERAL (SELECT {COLUMNS}"  # noqa: S608
-            " FROM work_item WHERE queue = q.code AND state IN ('open', 'taken') AND due IS NOT NULL"
-            f" AND due < %(now)s AND {_FACILITY}"
+            f" FROM work_item WHERE queue = q.code AND {_LATE} AND due < %(now)s AND {_FACILITY}"
             " ORDER BY due, id LIMIT %(most)s) AS w ORDER BY w.due, w.id LIMIT %(most)s",
             _asked(ctx, queues(ctx), limit - 1),
         )

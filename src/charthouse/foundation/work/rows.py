@@ -62,7 +62,15 @@ def add_history(
 ) -> None:
     """Add what happened, in the current transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO work_history (item_id, actor, action, note, detail) VALUES (%s, %s, %s, %s, %s::jsonb)",
-            [item, actor, action, note, orjson.dumps(dict(detail or {})).decode()],
-        )
+        cursor.execute(ADD_HISTORY, history_row(item, actor, action, note, detail))
+
+
+#: Adds the row that :func:`history_row` gives.
+ADD_HISTORY = "INSERT INTO work_history (item_id, actor, action, note, detail) VALUES (%s, %s, %s, %s, %s::jsonb)"
+
+
+def history_row(
+    item: int, actor: str, action: str, note: str, detail: Mapping[str, Any] | None
+) -> tuple[int, str, str, str, str]:
+    """What happened to an item as a row of its history."""
+    return item, actor, action, note, orjson.dumps(dict(detail or {})).decode()

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.work.api import finish_many_by_dedupe
 from charthouse.identity.actions.moving import Side, locked, move
-from charthouse.identity.actions.tell_apart import SamePerson
+from charthouse.identity.actions.tell_apart import CannotDecide, SamePerson
 from charthouse.identity.domain.scorer import score
 from charthouse.identity.domain.traits import traits_from_json
 from charthouse.identity.permissions import REVIEW_DUPLICATES
@@ -27,24 +27,24 @@ LEFT_BEHIND = (
 )
 
 
-class ToldApart(Exception):
+class ToldApart(CannotDecide):
     """Somebody found the two to be two persons; that decision must be undone first."""
 
 
 def link(ctx: AccessContext, one: int, other: int, reason: str) -> UUID:
     """Put two source patients under one person, the one that was here first, and finish the items that asked.
 
-    Raises PermissionRefused, ValueError where there are no two such patients or no reason is given, SamePerson
+    Raises PermissionRefused, CannotDecide where there are no two such patients or no reason is given, SamePerson
     where they are one already, ToldApart where somebody found that they, or one of them and another patient of the
     other's person, are two.
     """
     require(ctx, REVIEW_DUPLICATES)
     if not reason.strip():
-        raise ValueError("Say why the two are the same person.")
+        raise CannotDecide("Say why the two are the same person.")
     with transaction.atomic():
         sides = locked([one, other])
         if len(sides) != 2:
-            raise ValueError("Two different patients of the index are needed.")
+            raise CannotDecide("Two different patients of the index are needed.")
         if sides[one].person == sides[other].person:
             raise SamePerson("The two are filed under one person already.")
         kept, gone = _in_order(sides[one], sides[other])

@@ -13,19 +13,23 @@ from charthouse.identity.permissions import REVIEW_DUPLICATES
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
 
 
-class SamePerson(Exception):
+class CannotDecide(ValueError):
+    """The two cannot be decided about as asked; the message says why and what to do."""
+
+
+class SamePerson(CannotDecide):
     """The two belong to one person already; they must be unlinked first."""
 
 
 def tell_apart(ctx: AccessContext, one: int, other: int, reason: str) -> None:
     """Record that two source patients are not the same person, and finish the item that asked.
 
-    Raises PermissionRefused, ValueError where there are no two such patients or no reason is given, SamePerson
+    Raises PermissionRefused, CannotDecide where there are no two such patients or no reason is given, SamePerson
     where they are linked.
     """
     require(ctx, REVIEW_DUPLICATES)
     if not reason.strip():
-        raise ValueError("Say why the two are not the same person.")
+        raise CannotDecide("Say why the two are not the same person.")
     low, high = min(one, other), max(one, other)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -35,7 +39,7 @@ def tell_apart(ctx: AccessContext, one: int, other: int, reason: str) -> None:
         )
         found = cursor.fetchall()
         if len(found) != 2:
-            raise ValueError("Two different patients of the index are needed.")
+            raise CannotDecide("Two different patients of the index are needed.")
         if found[0][1] == found[1][1]:
             raise SamePerson("The two are filed under one person. Unlink them first.")
         cursor.execute(

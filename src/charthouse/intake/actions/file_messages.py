@@ -467,10 +467,12 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
     if broken:
         cursor.execute(
             "INSERT INTO intake_unfiled "
-            "(message, original, source, code, reason, place, found_at, attempts, state, "
-            "settled_by, note) SELECT u.message, u.original, u.source, u.code, u.reason, u.place, %s, u.attempts, "
-            "'open', '', '' FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[], "
-            "%s::text[]) AS u(attempts, message, original, source, code, reason, place)",
+            "(message, original, source, connector, received_at, code, reason, place, found_at, attempts, state, "
+            "settled_by, note) SELECT u.message, u.original, u.source, m.connector, m.received_at, u.code, "
+            "u.reason, u.place, %s, u.attempts, 'open', '', '' FROM "
+            "unnest(%s::int[], %s::bigint[], %s::bigint[], %s::int[], "
+            "%s::text[], %s::text[], %s::text[]) AS u(attempts, message, original, source, code, reason, place) "
+            "JOIN intake_message m ON m.id = u.message",
             [
                 at,
                 [max(1, attempts[each.waiting.id]) for each, _ in broken],

@@ -38,9 +38,16 @@ def print_work_list(
         page = work.items(ctx, queue, limit=MOST_ITEMS)
         items, more = page.items, page.next is not None
     left_out = [f"more than the first {MOST_ITEMS} items wait; the others are not listed."] if more else []
+    told = work.describe_all(ctx, queue, items)
     columns = (("What", 4), ("Why it is here", 6), ("Rule", 3), ("Due", 3), ("State", 3))
     parts = (
-        [{"kind": "listing", "columns": columns, "rows": [{"cells": _cells(ctx, item)} for item in items]}]
+        [
+            {
+                "kind": "listing",
+                "columns": columns,
+                "rows": [{"cells": _cells(item, told[item.id])} for item in items],
+            }
+        ]
         if items
         else [{"kind": "empty", "text": "Nothing waits here."}]
     )
@@ -58,7 +65,7 @@ def print_work_list(
     return write_down(ctx, "work.print", printed, subjects=subjects, detail={"queue": queue, "items": len(items)})
 
 
-def _cells(ctx: AccessContext, item: work.WorkItem) -> tuple[Cell, ...]:
+def _cells(item: work.WorkItem, told: str) -> tuple[Cell, ...]:
     zone = ZoneInfo(configuration().time_zone)
     due: Cell = {"text": "no date"}
     if item.due:
@@ -68,7 +75,7 @@ def _cells(ctx: AccessContext, item: work.WorkItem) -> tuple[Cell, ...]:
     if item.hold_until:
         held = f"{held} until {local_time(item.hold_until, zone)}".strip()
     return (
-        work.describe(ctx, item),
+        told,
         item.reason,
         {"text": item.rule or "–"},
         due,

@@ -48,7 +48,7 @@ def _mrn(number: int) -> str:
     return str(10_000_000 + number)
 
 
-def _name(pick: random.Random, parts: int) -> str:
+def invented_name(pick: random.Random, parts: int) -> str:
     return "".join(pick.choice(_SYLLABLES) for _ in range(parts)).capitalize()
 
 
@@ -67,11 +67,18 @@ def _resources(number: int, pick: random.Random) -> Iterator[dict[str, Any]]:
                 "value": _mrn(number),
             }
         ],
-        "name": [{"family": _name(pick, pick.choice((2, 3))), "given": [_name(pick, 2), _name(pick, 1)]}],
+        "name": [
+            {
+                "family": invented_name(pick, pick.choice((2, 3))),
+                "given": [invented_name(pick, 2), invented_name(pick, 1)],
+            }
+        ],
         "gender": pick.choice(("male", "female")),
         "birthDate": born.isoformat(),
         "telecom": [{"system": "phone", "value": f"217-{pick.randrange(200, 999)}-{pick.randrange(10_000):04}"}],
-        "address": [{"line": [f"{pick.randrange(1, 9999)} {_name(pick, 2)} Street"], "city": _name(pick, 2)}],
+        "address": [
+            {"line": [f"{pick.randrange(1, 9999)} {invented_name(pick, 2)} Street"], "city": invented_name(pick, 2)}
+        ],
     }
     day = date(2026, 1, 1) - timedelta(days=pick.randrange(2_000))
     encounter = f"bench-{number}-e"
@@ -135,7 +142,7 @@ def _resources(number: int, pick: random.Random) -> Iterator[dict[str, Any]]:
     }
 
 
-def _fill(patients: int, seed: int, told: Callable[[int], None]) -> int:
+def fill_people(patients: int, seed: int, told: Callable[[int], None]) -> int:
     """Send the people through intake, in chunks; how many resources were filed."""
     from charthouse.intake.api import Connector, take_in
 
@@ -164,7 +171,7 @@ def bench_screens(
     with scratch_database("bench"):
         with Progress(console=console, transient=True) as progress:
             bar = progress.add_task("Sending invented people through intake", total=patients)
-            resources = _fill(patients, seed, lambda done: progress.update(bar, completed=done))
+            resources = fill_people(patients, seed, lambda done: progress.update(bar, completed=done))
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
         console.print(f"{patients:,} patients, {resources:,} resources")
@@ -187,16 +194,16 @@ def _measure(patients: int, requests: int, seed: int) -> dict[str, float]:
     for turn, hit in enumerate(everybody):
         family, _, given = hit.name.partition(", ")
         typed = (family[:3], f"{given[:2]} {family[:2]}", hit.birth_date, hit.mrns[0], family)[turn % 5]
-        searches.append(_timed(client.post, "/find/suggest", {"text": typed}))
-        charts.append(_timed(client.get, f"/chart/{hit.person}/"))
+        searches.append(timed(client.post, "/find/suggest", {"text": typed}))
+        charts.append(timed(client.get, f"/chart/{hit.person}/"))
     large = [find(ctx, _mrn(number), 1)[0] for number in range(0, min(patients, 20_000), _LARGE_EVERY)]
-    results = [_timed(client.get, f"/chart/{hit.person}/results") for hit in large]
+    results = [timed(client.get, f"/chart/{hit.person}/results") for hit in large]
     return {
-        "search_p50_ms": _percentile(searches, 50),
-        "search_p95_ms": _percentile(searches, 95),
-        "chart_p50_ms": _percentile(charts, 50),
-        "chart_p95_ms": _percentile(charts, 95),
-        "large_results_p95_ms": _percentile(results, 95),
+        "search_p50_ms": percentile(searches, 50),
+        "search_p95_ms": percentile(searches, 95),
+        "chart_p50_ms": percentile(charts, 50),
+        "chart_p95_ms": percentile(charts, 95),
+        "large_results_p95_ms": percentile(results, 95),
     }
 
 
@@ -205,8 +212,6 @@ def _sample(pick: random.Random, patients: int, requests: int) -> list[int]:
 
 
 def _signed_in() -> Any:
-    from django.test import Client
-
     from charthouse.people.api import add_account
 
     # The scratch database is no real site: its one account needs no authenticator.
@@ -222,25 +227,32 @@ def _signed_in() -> Any:
         temporary=False,
         require_totp=False,
     )
+    return signed_in_as("bench", password)
+
+
+def signed_in_as(user: str, password: str) -> Any:
+    """A client in whose session an account of the scratch database has signed in by its form."""
+    from django.test import Client
+
     client = Client()
-    client.post("/sign-in/", {"login": "bench", "password": password})
+    client.post("/sign-in/", {"login": user, "password": password})
     answer = client.get("/")
     if answer.status_code != 200:
-        raise RuntimeError(f"The bench could not sign in: {answer.status_code}.")
+        raise RuntimeError(f"The bench could not sign in as {user}: {answer.status_code}.")
     return client
 
 
-def _timed(ask: Callable[..., Any], *given: Any) -> float:
-    """Milliseconds of one request."""
+def timed(ask: Callable[..., Any], *given: Any, wanted: int = 200, name: str = "A screen") -> float:
+    """Milliseconds of one request. Raises RuntimeError where it has another status than ``wanted``."""
     began = time.perf_counter()
     answer = ask(*given)
     took = time.perf_counter() - began
-    if answer.status_code != 200:
-        raise RuntimeError(f"A screen answered {answer.status_code} instead of 200.")
+    if answer.status_code != wanted:
+        raise RuntimeError(f"{name} answered {answer.status_code} instead of {wanted}.")
     return took * 1000
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
     if len(values) < 2:
         return round(values[0], 1) if values else 0.0
     return round(statistics.quantiles(values, n=100, method="inclusive")[percent - 1], 1)

@@ -102,12 +102,12 @@ def _decided(
     reason = request.POST.get("reason", "").strip()[:_LONGEST].replace("\0", "")
     try:
         if found.state is work.ItemState.FINISHED:
-            raise ValueError(f"This pair was decided meanwhile: {found.outcome}. Nothing was changed.")
+            raise identity.CannotDecide(f"This pair was decided meanwhile: {found.outcome}. Nothing was changed.")
         one, other = (int(each) for each in found.detail["patients"])
         if identity.pair_of_item(request.access, item) is None:
-            raise ValueError("One of the two is a patient you may not see. Ask somebody who may.")
+            raise identity.CannotDecide("One of the two is a patient you may not see. Ask somebody who may.")
         decide(one, other, reason)
-    except (ValueError, identity.SamePerson, identity.ToldApart) as error:
+    except identity.CannotDecide as error:
         messages.error(request, str(error))
         return redirect("duplicate", item=item)
     messages.success(request, said)

@@ -5,7 +5,7 @@ What may be done is each queue's own to allow: the actions of work ask for its r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -142,12 +142,16 @@ def name_of(actor: str, names: dict[str, str]) -> str:
 
 
 def _lines(
-    ctx: AccessContext, queue: work.Queue, items: Sequence[work.WorkItem], hand: int, place: int
+    ctx: AccessContext,
+    queue: work.Queue,
+    items: Sequence[work.WorkItem],
+    places: Mapping[int, str],
+    hand: int = 0,
+    place: int = -1,
 ) -> list[Line]:
     told = work.describe_all(ctx, queue.code, items)
     columns = [column.read(ctx, items) for column in queue.columns]
     names = owners(items)
-    places = {each.id: each.name for each in people.facilities()}
     known = {item.id for item in items}
     at = hand if hand in known else items[min(place, len(items) - 1)].id if items and place >= 0 else 0
     return [
@@ -206,10 +210,12 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
     hand, place = _number(request.GET.get("hand", "")), _number(request.GET.get("place", ""))
     without_tab = {name: value for name, value in chosen.kept.items() if name != "tab"}
     views = work.views(ctx, code)
-    places = [each for each in people.facilities() if each.closed_at is None and each.id in ctx.facilities]
+    facilities = people.facilities()
+    places = [each for each in facilities if each.closed_at is None and each.id in ctx.facilities]
+    names = {each.id: each.name for each in facilities}
     context: dict[str, Any] = {
         "queue": queue,
-        "lines": _lines(ctx, queue, page.items, hand, place),
+        "lines": _lines(ctx, queue, page.items, names, hand, place),
         "waiting": waiting,
         "tab": chosen.tab,
         "tabs": [
@@ -229,7 +235,7 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
         "may_assign": may(ctx, work.ASSIGN),
         "now": clock.now(),
     }
-    at_hand = next((line.item for line in context["lines"] if line.at_hand), None)
+    at_hand = next((line for line in context["lines"] if line.at_hand), None)
     if at_hand is not None:
         context |= {"at_hand": _about(ctx, queue, at_hand)}
     return render(request, "web/queues/desk.html", context)
@@ -259,7 +265,8 @@ def item(request: SignedInRequest, code: str, item: int) -> HttpResponse:
     if found.queue != code:
         raise Http404("There is no such item in this queue.")
     note_items(ctx, code, [found])
-    context = _about(ctx, queue, found) | {
+    (line,) = _lines(ctx, queue, [found], {each.id: each.name for each in people.facilities()})
+    context = _about(ctx, queue, line) | {
         "queue": queue,
         "colleagues": people.colleagues(queue.roles),
         "may_assign": may(ctx, work.ASSIGN),
@@ -269,11 +276,11 @@ def item(request: SignedInRequest, code: str, item: int) -> HttpResponse:
     return render(request, f"web/queues/{template}.html", context)
 
 
-def _about(ctx: AccessContext, queue: work.Queue, found: work.WorkItem) -> dict[str, Any]:
+def _about(ctx: AccessContext, queue: work.Queue, line: Line) -> dict[str, Any]:
     """What the summary of an item shows: its words, its rule, its history with the last first."""
+    found = line.item
     told = work.history(ctx, found.id)
     names = people.names_of({each.actor for each in told})
-    (line,) = _lines(ctx, queue, [found], 0, -1)
     return {
         "item": found,
         "line": line,
@@ -286,23 +293,23 @@ def _about(ctx: AccessContext, queue: work.Queue, found: work.WorkItem) -> dict[
 
 # ---- what is done to items
 
-_Act = Callable[[AccessContext, int, int, dict[str, str]], object]
+_Act = Callable[[AccessContext, int, int, dict[str, str]], work.WorkItem]
 
 
-def _hold(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _hold(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     until = day_of(said["hold_until"])
     if said["hold_until"] and until is None:
         raise work.WorkError("The end of the hold is no day; choose one from the calendar.")
     return work.hold(ctx, id, said["reason"], _starts(until) if until else None, version=version)
 
 
-def _release(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _release(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     if work.item(ctx, id).state is work.ItemState.HELD:
         return work.resume(ctx, id, said["reason"], version=version)
     return work.release(ctx, id, said["reason"], version=version)
 
 
-def _assign(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> object:
+def _assign(ctx: AccessContext, id: int, version: int, said: dict[str, str]) -> work.WorkItem:
     queue = work.queue(work.item(ctx, id).queue)
     if said["assignee"] not in {each.actor for each in people.colleagues(queue.roles)}:
         raise work.WorkError("Choose somebody who works in this queue.")
@@ -343,15 +350,11 @@ def act(request: SignedInRequest, code: str) -> HttpResponse:
     if len(chosen) > MOST_AT_ONCE:
         messages.error(request, f"At most {MOST_AT_ONCE} items are acted on at once; nothing was done.")
         chosen = []
-    done, refused = 0, []
-    for id, _, version in chosen:
-        try:
-            if work.item(ctx, _number(id)).queue != code:
-                raise work.ItemNotFound(f"There is no item {id} in this queue.")
-            do(ctx, _number(id), _number(version), said)
-            done += 1
-        except work.WorkError as error:
-            refused.append(str(error))
+    done, refused = work.do_to_each(
+        code,
+        [(_number(id), _number(version)) for id, _, version in chosen],
+        lambda id, version: do(ctx, id, version, said),
+    )
     if done:
         messages.success(request, f"{done} {'item' if done == 1 else 'items'} {word}.")
     for words in list(dict.fromkeys(refused))[:3]:
