@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-_specification = importlib.util.spec_from_file_location(
-    "charthouse_screen_checks", Path(__file__).with_name("test_every_screen.py")
-)
-assert _specification is not None and _specification.loader is not None
-checks = importlib.util.module_from_spec(_specification)
-_specification.loader.exec_module(checks)
+from tests.support import screens as checks
 
 PASSWORD = "lantern-harbour-quilt-9"
 NPI = "1234567893"
@@ -97,20 +90,13 @@ SCREENS = [
 ]
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize("path", SCREENS)
 def test_a_screen_is_open_to_everybody(visit: Any, ids: dict[str, int], path: str) -> None:
-    page = visit(path.format(**ids))
-    assert page.locator("h1").count() == 1
-    assert page.locator("[style], script:not([src])").count() == 0
-    checks.assert_no_axe_violations(page)
-    page.emulate_media(color_scheme="dark")
-    checks.assert_no_axe_violations(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    checks.assert_nothing_is_cut_off(page)
-    if path != "/invitation/":  # its first field has the focus already
-        checks.assert_everything_is_reached_by_tab(page)
+    checks.assert_open_to_everybody(visit(path.format(**ids)))
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize("path", [path for path in SCREENS if path != "/invitation/"])
 def test_the_question_mark_names_every_key_of_the_key_bar(visit: Any, ids: dict[str, int], path: str) -> None:
     page = visit(path.format(**ids))
@@ -121,6 +107,7 @@ def test_the_question_mark_names_every_key_of_the_key_bar(visit: Any, ids: dict[
     page.keyboard.press("Escape")
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize(
     ("key", "title"), [("r", "Change roles"), ("d", "Disable this account"), ("i", "New invitation")]
 )

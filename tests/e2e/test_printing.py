@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.screens import assert_no_axe_violations
+
+pytestmark = pytest.mark.layout
+
 LIDIA = "018f0000-0000-7000-8000-000000000001"
 CHART = f"/chart/{LIDIA}"
-
-
-def assert_no_axe_violations(page: Any) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    assert Axe().run(page).response["violations"] == []
 
 
 def printed(beside: Any) -> list[Any]:
