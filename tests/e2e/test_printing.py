@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -24,12 +25,11 @@ def printed(beside: Any) -> list[Any]:
 
 
 def wait_for_print(page: Any, beside: Any, before: int) -> Any:
-    for _ in range(60):
-        found = printed(beside)
-        if len(found) > before:
-            return found[0]
-        page.wait_for_timeout(250)
-    raise AssertionError("nothing was printed")
+    deadline = time.monotonic() + 60
+    while len(found := printed(beside)) <= before:
+        assert time.monotonic() < deadline, "nothing was printed"
+        page.wait_for_timeout(100)
+    return found[0]
 
 
 @pytest.mark.parametrize(
