@@ -8,16 +8,27 @@ from typing import Any
 
 import axe_playwright_python
 
-#: The design's window, a small laptop, a telephone, and the design's window at 200 % zoom.
-SIZES = [(1440, 900), (1024, 768), (390, 844), (720, 450)]
+#: The design's window, a small laptop, a telephone.
+SIZES = [(1440, 900), (1024, 768), (390, 844)]
 
 _AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 
+#: The design's window at the browser's zoom of 200 %.
+_ZOOMED = {"width": 720, "height": 450, "deviceScaleFactor": 2, "mobile": False}
+
+#: What hides what is beyond its edge, and has something there: sideways, and below.
 _CUT_OFF = """() => [...document.querySelectorAll("main *, header *, nav *, footer *")].filter((element) => {
   const style = getComputedStyle(element);
-  if (!["hidden", "clip"].includes(style.overflowX) || element.closest(".unseen") || element.title) return false;
-  return element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1;
+  if (element.closest(".unseen") || element.title || element.clientWidth === 0) return false;
+  const hides = (overflow) => ["hidden", "clip"].includes(overflow);
+  return (hides(style.overflowX) && element.scrollWidth > element.clientWidth + 1)
+    || (hides(style.overflowY) && element.scrollHeight > element.clientHeight + 1);
 }).map((element) => element.outerHTML.slice(0, 120))"""
+
+#: The browser's setting for the size of text, in pixels. Media queries in rem follow it, as they do for a person.
+_ROOT_SIZE = "getComputedStyle(document.documentElement).fontSize"
+_USUAL_TEXT = {"standard": 16, "fixed": 13}
+_LARGE_TEXT = {"standard": 32, "fixed": 26}
 
 _MARK_REACHABLE = """() => {
   const wanted = [...document.querySelectorAll("a[href], button, input, select, textarea, summary")].filter(
@@ -62,17 +73,42 @@ def assert_no_axe_violations(page: Any, *rules: str) -> None:
 
 
 def assert_nothing_is_cut_off(page: Any) -> None:
-    """At each size the page is no wider than its window, and no text ends before its end."""
+    """At each size, zoomed, and with text twice as large, the page is no wider than its window, and no text ends
+    before its end."""
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
-        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert over <= 0, f"{over} px too wide at {width} × {height}"
-        assert page.evaluate(_CUT_OFF) == [], f"cut off at {width} × {height}"
+        _whole(page, f"{width} × {height}")
+    page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+    session = page.context.new_cdp_session(page)
+    session.send("Page.setFontSizes", {"fontSizes": _LARGE_TEXT})
+    assert (
+        page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") == _LARGE_TEXT["standard"]
+    )
+    _whole(page, "text at 200 %")
+    session.send("Page.setFontSizes", {"fontSizes": _USUAL_TEXT})
+    session.send("Emulation.setDeviceMetricsOverride", _ZOOMED)
+    _whole(page, "zoom of 200 %")
+    session.detach()
+    # Playwright sends a size only where it knows of another.
+    page.set_viewport_size({"width": SIZES[0][0] - 1, "height": SIZES[0][1]})
     page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
 
 
+def _whole(page: Any, at: str) -> None:
+    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert over <= 0, f"{over} px too wide at {at}"
+    assert page.evaluate(_CUT_OFF) == [], f"cut off at {at}"
+
+
 def assert_everything_is_reached_by_tab(page: Any) -> None:
-    """And is seen, with its ring, when it has the focus."""
+    """In the design's window and on a telephone; and is seen, with its ring, when it has the focus."""
+    for width, height in (SIZES[0], SIZES[2]):
+        page.set_viewport_size({"width": width, "height": height})
+        _reached(page, f"{width} × {height}")
+    page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
+
+
+def _reached(page: Any, at: str) -> None:
     wanted = page.evaluate(_MARK_REACHABLE)
     page.evaluate(_FROM_THE_TOP)
     reached = set()
@@ -83,11 +119,12 @@ def assert_everything_is_reached_by_tab(page: Any) -> None:
             break
         if at_hand["place"] is not None:
             reached.add(int(at_hand["place"]))
-            assert at_hand["seen"], f"has the focus and is covered: {at_hand['words']}"
-            assert at_hand["ring"], f"has the focus and does not show it: {at_hand['words']}"
+            assert at_hand["seen"], f"has the focus and is covered at {at}: {at_hand['words']}"
+            assert at_hand["ring"], f"has the focus and does not show it at {at}: {at_hand['words']}"
     # What a preview has put in the place of something else is not missed.
     there = set(page.evaluate(_STILL_THERE))
-    assert [words for at, words in enumerate(wanted) if at in there - reached] == []
+    missed = [words for place, words in enumerate(wanted) if place in there - reached]
+    assert missed == [], f"not reached by Tab at {at}"
 
 
 def assert_open_to_everybody(page: Any) -> None:

@@ -219,8 +219,8 @@ def visited(person: UUID, *stated: dict[str, Any]) -> list[str]:
 
     made: list[dict[str, Any]] = [resources()[0]]
     for number, where in enumerate(stated):
-        made.append({"resourceType": "Encounter", "id": f"e{number}", "status": "finished", "class": {"code": "IMP"},
-                     **SUBJECT, **where})  # fmt: skip
+        made.append({"resourceType": "Encounter", "id": f"e{number}", "status": "finished", **SUBJECT,
+                     "class": {"code": "IMP"}, **where})  # fmt: skip
         made.append({"resourceType": "DocumentReference", "id": f"n{number}", "status": "current", **SUBJECT,
                      "docStatus": "final", "type": {"text": "Progress note"},
                      "context": {"encounter": [{"reference": f"Encounter/e{number}"}]},
