@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.screens import assert_no_axe_violations, assert_open_to_everybody
+from tests.support.screens import (
+    assert_no_axe_violations,
+    assert_open_to_everybody,
+    assert_the_keys_are_named,
+)
 
 pytestmark = pytest.mark.layout
 
@@ -59,15 +63,8 @@ def test_a_screen_is_open_to_everybody(open_page: Any, path: str) -> None:
     page = open_page(path, status=404 if path == NOWHERE else 200)
     assert "Marchetti" not in page.title()
     assert_open_to_everybody(page)
-
-
-@pytest.mark.parametrize("path", [path for path in SCREENS if path != NOWHERE])
-def test_the_question_mark_names_the_keys_of_the_screen(open_page: Any, path: str) -> None:
-    page = open_page(path)
-    bar = set(page.locator(".keybar li > kbd").all_inner_texts())
-    page.keyboard.press("?")
-    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
-    assert bar - {"g", "j", "k", "Enter"} <= shown and {"L", "Esc"} <= shown
+    if path != NOWHERE:
+        assert_the_keys_are_named(page)
 
 
 @pytest.mark.parametrize("section", SECTIONS)

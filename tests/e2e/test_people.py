@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
@@ -11,6 +12,12 @@ from tests.support import screens as checks
 
 PASSWORD = "lantern-harbour-quilt-9"
 NPI = "1234567893"
+#: Somebody who was admitted to East House, and of whose discharge nothing is known.
+STAY = (
+    b"MSH|^~\\&|ADT|EAST|CHARTHOUSE|HIM|20260106081500-0600||ADT^A01^ADT_A01|EA-1|P|2.5.1\r"
+    b"PID|1||7731^^^EAST^MR||Ostrander^Wilma||19520309|F|||12 Mulberry Row^^Springfield^IL^62701\r"
+    b"PV1|1|I|4W^412^B^EAST|E|||||||||||||||V-7731|||||||||||||||||||||||||20260106081000-0600\r"
+)
 
 
 def _fill() -> dict[str, int]:
@@ -93,18 +100,10 @@ SCREENS = [
 @pytest.mark.layout
 @pytest.mark.parametrize("path", SCREENS)
 def test_a_screen_is_open_to_everybody(visit: Any, ids: dict[str, int], path: str) -> None:
-    checks.assert_open_to_everybody(visit(path.format(**ids)))
-
-
-@pytest.mark.layout
-@pytest.mark.parametrize("path", [path for path in SCREENS if path != "/invitation/"])
-def test_the_question_mark_names_every_key_of_the_key_bar(visit: Any, ids: dict[str, int], path: str) -> None:
     page = visit(path.format(**ids))
-    bar = page.locator(".keybar li > kbd").all_inner_texts()
-    page.keyboard.press("?")
-    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
-    assert set(bar) - {"g", "Enter", "j", "k"} <= shown
-    page.keyboard.press("Escape")
+    checks.assert_open_to_everybody(page)
+    if path != "/invitation/":
+        checks.assert_the_keys_are_named(page)
 
 
 @pytest.mark.layout
@@ -133,6 +132,37 @@ def test_roles_are_changed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("The roles are changed").wait_for()
     assert page.get_by_text("Cancer registrar everywhere").count() == 1
+
+
+def test_a_facility_is_closed_by_keyboard_after_its_inpatients_were_told_of(
+    visit: Any, ids: dict[str, int], beside: Any
+) -> None:
+    def admit() -> int:
+        from charthouse.foundation.access.api import system_context
+        from charthouse.intake.api import Connector, take_in
+        from charthouse.people import api as people
+
+        draft = people.FacilityDraft("EAST", "East House", "hospital", "America/Chicago")
+        made = people.add_facility(system_context("test"), draft)
+        assert [taken.result.state for taken in take_in(io.BytesIO(STAY), connector=Connector.FILES)] == ["filed"]
+        return made
+
+    page = visit(f"/facilities/{beside(admit)}")
+    why = page.get_by_label("Why")
+    why.focus()
+    page.keyboard.type("Moved into the new house")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 inpatient is still in East House").wait_for()
+    assert why.input_value() == "Moved into the new house"
+    checks.assert_open_to_everybody(page)
+    page.get_by_label("Close it all the same").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Close this facility"
+    page.keyboard.press("Enter")
+    page.get_by_text("Open it again").wait_for()
+    assert page.locator(".head .badge").inner_text().startswith("Closed")
 
 
 def test_invited_and_accepted(visit: Any, ids: dict[str, int], browser: Any, served: str) -> None:

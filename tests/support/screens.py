@@ -137,3 +137,13 @@ def assert_open_to_everybody(page: Any) -> None:
     page.emulate_media(color_scheme="light")
     assert_nothing_is_cut_off(page)
     assert_everything_is_reached_by_tab(page)
+
+
+def assert_the_keys_are_named(page: Any) -> None:
+    """The question mark names every key of the screen's key bar, and those that are everywhere."""
+    bar = set(page.locator(".keybar li > kbd").all_inner_texts())
+    page.keyboard.press("?")
+    page.locator("#keys").wait_for()
+    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
+    assert bar - {"g", "j", "k", "Enter"} <= shown and {"L", "Esc"} <= shown
+    page.keyboard.press("Escape")
