@@ -163,7 +163,7 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
 def test_every_form_is_open_to_everybody(hospital: None, visit: Any, form: str) -> None:
     page = visit("/find/")
     page.keyboard.press("/")
-    page.keyboard.type("quel")
+    page.keyboard.insert_text("quel")
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")

@@ -30,7 +30,8 @@ class Person:
 
     def finds(self, letters: str, name: str) -> None:
         self.page.keyboard.press("/")
-        self.page.keyboard.type(letters)
+        # At once, so that no answer to the first letters comes between the arrow and Enter.
+        self.page.keyboard.insert_text(letters)
         self.page.get_by_role("option", name=name).first.wait_for()
         answers = self.page.get_by_role("option").all_inner_texts()
         for _ in range(1 + next(at for at, text in enumerate(answers) if name in text)):
