@@ -14,7 +14,6 @@ import fcntl
 import itertools
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.browsers import find_browser
 
 # An installation of our own, made before Django reads its settings. The workers of pytest-xdist share their
 # controller's; the process that made it removes it.
@@ -108,10 +109,18 @@ class Databases:
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def clone(self, name: str) -> None:
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.template}" OWNER charthouse_owner')
+    def clone(self, name: str, template: str = "") -> None:
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}" OWNER charthouse_owner')
         self.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         self.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO charthouse_app')
+
+    def leave(self, name: str) -> None:
+        """End whatever is still connected, so that the database can be cloned."""
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def alone(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """One worker at a time; yields the folder the workers share."""
+        return _alone(name)
 
     def drop(self, name: str) -> None:
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -232,21 +241,18 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def browser_path() -> str:
     """A Chromium on this machine: CHARTHOUSE_BROWSER, or one on the path. In CI its absence is a failure."""
-    wanted = os.environ.get("CHARTHOUSE_BROWSER")
-    names = [wanted] if wanted else ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-    if sys.platform == "darwin" and not wanted:
-        names.append(mac)
-    for name in names:
-        if found := shutil.which(name):
-            return found
+    if found := find_browser():
+        return found
     if os.environ.get("CI"):
         pytest.fail("no browser was found, and in CI the browser tests may not be skipped")
     pytest.skip("no Chromium or Chrome was found (CHARTHOUSE_BROWSER names one)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a database, so that it can be run again on another server: ``-m database``."""
+    """Mark what uses a database, so that it can be run again on another server: ``-m database``. What is slow goes
+    first where several share the work, so that at the end none waits for it."""
+    if _is_worker:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if item.get_closest_marker("django_db") or {"db", "committed_db", "databases"} & set(fixtures):
@@ -256,6 +262,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{item.nodeid}: the application may not truncate; use the fixture committed_db."
             )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.support.scheduling import Scheduling
+
+    return Scheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 def pytest_unconfigure() -> None:

@@ -14,30 +14,22 @@ last one; look at it before you commit it.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
-import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# As the tests do, it runs this checkout and not one that is installed.
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 IMAGES = ROOT / "docs" / "images"
 #: A picture larger than this has too much in it for the repository.
 LARGEST = 150_000
 WINDOW = {"width": 1440, "height": 900}
 _COLOURS = 64
-_PATIENCE = 240
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 _INSTALL = (
     "Screenshots need Playwright and a Chromium. Install the first with ./charthouse test (or: pip install "
     "playwright), the second with your system's package, or name one in CHARTHOUSE_BROWSER."
@@ -123,54 +115,6 @@ SHOTS = (
 )
 
 
-def browser() -> str:
-    """A Chromium of this machine."""
-    wanted = os.environ.get("CHARTHOUSE_BROWSER")
-    for name in [wanted] if wanted else ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]:
-        if found := shutil.which(name):
-            return found
-    raise SystemExit(_INSTALL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def demonstration(folder: Path) -> Any:
-    """A demonstration as it is first started; yields its address and the passwords by user name."""
-    port = _free_port()
-    environment = os.environ | {
-        "CHARTHOUSE_DATA": str(folder / "data"),
-        "CHARTHOUSE_KEYS": str(folder / "keys"),
-        "CHARTHOUSE_PORT": str(port),
-        "CHARTHOUSE_MLLP_PORT": str(_free_port()),
-        "CHARTHOUSE_TIME_ZONE": "America/Chicago",
-        "PYTHONPATH": str(ROOT / "src"),
-    }
-    environment.pop("DATABASE_URL", None)
-    # As root the database runs as another account, which has to come through.
-    folder.chmod(0o711)
-    accounts = folder / "data" / "demo-accounts.json"
-    with (folder / "log").open("wb") as log:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "charthouse", "start"], env=environment, stdout=log, stderr=log
-        )
-        try:
-            until = time.monotonic() + _PATIENCE
-            while b"is ready" not in (folder / "log").read_bytes():
-                if started.poll() is not None or time.monotonic() > until:
-                    raise SystemExit("The demonstration does not start:\n" + (folder / "log").read_text("utf-8"))
-                time.sleep(0.5)
-            passwords = {name: password for _, name, password in json.loads(accounts.read_text("utf-8"))}
-            yield f"http://127.0.0.1:{port}", passwords
-        finally:
-            started.send_signal(signal.SIGINT)
-            started.wait(60)
-
-
 def _signed_in(opened: Any, address: str, name: str, password: str) -> Any:
     """A page of somebody signed in, in a window of the design's size."""
     context = opened.new_context(viewport=WINDOW, color_scheme="light", reduced_motion="reduce", locale="en-US")
@@ -202,33 +146,33 @@ def main() -> None:
     only = parser.parse_args().only
     if unknown := set(only) - set(names):
         parser.error(f"there is no picture {', '.join(sorted(unknown))}")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        raise SystemExit(_INSTALL) from None
-    chromium = browser()
+    if importlib.util.find_spec("playwright") is None:
+        raise SystemExit(_INSTALL)
+    from tests.support.browsers import find_browser, launched
+    from tests.support.sites import running_site
+
+    chromium = find_browser()
+    if chromium is None:
+        raise SystemExit(_INSTALL)
     IMAGES.mkdir(exist_ok=True)
     pages: dict[str, Any] = {}
     with (
-        tempfile.TemporaryDirectory(prefix="charthouse-pictures-") as folder,
-        demonstration(Path(folder)) as (address, passwords),
-        sync_playwright() as playwright,
+        running_site(settings={"CHARTHOUSE_TIME_ZONE": "America/Chicago"}) as site,
+        launched(chromium) as opened,
     ):
-        opened = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         for shot in SHOTS:
             if only and shot.name not in only:
                 continue
             if shot.who not in pages:
-                pages[shot.who] = _signed_in(opened, address, shot.who, passwords[shot.who])
+                pages[shot.who] = _signed_in(opened, site.address, shot.who, site.passwords[shot.who])
             page = pages[shot.who]
-            shot.go(page, address)
+            shot.go(page, site.address)
             page.wait_for_load_state("networkidle")
             small = palette(page.screenshot(animations="disabled", caret="hide"))
             if len(small) > LARGEST:
                 raise SystemExit(f"{shot.name}.png has {len(small):,} bytes, more than {LARGEST:,}.")
             (IMAGES / f"{shot.name}.png").write_bytes(small)
             print(f"{shot.name}.png  {len(small):,} bytes")
-        opened.close()
 
 
 if __name__ == "__main__":

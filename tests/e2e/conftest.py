@@ -2,33 +2,32 @@
 
 The screens are served by the application itself with everything in front of it (sign-in, access, headers). What
 they read is taken from ``fakes.py``, so that every screen can be shown in every state without a hospital behind it.
+Somebody signs in by the forms once in a run of tests; each module gets a clone of the database after that.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.support.browsers import launched
+from tests.support.threads import beside as _beside
 
 PASSWORD = "lantern-harbour-quilt-9"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _specification = importlib.util.spec_from_file_location("charthouse_fakes", Path(__file__).with_name("fakes.py"))
 assert _specification is not None and _specification.loader is not None
 
@@ -61,14 +60,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Any]:
-    """A browser for one module. Playwright keeps an event loop in the thread as long as it runs, under which Django
-    refuses the database to tests of other modules."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+    """A browser for one module, closed before Django needs the database in this thread again."""
+    with launched(browser_path) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,23 +74,21 @@ def fakes() -> Any:
     return module
 
 
-@pytest.fixture(scope="module")
-def served(databases: Any, django_db_blocker: Any) -> Iterator[str]:
-    """The application on a port of its own, over a clone of the template; yields its address."""
+@contextmanager
+def _serving(name: str, blocker: Any) -> Iterator[str]:
+    """The application over the database ``name`` on a port of its own; yields its address."""
     from django.conf import settings
     from django.core.wsgi import get_wsgi_application
     from django.db import connections
 
-    name = f"{databases.template}_e2e_{threading.get_native_id()}"
-    databases.clone(name)
     entry = connections.settings["default"]
     before = entry["NAME"]
     connections.close_all()
     entry["NAME"] = settings.DATABASES["default"]["NAME"] = name
     server = make_server("127.0.0.1", 0, get_wsgi_application(), server_class=_Server, handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     try:
-        with django_db_blocker.unblock():
+        with blocker.unblock():
             thread.start()
             yield f"http://127.0.0.1:{server.server_port}"
             server.shutdown()
@@ -105,26 +97,37 @@ def served(databases: Any, django_db_blocker: Any) -> Iterator[str]:
         server.server_close()
         connections.close_all()
         entry["NAME"] = settings.DATABASES["default"]["NAME"] = before
+
+
+@pytest.fixture(scope="session")
+def prepared(databases: Any, browser_path: str, django_db_blocker: Any) -> tuple[str, Any]:
+    """A database in which a technician who also manages and oversees has signed in by the forms of a real site,
+    authenticator included; and the state of their browser. Made by whichever worker is first."""
+    name = f"{databases.template}_signed_in"
+    with databases.alone("signed-in") as shared:
+        kept = shared / "signed-in.json"
+        if not kept.exists():
+            databases.clone(name)
+            with _serving(name, django_db_blocker) as address, launched(browser_path) as browser:
+                state = _sign_in(browser, address)
+            databases.leave(name)
+            kept.write_text(json.dumps(state), "utf-8")
+        return name, json.loads(kept.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def served(databases: Any, prepared: tuple[str, Any], django_db_blocker: Any) -> Iterator[str]:
+    """The application over a database of this module's own; yields its address."""
+    name = f"{databases.template}_e2e_{threading.get_native_id()}"
+    databases.clone(name, prepared[0])
+    try:
+        # Whoever signed in at the beginning of the run has not been idle since.
+        with psycopg.connect(make_conninfo(databases.admin, dbname=name), autocommit=True) as connection:
+            connection.execute("UPDATE people_session SET last_seen_at = now()")
+        with _serving(name, django_db_blocker) as address:
+            yield address
+    finally:
         databases.drop(name)
-
-
-def _in_a_thread(work: Any) -> Any:
-    """Run ``work`` beside Playwright's event loop, in which Django refuses to use the database."""
-    result: list[Any] = []
-
-    def run() -> None:
-        from django.db import connections
-
-        try:
-            result.append(work())
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert result, "what was run in a thread failed; its traceback stands above"
-    return result[0]
 
 
 def _code_of(secret: str) -> str:
@@ -134,15 +137,13 @@ def _code_of(secret: str) -> str:
     return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))
 
 
-@pytest.fixture(scope="module")
-def signed_in(served: str, browser: Any) -> Any:
-    """The browser's state after a technician who also manages and oversees has signed in by the forms of a real
-    site, authenticator included."""
+def _sign_in(browser: Any, address: str) -> Any:
+    """The browser's state after the first sign-in."""
     from charthouse.foundation.access.api import Role, system_context
     from charthouse.people.api import add_account
 
     roles = [Role.HIT, Role.MANAGER, Role.PRIVACY]
-    _in_a_thread(
+    _beside(
         lambda: add_account(
             system_context("test"),
             username="okafor",
@@ -154,7 +155,7 @@ def signed_in(served: str, browser: Any) -> Any:
     )
     context = browser.new_context()
     page = context.new_page()
-    page.goto(f"{served}/")
+    page.goto(f"{address}/")
     page.get_by_label("User name").fill("okafor")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -163,11 +164,17 @@ def signed_in(served: str, browser: Any) -> Any:
     page.get_by_label("Six-digit code").fill(_code_of(secret))
     page.get_by_role("button", name="Set up").click()
     page.get_by_role("heading", name="Your authenticator is set up").wait_for()
-    page.goto(f"{served}/")
+    page.goto(f"{address}/")
     page.get_by_role("heading", name="Today").wait_for()
     state = context.storage_state()
     context.close()
     return state
+
+
+@pytest.fixture(scope="module")
+def signed_in(prepared: tuple[str, Any]) -> Any:
+    """The state of the browser of somebody who is signed in. Cookies know no port, so it serves every module."""
+    return prepared[1]
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +189,7 @@ def site(served: str, signed_in: Any, fakes: Any) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def beside() -> Any:
     """Runs a function where Django may use the database: beside the browser's event loop."""
-    return _in_a_thread
+    return _beside
 
 
 @pytest.fixture
@@ -193,7 +200,9 @@ def visit(served: str, signed_in: Any, browser: Any) -> Iterator[Any]:
     complaints: list[str] = []
 
     def complain(message: Any, status: int) -> None:
-        if message.type == "error" and f"status of {status}" not in message.text:
+        # A form that comes back with what is wrong says 422, of which the browser's console tells.
+        expected = (f"status of {status}", "status of 422")
+        if message.type == "error" and not any(each in message.text for each in expected):
             complaints.append(message.text)
 
     def open_(path: str, size: tuple[int, int] = (1440, 900), *, status: int = 200) -> Any:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import screens as every
+
 PAIRS = 60
-_specification = importlib.util.spec_from_file_location(
-    "charthouse_every_screen", Path(__file__).with_name("test_every_screen.py")
-)
-assert _specification is not None and _specification.loader is not None
-every = importlib.util.module_from_spec(_specification)
-sys.modules[_specification.name] = every
-_specification.loader.exec_module(every)
 
 NAMES = ("Abel", "Birk", "Corvin", "Dorn", "Eskil", "Falk", "Gorm", "Hjalmar", "Ivar", "Jost", "Karsten", "Lorenz")
 
@@ -86,6 +78,7 @@ def _first(beside: Any, queue: str) -> int:
     return int(beside(find))
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize("screen", ["desk", "item", "pair", "board"])
 def test_the_desk_is_open_to_everybody(filled: None, visit: Any, beside: Any, screen: str) -> None:
     pairs = "identity.possible-duplicates"
@@ -96,15 +89,11 @@ def test_the_desk_is_open_to_everybody(filled: None, visit: Any, beside: Any, sc
         "board": lambda: "/",
     }[screen]()
     page = visit(path)
-    assert page.locator("h1").count() == 1 and "sen" not in page.title()
-    every.assert_no_axe_violations(page)
-    page.emulate_media(color_scheme="dark")
-    every.assert_no_axe_violations(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    every.assert_nothing_is_cut_off(page)
-    every.assert_everything_is_reached_by_tab(page)
+    assert "sen" not in page.title()
+    every.assert_open_to_everybody(page)
 
 
+@pytest.mark.layout
 def test_twenty_rows_are_seen_in_the_window_of_the_design(filled: None, visit: Any) -> None:
     page = visit("/queues/machinery/")
     seen = page.evaluate(

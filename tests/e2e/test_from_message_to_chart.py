@@ -51,7 +51,7 @@ def sent(served: str, beside: Any) -> None:
 def _open(visit: Any) -> Any:
     page = visit("/")
     page.keyboard.press("/")
-    page.keyboard.type("que")
+    page.keyboard.insert_text("que")
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
@@ -80,10 +80,11 @@ def test_three_letters_lead_to_the_chart(sent: None, visit: Any) -> None:
 @pytest.mark.parametrize("letter", list("oedrvpmaixtc"))
 def test_every_section_of_the_chart_opens(sent: None, visit: Any, letter: str) -> None:
     page = _open(visit)
-    page.keyboard.press("g")
-    page.keyboard.press(letter)
-    page.wait_for_timeout(300)
-    page.locator(".sections [aria-current=page]").wait_for()
+    with page.expect_navigation():
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+    section = page.locator(".sections [aria-current=page]")
+    assert section.get_attribute("data-key") == f"g {letter}"
     assert page.get_by_role("heading", level=1).count() == 1
 
 

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from PIL import Image
 
-from .test_every_screen import (
-    assert_everything_is_reached_by_tab,
+from tests.support.screens import (
     assert_no_axe_violations,
     assert_nothing_is_cut_off,
+    assert_open_to_everybody,
 )
 
 KNOWN = {
@@ -24,10 +24,6 @@ KNOWN = {
     "address": [{"line": ["12 Mulberry Row"], "city": "Springfield", "postalCode": "62701"}],
     "identifier": [{"type": {"coding": [{"code": "MR"}]}, "system": "urn:north", "value": "00418823"}],
 }  # fmt: skip
-
-#: The forms put the focus into their first field; this puts it before everything.
-FROM_THE_TOP = """() => { const before = document.createElement("span"); before.tabIndex = -1;
-  document.body.prepend(before); before.focus(); }"""
 
 #: What a link or form means to fill, and is not there.
 NOWHERE = """() => [...document.querySelectorAll("[hx-target]")].map((each) => each.getAttribute("hx-target"))
@@ -162,36 +158,21 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     assert base64.b64encode(b"Okonkwo") not in page.content().encode()
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize("form", ["document", "note", "encounter", "vital-signs", "allergy", "coverage"])
 def test_every_form_is_open_to_everybody(hospital: None, visit: Any, form: str) -> None:
     page = visit("/find/")
     page.keyboard.press("/")
-    page.keyboard.type("quel")
+    page.keyboard.insert_text("quel")
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_url("**/chart/**")
     page.goto(f"{page.url.rstrip('/')}/new/{form}")
-    assert page.locator("h1").count() == 1
-    assert page.locator("[style], script:not([src])").count() == 0
     assert page.evaluate(NOWHERE) == [] and page.locator("main [data-key=p], main [data-key=P]").count() == 0
-    assert_no_axe_violations(page)
-    page.emulate_media(color_scheme="dark")
-    assert_no_axe_violations(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    assert_nothing_is_cut_off(page)
-    page.reload()
-    page.evaluate(FROM_THE_TOP)
-    assert_everything_is_reached_by_tab(page)
+    assert_open_to_everybody(page)
 
 
+@pytest.mark.layout
 def test_the_form_of_a_new_person_is_open_to_everybody(hospital: None, visit: Any) -> None:
-    page = visit("/register/")
-    assert_no_axe_violations(page)
-    page.emulate_media(color_scheme="dark")
-    assert_no_axe_violations(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    assert_nothing_is_cut_off(page)
-    page.reload()
-    page.evaluate(FROM_THE_TOP)
-    assert_everything_is_reached_by_tab(page)
+    assert_open_to_everybody(visit("/register/"))

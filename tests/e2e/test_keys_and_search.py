@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.layout
+
 LIDIA = "018f0000-0000-7000-8000-000000000001"
 CHART = f"/chart/{LIDIA}"
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.layout
+
 
 def test_the_message_at_hand_is_explained_beside_the_list(open_page: Any) -> None:
     page = open_page("/unfiled/")

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
+import io
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-_specification = importlib.util.spec_from_file_location(
-    "charthouse_screen_checks", Path(__file__).with_name("test_every_screen.py")
-)
-assert _specification is not None and _specification.loader is not None
-checks = importlib.util.module_from_spec(_specification)
-_specification.loader.exec_module(checks)
+from tests.support import screens as checks
 
 PASSWORD = "lantern-harbour-quilt-9"
 NPI = "1234567893"
+#: Somebody who was admitted to East House, and of whose discharge nothing is known.
+STAY = (
+    b"MSH|^~\\&|ADT|EAST|CHARTHOUSE|HIM|20260106081500-0600||ADT^A01^ADT_A01|EA-1|P|2.5.1\r"
+    b"PID|1||7731^^^EAST^MR||Ostrander^Wilma||19520309|F|||12 Mulberry Row^^Springfield^IL^62701\r"
+    b"PV1|1|I|4W^412^B^EAST|E|||||||||||||||V-7731|||||||||||||||||||||||||20260106081000-0600\r"
+)
 
 
 def _fill() -> dict[str, int]:
@@ -97,30 +97,16 @@ SCREENS = [
 ]
 
 
+@pytest.mark.layout
 @pytest.mark.parametrize("path", SCREENS)
 def test_a_screen_is_open_to_everybody(visit: Any, ids: dict[str, int], path: str) -> None:
     page = visit(path.format(**ids))
-    assert page.locator("h1").count() == 1
-    assert page.locator("[style], script:not([src])").count() == 0
-    checks.assert_no_axe_violations(page)
-    page.emulate_media(color_scheme="dark")
-    checks.assert_no_axe_violations(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    checks.assert_nothing_is_cut_off(page)
-    if path != "/invitation/":  # its first field has the focus already
-        checks.assert_everything_is_reached_by_tab(page)
+    checks.assert_open_to_everybody(page)
+    if path != "/invitation/":
+        checks.assert_the_keys_are_named(page)
 
 
-@pytest.mark.parametrize("path", [path for path in SCREENS if path != "/invitation/"])
-def test_the_question_mark_names_every_key_of_the_key_bar(visit: Any, ids: dict[str, int], path: str) -> None:
-    page = visit(path.format(**ids))
-    bar = page.locator(".keybar li > kbd").all_inner_texts()
-    page.keyboard.press("?")
-    shown = {stroke for text in page.locator("#keys dt").all_inner_texts() for stroke in text.split()}
-    assert set(bar) - {"g", "Enter", "j", "k"} <= shown
-    page.keyboard.press("Escape")
-
-
+@pytest.mark.layout
 @pytest.mark.parametrize(
     ("key", "title"), [("r", "Change roles"), ("d", "Disable this account"), ("i", "New invitation")]
 )
@@ -146,6 +132,37 @@ def test_roles_are_changed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("The roles are changed").wait_for()
     assert page.get_by_text("Cancer registrar everywhere").count() == 1
+
+
+def test_a_facility_is_closed_by_keyboard_after_its_inpatients_were_told_of(
+    visit: Any, ids: dict[str, int], beside: Any
+) -> None:
+    def admit() -> int:
+        from charthouse.foundation.access.api import system_context
+        from charthouse.intake.api import Connector, take_in
+        from charthouse.people import api as people
+
+        draft = people.FacilityDraft("EAST", "East House", "hospital", "America/Chicago")
+        made = people.add_facility(system_context("test"), draft)
+        assert [taken.result.state for taken in take_in(io.BytesIO(STAY), connector=Connector.FILES)] == ["filed"]
+        return made
+
+    page = visit(f"/facilities/{beside(admit)}")
+    why = page.get_by_label("Why")
+    why.focus()
+    page.keyboard.type("Moved into the new house")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 inpatient is still in East House").wait_for()
+    assert why.input_value() == "Moved into the new house"
+    checks.assert_open_to_everybody(page)
+    page.get_by_label("Close it all the same").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Close this facility"
+    page.keyboard.press("Enter")
+    page.get_by_text("Open it again").wait_for()
+    assert page.locator(".head .badge").inner_text().startswith("Closed")
 
 
 def test_invited_and_accepted(visit: Any, ids: dict[str, int], browser: Any, served: str) -> None:

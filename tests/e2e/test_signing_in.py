@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from tests.support.screens import assert_no_axe_violations
+from tests.support.threads import beside
+
 PASSWORD = "lantern-harbour-quilt-9"
-
-
-def beside(work: Callable[[], Any]) -> Any:
-    """Run database work beside Playwright's event loop, in which Django refuses it."""
-    answer: list[Any] = []
-
-    def run() -> None:
-        from django.db import connections
-
-        try:
-            answer.append(work())
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    assert answer, "what was run in a thread failed; its traceback stands above"
-    return answer[0]
-
-
-def assert_no_axe_violations(page: Any) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    assert [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]] == []
 
 
 @pytest.fixture

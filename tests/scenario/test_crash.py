@@ -12,6 +12,7 @@ import pytest
 from charthouse.foundation.processes import charthouse_command, child_environment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [14])
 def test_what_was_acknowledged_is_there_once_after_every_crash(tmp_path: Path, seed: int) -> None:
     folder = tmp_path / "site"

@@ -13,43 +13,46 @@ from typing import Any
 
 import pytest
 
-from .living import Charthouse, Person
+from tests.support.sites import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.database]
+from .living import Person
+
+# Its database is its own, so it is not run again on other servers.
+pytestmark = pytest.mark.browser
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 @pytest.fixture(scope="module")
-def helen(charthouse: Charthouse, browser: Any) -> Iterator[Person]:
+def helen(charthouse: Site, browser: Any) -> Iterator[Person]:
     """The health information technician."""
     person = Person(charthouse, browser, "helen")
     yield person
     person.leaves()
 
 
-def test_one_command_brings_records_through_the_connectors(charthouse: Charthouse, helen: Person) -> None:
+def test_one_command_brings_records_through_the_connectors(charthouse: Site, helen: Person) -> None:
     said = charthouse.said
     assert re.search(r"\d+ messages sent \(.*by the drop folder.*by HTTP.*by MLLP\)", said), said
     connectors = helen.page.locator("main").inner_text()
     for name in ("Drop folder", "MLLP", "HTTP"):
         row = re.search(rf"{name}\s+\d+ \w+ \d+ [\d:]+.*?(\d+)", connectors, re.DOTALL)
         assert row, connectors
-    assert "Nothing new" in charthouse.run("demo", "seed")
+    assert "Nothing new" in charthouse.answer("demo", "seed")
 
 
-def test_files_of_our_own_are_taken_in(charthouse: Charthouse) -> None:
-    said = charthouse.run("intake", str(EXAMPLES / "registration.hl7"), str(EXAMPLES / "result.hl7"))
+def test_files_of_our_own_are_taken_in(charthouse: Site) -> None:
+    said = charthouse.answer("intake", str(EXAMPLES / "registration.hl7"), str(EXAMPLES / "result.hl7"))
     assert "2 filed" in said
 
 
 @pytest.mark.samples
-def test_the_samples_are_taken_in(charthouse: Charthouse, helen: Person, samples: Path) -> None:
+def test_the_samples_are_taken_in(charthouse: Site, helen: Person, samples: Path) -> None:
     patients = sorted((samples / "fhir" / "synthea").glob("[0-9a-f]*-*-*-*-*.json.bz2"))[:3]
     shared = sorted((samples / "fhir" / "synthea").glob("0-*.json.bz2"))
     for paths in (shared, patients):
-        charthouse.run("intake", "--processes", "2", *map(str, paths))
-    said = charthouse.run("intake", "--processes", "2", *map(str, sorted((samples / "hl7v2").glob("*.hl7"))))
+        charthouse.answer("intake", "--processes", "2", *map(str, paths))
+    said = charthouse.answer("intake", "--processes", "2", *map(str, sorted((samples / "hl7v2").glob("*.hl7"))))
     assert re.search(r"Messages: .*\d+ filed", said), said
 
 
@@ -81,7 +84,7 @@ def test_a_result_is_read_down_to_its_segment(helen: Person) -> None:
 
 def test_a_lost_result_is_mended_in_a_corrected_copy(helen: Person) -> None:
     page = helen.page
-    page.goto(f"{helen.charthouse.address}/unfiled/")
+    page.goto(f"{helen.site.address}/unfiled/")
     helen.looks("Unfiled messages")
     page.get_by_role("row", name="CORELINK").filter(has_text="no identifier").get_by_role("link").first.click()
     page.wait_for_url(re.compile(r"/unfiled/\d+$"))
@@ -101,9 +104,9 @@ def test_a_lost_result_is_mended_in_a_corrected_copy(helen: Person) -> None:
     assert page.locator("tr", has_text="Potassium").filter(has_text="5.6").count() == 1
 
 
-def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Charthouse, helen: Person) -> None:
+def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Site, helen: Person) -> None:
     page = helen.page
-    charthouse.run("intake", str(EXAMPLES / "late-patient.json"), "--source", "Riverside Clinic")
+    charthouse.answer("intake", str(EXAMPLES / "late-patient.json"), "--source", "Riverside Clinic")
     page.goto(f"{charthouse.address}/unfiled/")
     page.get_by_role("row", name="Riverside Clinic").get_by_role("link").first.click()
     page.wait_for_url(re.compile(r"/unfiled/\d+$"))
@@ -116,7 +119,7 @@ def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Charth
 
 
 def test_the_privacy_officer_sees_all_of_it_and_the_ledger_is_whole(
-    charthouse: Charthouse, helen: Person, browser: Any
+    charthouse: Site, helen: Person, browser: Any
 ) -> None:
     helen.leaves()
     priya = Person(charthouse, browser, "priya")
@@ -131,6 +134,6 @@ def test_the_privacy_officer_sees_all_of_it_and_the_ledger_is_whole(
     page.get_by_text("Whole.").wait_for()
     priya.leaves()
 
-    charthouse.run("ledger", "seal")
-    said = charthouse.run("ledger", "verify")
+    charthouse.answer("ledger", "seal")
+    said = charthouse.answer("ledger", "verify")
     assert "The ledger is whole" in said

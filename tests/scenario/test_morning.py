@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from .living import Charthouse, Person
+from tests.support.sites import Site
 
-pytestmark = [pytest.mark.browser, pytest.mark.database]
+from .living import Person
+
+# Its database is its own, so it is not run again on other servers.
+pytestmark = pytest.mark.browser
 
 PAIRS = "Possible duplicates"
 QUESTION = "Which of the two birth dates is on the card?"
 
 
 @pytest.fixture(scope="module")
-def manuel(charthouse: Charthouse, browser: Any) -> Iterator[Person]:
+def manuel(charthouse: Site, browser: Any) -> Iterator[Person]:
     """The manager, who works at the desk this morning and may give work to others."""
     person = Person(charthouse, browser, "manuel")
     yield person
@@ -30,7 +33,7 @@ def manuel(charthouse: Charthouse, browser: Any) -> Iterator[Person]:
 
 def waiting(person: Person) -> tuple[int, int]:
     """How many pairs the board says are open, those held among them, and how many are held."""
-    person.page.goto(person.charthouse.address)
+    person.page.goto(person.site.address)
     person.looks("Today")
     row = person.page.get_by_role("row", name=PAIRS)
     numbers = [int(each) for each in row.get_by_role("cell").all_inner_texts() if each.strip().isdigit()]
@@ -148,7 +151,7 @@ def test_a_face_sheet_is_printed_for_use_here(manuel: Person) -> None:
     page.locator("#print").wait_for(state="hidden")
 
 
-def test_a_held_item_is_handed_over(charthouse: Charthouse, manuel: Person, browser: Any) -> None:
+def test_a_held_item_is_handed_over(charthouse: Site, manuel: Person, browser: Any) -> None:
     page = manuel.page
     manuel.goes("1", PAIRS)
     page.get_by_role("link", name="Held").click()
@@ -180,11 +183,11 @@ def test_signing_out_leaves_nothing_open(manuel: Person) -> None:
     page = manuel.page
     page.get_by_role("button", name="Sign out").press("Enter")
     manuel.looks("Sign in")
-    page.goto(f"{manuel.charthouse.address}/queues/identity.possible-duplicates/")
+    page.goto(f"{manuel.site.address}/queues/identity.possible-duplicates/")
     manuel.looks("Sign in")
 
 
-def test_the_morning_stands_in_the_ledger(charthouse: Charthouse, browser: Any) -> None:
+def test_the_morning_stands_in_the_ledger(charthouse: Site, browser: Any) -> None:
     priya = Person(charthouse, browser, "priya")
     for action in ("frontdesk.register", "frontdesk.file-document", "chart.print", "people.sign-out"):
         row = priya.page.locator("tbody tr", has_text="Manuel Agerton")

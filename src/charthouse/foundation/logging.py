@@ -53,6 +53,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _SITE = "site-packages/"
 #: loggers whose templates are already filled in when they log; only their ``action`` comes out
 _FILLED_IN = ("procrastinate",)
+#: Django's logger of answers from 400 on
+_REQUESTS = "django.request"
 
 
 def allow(*names: str) -> None:
@@ -150,7 +152,13 @@ def _harmless(value: Any, depth: int = 0) -> Any:
 def _template(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """For a library's record: its message before anything was put in."""
     record: logging.LogRecord = event["_record"]
-    if record.name.split(".")[0] in _FILLED_IN:
+    if record.name == _REQUESTS:
+        # "%s: %s" of an answer's phrase and its path says nothing unfilled, and a path may hold what was typed.
+        event["event"] = "A request was refused or failed."
+        event["status"] = getattr(record, "status_code", None)
+        match = getattr(getattr(record, "request", None), "resolver_match", None)
+        event["route"] = getattr(match, "route", None)
+    elif record.name.split(".")[0] in _FILLED_IN:
         event["event"] = str(getattr(record, "action", "message"))
     else:
         event["event"] = record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"

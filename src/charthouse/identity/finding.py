@@ -23,6 +23,7 @@ from .domain.dates import age_on
 from .domain.traits import SSN_SYSTEM
 from .domain.wanted import Term, Wanted, wanted
 from .permissions import FIND_PATIENT
+from .store import GIVEN_UP
 
 #: The last code point: every string that begins with x lies from x up to x and this.
 _LAST = "\U0010ffff"
@@ -178,7 +179,7 @@ def _hidden(ctx: AccessContext) -> int:
     return ~int(ctx.clearance)
 
 
-_DETAILS = """
+_DETAILS = f"""
 SELECT s.person, p.number, s.patient, s.family, s.given, s.birth, s.sex, s.deceased, s.mrn,
        s.patient = ANY(%s) AS best,
        CASE WHEN s.patient = ANY(%s)
@@ -189,8 +190,8 @@ SELECT s.person, p.number, s.patient, s.family, s.given, s.birth, s.sex, s.decea
             THEN ARRAY(SELECT system FROM identity_identifier i WHERE i.patient = s.patient) END AS systems
   FROM identity_source_patient s JOIN identity_person p ON p.id = s.person
  WHERE s.person = ANY(%s) AND s.labels & %s = 0
- ORDER BY s.updated_at DESC, s.patient
-"""
+ ORDER BY {GIVEN_UP}, s.updated_at DESC, s.patient
+"""  # noqa: S608
 
 
 def _described(ctx: AccessContext, search: Wanted, ranked: Sequence[tuple[UUID, int]], day: date) -> list[Hit]:

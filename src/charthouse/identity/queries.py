@@ -23,6 +23,7 @@ from .domain.traits import Traits, traits_from_json
 from .models import Person
 from .permissions import EXPLAIN_MATCH, REVIEW_DUPLICATES
 from .policy import policy
+from .store import GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +268,8 @@ _READERS = (
 def _sources(ctx: AccessContext, condition: str, parameters: list[Any]) -> list[SourcePatient]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM identity_source_patient WHERE {condition} AND labels & %s = 0"  # noqa: S608
-            " ORDER BY EXISTS (SELECT FROM identity_link l WHERE l.patient = identity_source_patient.patient"
-            " AND l.kind = 'merge-notice' AND l.person_to = identity_source_patient.person),"
-            " updated_at DESC, patient",
+            f"SELECT {_COLUMNS} FROM identity_source_patient s WHERE {condition} AND labels & %s = 0"  # noqa: S608
+            f" ORDER BY {GIVEN_UP}, updated_at DESC, patient",
             [*parameters, ~int(ctx.clearance)],
         )
         return [SourcePatient(*row) for row in cursor.fetchall()]

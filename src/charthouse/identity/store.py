@@ -27,6 +27,12 @@ _SLOTS = 1 << 14
 #: From so many slots on, a batch takes the whole index instead: locks live in a table of limited size.
 _MOST_SLOTS = 512
 
+#: Whether the sender of a source patient ``s`` merged it away, under the person it has now. Such ones come last.
+GIVEN_UP = (
+    "EXISTS (SELECT FROM identity_link l WHERE l.patient = s.patient AND l.kind = 'merge-notice'"
+    " AND l.person_to = s.person)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

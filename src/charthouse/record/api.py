@@ -11,7 +11,7 @@ from charthouse.record.actions.file_resources import FilingBatch, Moved, file_re
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
-from .census_queries import census
+from .census_queries import census, facilities_of, inpatients
 from .chart import ChartSummary
 from .chart_queries import (
     allergies,
@@ -94,9 +94,11 @@ __all__ = [
     "documents",
     "editable",
     "encounters",
+    "facilities_of",
     "file_resources",
     "filed_by",
     "immunizations",
+    "inpatients",
     "keep_account_segments",
     "keep_attachments",
     "known_aliases",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +14,8 @@ from django.db import connection
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.people.api import facilities
 
-from .charting.elements import instant, items, reference
-from .domain.census import NOWHERE, FacilityCensus, Lasting, Stay, Stayed, reconcile
+from .charting.elements import instant, items, reference, references
+from .domain.census import NOWHERE, FacilityCensus, Lasting, Stay, Stayed, present, reconcile
 from .domain.packing import decompress
 from .domain.types import TYPE_ID
 from .permissions import READ_CENSUS
@@ -44,6 +45,49 @@ def census(ctx: AccessContext, since: datetime, until: datetime) -> list[Facilit
         stays, hidden = _stays(cursor, ctx, since, until)
         names = _facilities(cursor, {place.facility for stay in stays for place in stay.places})
     return [_seen(each, hidden) for each in reconcile((_named(stay, names) for stay in stays), since, until)]
+
+
+def inpatients(ctx: AccessContext, at: datetime) -> dict[str, int]:
+    """How many inpatients lie in each facility at an instant, by the facility's name as senders write it. Nobody is
+    named. Raises PermissionRefused."""
+    require(ctx, READ_CENSUS)
+    with connection.cursor() as cursor:
+        stays, _ = _stays(cursor, ctx, at, at)
+        facilities = _facilities(cursor, {place.facility for stay in stays for place in stay.places})
+    return dict(Counter(filter(None, (present(_named(stay, facilities), at) for stay in stays))))
+
+
+def facilities_of(ctx: AccessContext, keys: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The names, as senders write them, of the facilities in whose encounters these resources ``(type, id)`` are
+    from: the service provider, or the widest place of the last location. An encounter whose facility is not stated
+    gives :data:`NOWHERE`; what is of no encounter, or may not be seen, gives nothing."""
+    keys = list(keys)
+    own = {id for kind, id in keys if kind == "Encounter"}
+    kinds = [(TYPE_ID[kind], id) for kind, id in keys if kind != "Encounter" and kind in TYPE_ID]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT e.public_id FROM record_resource r JOIN record_resource e"
+            " ON e.type = %s AND e.id = r.encounter WHERE (r.type, r.public_id) IN"
+            " (SELECT * FROM unnest(%s::smallint[], %s::text[])) AND r.labels & %s = 0",
+            [TYPE_ID["Encounter"], [kind for kind, _ in kinds], [id for _, id in kinds], ~int(ctx.clearance)],
+        )
+        own |= {id for (id,) in cursor.fetchall()}
+        encounters = [
+            stored.resource for stored in current(cursor, ctx, [("Encounter", id) for id in own]).values()
+        ]
+        last = [_last_place(each) for each in encounters]
+        widest = _facilities(cursor, {place for place in last if place})
+    found = [
+        reference(encounter.get("serviceProvider")) or widest.get(place, NOWHERE)
+        for encounter, place in zip(encounters, last, strict=True)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _last_place(encounter: Json) -> str:
+    """The reference of the place an Encounter was at last; empty where none is stated."""
+    found = [next(iter(references(each.get("location"))), "") for each in items(encounter.get("location"))]
+    return next(filter(None, reversed(found)), "")
 
 
 def _stays(cursor: Any, ctx: AccessContext, since: datetime, until: datetime) -> tuple[list[Stay], set[str]]:

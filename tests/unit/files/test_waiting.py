@@ -49,6 +49,13 @@ def test_no_dump_carries_it(site: Configuration) -> None:
     assert lying(site) and list(stored_files(site.files)) == []
 
 
+def test_no_dump_carries_what_is_still_being_written(site: Configuration) -> None:
+    for folder in (".putting", "ab"):
+        (site.files / folder).mkdir(parents=True)
+        (site.files / folder / "0123").write_bytes(b"sealed")
+    assert list(stored_files(site.files)) == [site.files / "ab" / "0123"]
+
+
 def test_it_is_replaced_forgotten_and_the_oldest_beyond_the_most_go(site: Configuration) -> None:
     keep_waiting("user:1", "a", CARD, most=2)
     keep_waiting("user:1", "a", WaitingFile("b", b"2"), most=2)

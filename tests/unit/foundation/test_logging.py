@@ -141,6 +141,18 @@ def test_a_librarys_message_comes_out_unfilled(lines: Lines) -> None:
     assert first["event"] == "cannot handle %s of %s" and second["event"] == "<Patient>"
 
 
+def test_a_request_that_failed_is_told_by_its_route_and_status(lines: Lines) -> None:
+    from types import SimpleNamespace
+
+    request = SimpleNamespace(path=f"/chart/{NAME}", resolver_match=SimpleNamespace(route="chart/<uuid:person>/"))
+    for extra in ({"status_code": 404, "request": request}, {"status_code": 400, "request": SimpleNamespace()}):
+        logging.getLogger("django.request").warning("%s: %s", "Not Found", f"/chart/{NAME}", extra=extra)
+    found, unresolved = lines.read()
+    assert found["event"] == "A request was refused or failed."
+    assert (found["status"], found["route"]) == (404, "chart/<uuid:person>/")
+    assert unresolved["status"] == 400 and not unresolved.get("route")
+
+
 def test_a_library_that_fills_its_messages_in_is_told_by_its_action(lines: Lines) -> None:
     logging.getLogger("procrastinate.worker").error(
         f"Job x[1](name='{NAME}') failed", extra={"action": "job_error"}

@@ -317,3 +317,19 @@ def test_a_vips_visit_carries_its_label_into_its_items(inbox: Any, make: Any) ->
     reader = AccessContext("user:1", "A reader", frozenset({Role.CODER}))
     assert record.encounters(reader, rows).rows == ()
     assert record.problems(reader, rows).rows == ()
+
+
+def test_after_a_merge_the_number_that_remains_leads_the_chart(inbox: Any, make: Any, send: Any) -> None:
+    from charthouse.identity import api as identity
+
+    send("A28", mrn="100", visit="")
+    send("A28", mrn="200", visit="")
+    send("A40", "MRG|200^^^GENERAL^MR", mrn="100", visit="")
+    for trigger, mrn in (("A08", "100"), ("A08", "200"), ("A08", "100")):
+        send(trigger, at="20260109080000", mrn=mrn, visit="")
+        (hit,) = identity.find(make.system, "100")
+        assert record.chart_summary(make.system, identity.patients_of(make.system, hit.person)).mrns == (
+            "100",
+            "200",
+        )
+        assert hit.mrns == ("100", "200")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
@@ -170,6 +171,16 @@ class TestUnfinishedForms:
         assert 'name="note" value="Line 1\nLine &lt;2&gt;"' in page
         assert page.count('name="choice"') == 2 and "not-kept" not in page
         assert "Line 1" not in browser.get("/session/kept/").content.decode()
+
+    def test_of_a_form_sent_with_a_file_all_is_kept_but_the_file_and_that_is_said(self, browser: Client) -> None:
+        idle(browser)
+        paper = SimpleUploadedFile("card.pdf", b"%PDF-1.7 sealed in no session", "application/pdf")
+        browser.post("/account/sessions/end-others/", {"note": "Both sides", "paper": paper})
+        browser.post("/session/locked/", {"secret": PASSWORD, "next": "/account/"})
+        assert "sealed in no session" not in session_of(browser).data
+        page = browser.get("/session/kept/").content.decode()
+        assert 'name="note" value="Both sides"' in page
+        assert "The file you had chosen was not kept." in page and "Go on with the form" in page
 
     def test_form_being_written_comes_back_to_its_page(self, browser: Client) -> None:
         response = browser.post(

@@ -313,6 +313,17 @@ def test_what_a_visit_was_and_what_it_is_now_stand_one_after_the_other() -> None
     ]
 
 
+def test_a_stay_is_headed_by_its_class_and_not_by_how_the_patient_was_admitted() -> None:
+    admitted = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0007", "code": "E"}],
+        "text": "Emergency",
+    }
+    row = visit(type=[admitted])
+    assert row.title == "Inpatient" and row.detail["Admission"] == "Emergency"
+    assert visit(type=[admitted, {"text": "Hip replacement"}]).title == "Hip replacement"
+    assert visit(type=[admitted], **{"class": {}}).title == "Emergency"
+
+
 def test_a_history_that_holds_the_present_class_repeats_it_not() -> None:
     row = visit(classHistory=[{"class": {"code": "IMP"}, "period": {"start": "2026-01-01"}}])
     assert spans(row, SpanKind.CLASS) == [("Inpatient", "2026-01-01", "")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from charthouse.foundation.access.clearance import clearance_for
 from charthouse.foundation.disclosure.api import Basis, DisclosureLine, How, disclosures_of
 from charthouse.foundation.ledger.api import Filters, Line, Subject, entries
 from charthouse.foundation.work import api as work
+from charthouse.people import api as people
 from charthouse.people.api import User, add_account
 from charthouse.people.testing import sign_in
 from charthouse.record.chart import ChartSummary
@@ -196,6 +198,71 @@ def test_a_scan_filed_with_a_pdf_of_its_pages_is_printed_once(person: UUID) -> N
     printed = print_document(TECHNICIAN, person, "DocumentReference", id)
     assert images_in(printed.content) == 2
     assert "image/tiff" in pages(printed.content)[0]
+
+
+NORTH = people.FacilityDraft(
+    "NORTH", "Northfield Hospital", "hospital", "America/Chicago", "9 Mill Road", "413 555 0900"
+)
+SOUTH = people.FacilityDraft("SOUTH", "Southfield Clinic", "clinic", "America/Chicago", "2 Quarry Lane")
+
+
+@pytest.fixture
+def houses(db: None) -> dict[str, int]:
+    people.set_up_places(organization="Valley Health", time_zone="America/Chicago", facilities=[NORTH, SOUTH],
+                         mrn_assigner=people.MrnAssignerDraft("urn:mrn"))  # fmt: skip
+    return {line.code: line.id for line in people.facilities()}
+
+
+def visited(person: UUID, *stated: dict[str, Any]) -> list[str]:
+    """File a document of an encounter for each of these statements of where it was; the documents' ids."""
+    from charthouse.intake.api import Connector, take_in
+
+    made: list[dict[str, Any]] = [resources()[0]]
+    for number, where in enumerate(stated):
+        made.append({"resourceType": "Encounter", "id": f"e{number}", "status": "finished", **SUBJECT,
+                     "class": {"code": "IMP"}, **where})  # fmt: skip
+        made.append({"resourceType": "DocumentReference", "id": f"n{number}", "status": "current", **SUBJECT,
+                     "docStatus": "final", "type": {"text": "Progress note"},
+                     "context": {"encounter": [{"reference": f"Encounter/e{number}"}]},
+                     "content": [{"attachment": {"contentType": "text/plain", "data": "Z29vZA=="}}]})  # fmt: skip
+    ward = {"resourceType": "Location", "id": "w", "name": "4 West", "partOf": {"reference": "Location/s"}}
+    site = {"resourceType": "Location", "id": "s", "name": "southfield  clinic"}
+    entry = [{"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}}
+             for each in (site, ward, *made)]  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entry}
+    (taken,) = list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender=None))
+    assert taken.result is not None and str(taken.result.state) == "filed"
+    return ids("DocumentReference")[-len(stated) :]
+
+
+def test_a_document_bears_the_head_of_the_facility_of_its_encounter(person: UUID, houses: dict[str, int]) -> None:
+    provider = {"serviceProvider": {"display": "NORTH"}}
+    ward = {"location": [{"location": {"reference": "Location/w"}}]}
+    elsewhere = {"serviceProvider": {"display": "Another House"}}
+    documents = visited(person, provider, ward, elsewhere)
+
+    def head(id: str, asker: AccessContext = TECHNICIAN) -> str:
+        return pages(print_document(asker, person, "DocumentReference", id).content)[0]
+
+    assert "Northfield Hospital" in head(documents[0])
+    assert "9 Mill Road" in head(documents[0]) and "413 555 0900" in head(documents[0])
+    assert "Southfield Clinic" in head(documents[1]) and "2 Quarry Lane" in head(documents[1])
+    # The asker's own house is not over what another did, nor over what several did.
+    southerner = replace(TECHNICIAN, facilities=frozenset({houses["SOUTH"]}))
+    assert "Northfield Hospital" in head(documents[0], southerner)
+    for text in (
+        head(documents[2], southerner),
+        pages(print_chart_section(southerner, person, "encounters").content)[0],
+    ):
+        assert "Valley Health" in text and "Mill Road" not in text and "Quarry Lane" not in text
+    assert "Quarry Lane" in pages(print_face_sheet(southerner, person).content)[0]
+
+
+def test_a_closed_facility_is_no_letters_head(person: UUID, houses: dict[str, int]) -> None:
+    (document,) = visited(person, {"serviceProvider": {"display": "Northfield Hospital"}})
+    people.close_facility(SYSTEM, houses["NORTH"], "moved")
+    text = pages(print_document(TECHNICIAN, person, "DocumentReference", document).content)[0]
+    assert "Valley Health" in text and "Mill Road" not in text
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))

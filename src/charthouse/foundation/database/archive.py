@@ -124,9 +124,14 @@ def extract(source: Path, folder: Path, manifest: Manifest, progress: BytesProgr
 
 
 def stored_files(folder: Path) -> Iterator[Path]:
-    """The files of the store, in order; those still being written are left out."""
-    if folder.is_dir():
-        yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    """The files of the store, in order; those still being written, and those that wait for a form, lie in hidden
+    folders and are left out."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
+            yield path
 
 
 def sha256(path: Path) -> str:

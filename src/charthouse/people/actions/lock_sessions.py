@@ -41,13 +41,15 @@ _CODE = re.compile(r"^[\d\s-]{6,12}$")
 class Parked:
     """A form that was being filled in (``sent`` false) or sent (``sent`` true) when the session locked.
 
-    It lies in the session's row, never in the browser, and is gone with the session.
+    It lies in the session's row, never in the browser, and is gone with the session. Files are not kept; ``files``
+    is how many were sent along and have to be chosen again.
     """
 
     page: str
     target: str
     sent: bool
     fields: tuple[tuple[str, str], ...]
+    files: int = 0
 
 
 def note_activity(request: HttpRequest) -> None:
@@ -113,13 +115,19 @@ def _proof(user: User, secret: str) -> str | None:
 
 
 def keep_form(
-    request: HttpRequest, *, page: str, target: str, sent: bool, fields: Iterable[tuple[str, str]]
+    request: HttpRequest,
+    *,
+    page: str,
+    target: str,
+    sent: bool,
+    fields: Iterable[tuple[str, str]],
+    files: int = 0,
 ) -> bool:
     """Keep an unfinished form in the session until it is unlocked; False where it is too large to keep."""
     kept = [(name, value) for name, value in fields if name not in _NEVER_KEPT]
     if sum(len(name) + len(value) for name, value in kept) > LARGEST_KEPT:
         return False
-    request.session[_KEPT_KEY] = asdict(Parked(page, target, sent, tuple(kept)))
+    request.session[_KEPT_KEY] = asdict(Parked(page, target, sent, tuple(kept), files))
     return True
 
 
@@ -137,6 +145,5 @@ def take_kept_form(request: HttpRequest) -> Parked | None:
     kept = request.session.pop(_KEPT_KEY, None)
     if kept is None:
         return None
-    return Parked(
-        kept["page"], kept["target"], kept["sent"], tuple((name, value) for name, value in kept["fields"])
-    )
+    fields = tuple((name, value) for name, value in kept["fields"])
+    return Parked(kept["page"], kept["target"], kept["sent"], fields, kept.get("files", 0))

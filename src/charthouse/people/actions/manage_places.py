@@ -164,9 +164,9 @@ def change_facility(ctx: AccessContext, facility: int, draft: FacilityDraft) -> 
     return tuple(changed)
 
 
-def close_facility(ctx: AccessContext, facility: int, reason: str) -> None:
+def close_facility(ctx: AccessContext, facility: int, reason: str, *, inpatients: int = 0) -> None:
     """Close a facility: no role is given at it, its own assigner numbers no chart, and no letter carries its
-    head. What it did stays as it is.
+    head. What it did stays as it is. ``inpatients`` are those the record knew to be in it, for the ledger.
 
     Raises PlaceError without a reason, for one that is closed, for the last that is open, and while anybody holds a
     role at it.
@@ -193,7 +193,7 @@ def close_facility(ctx: AccessContext, facility: int, reason: str) -> None:
             raise PlaceError(f"{who} a role at {row.name}. Change their roles first, on the page People.")
         row.closed_at = now
         row.save(update_fields=["closed_at"])
-        _told(ctx, "people.close-facility", row, reason)
+        _told(ctx, "people.close-facility", row, reason, **({"inpatients": inpatients} if inpatients else {}))
 
 
 def reopen_facility(ctx: AccessContext, facility: int, reason: str) -> None:
@@ -224,10 +224,9 @@ def _reason(reason: str) -> str:
     return said
 
 
-def _told(ctx: AccessContext, action: str, row: Facility, reason: str) -> None:
-    _ledger.append(
-        ctx, action, subjects=[Subject("facility", str(row.pk))], detail={"code": row.code, "reason": reason}
-    )
+def _told(ctx: AccessContext, action: str, row: Facility, reason: str, **more: int) -> None:
+    detail: dict[str, _ledger.JSON] = {"code": row.code, "reason": reason, **more}
+    _ledger.append(ctx, action, subjects=[Subject("facility", str(row.pk))], detail=detail)
 
 
 def add_mrn_assigner(ctx: AccessContext, draft: MrnAssignerDraft, *, facility: int | None = None) -> int:

@@ -29,6 +29,11 @@ class FacilityLine:
     ccn: str
     closed_at: datetime | None
 
+    def is_called(self, name: str) -> bool:
+        """Whether a sender who writes ``name`` means it: its code or its name."""
+        said = " ".join(name.split()).casefold()
+        return said in {self.code.casefold(), " ".join(self.name.split()).casefold()}
+
 
 def _facility_line(row: Facility) -> FacilityLine:
     return FacilityLine(

@@ -26,6 +26,9 @@ _CLASSES = {
     "FLD": "Field",
 }
 _ATTENDING = {"ATND", "PPRF"}
+#: How a patient was admitted (PV1-4), which HL7 v2 messages put beside the types of care. A patient admitted as an
+#: emergency is an inpatient all the same.
+_ADMISSION_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0007"
 
 
 def encounters(found: Iterable[Item]) -> list[Encounter]:
@@ -39,9 +42,11 @@ def _encounter(item: Item) -> Encounter:
     kind = class_title(r.get("class"))
     identifier = first(r.get("identifier"))
     stay = r.get("hospitalization") or {}
+    admissions = [each for each in items(r.get("type")) if _is_admission_type(each)]
+    types = [each for each in items(r.get("type")) if each not in admissions]
     return Encounter(
         **item.row(),
-        title=concepts(r.get("type")) or kind or "Encounter",
+        title=concepts(types) or kind or concepts(admissions) or "Encounter",
         status=str(r.get("status") or ""),
         when=when(period.get("start")) or when(period.get("end")),
         code=None,
@@ -56,10 +61,18 @@ def _encounter(item: Item) -> Encounter:
         detail=detail(
             service=concept(r.get("serviceType")),
             priority=concept(r.get("priority")),
+            admission=concepts(admissions),
             admitted_from=concept(stay.get("admitSource")),
             discharged_to=reference(stay.get("destination")),
             preadmission_number=str((stay.get("preAdmissionIdentifier") or {}).get("value") or ""),
         ),
+    )
+
+
+def _is_admission_type(value: Any) -> bool:
+    return isinstance(value, dict) and any(
+        isinstance(coding, dict) and coding.get("system") == _ADMISSION_TYPE
+        for coding in items(value.get("coding"))
     )
 
 

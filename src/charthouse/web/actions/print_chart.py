@@ -180,7 +180,9 @@ def _finished(
     part: str,
     resource: Key | None = None,
 ) -> Printed:
-    """Set it, and write down that it was printed."""
+    """Set it under the head of the facility it is from, and write down that it was printed."""
+    if part != "face-sheet":
+        draft = replace(draft, facilities=record.facilities_of(ctx, dict.fromkeys(gathered.keys)) or None)
     printed = set_print(ctx, draft, outside)
     subjects = [Subject("person", str(person))]
     if resource:

@@ -67,6 +67,8 @@ class Draft:
     mark: str = ""
     notes: Sequence[str] = ()
     file_title: str = ""
+    facilities: Sequence[str] | None = None
+    """The facilities of the encounters it tells of, as senders name them; None where it tells of none."""
 
 
 def given_outside(recipient: str, address: str, purpose: str) -> Outside:
@@ -96,7 +98,7 @@ def set_print(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Prin
         template=draft.template,
         title=draft.title,
         file_title=draft.file_title,
-        letterhead=letterhead(ctx),
+        letterhead=letterhead(ctx, draft.facilities),
         patient=draft.patient,
         by=ctx.name or ctx.actor,
         at=local_time(now, ZoneInfo(configuration().time_zone)),
@@ -110,11 +112,18 @@ def set_print(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Prin
     return Printed(content, pdf.page_count(content))
 
 
-def letterhead(ctx: AccessContext) -> Letterhead:
-    """The asker's facility where they have one only, else the organization."""
+def letterhead(ctx: AccessContext, named: Sequence[str] | None = None) -> Letterhead:
+    """The one open facility that is ``named``, else the organization. Where none could be named, the asker's
+    facility if they have one only."""
     organization = organization_name()
-    reached = [each for each in facilities() if each.closed_at is None and each.id in ctx.facilities]
-    if len(reached) != 1:
+    if named is None:
+        reached = [each for each in facilities() if each.id in ctx.facilities]
+    else:
+        # A name that is none of ours is another's encounter, and no house of ours may stand over it.
+        reached = [each for each in facilities() if any(map(each.is_called, named))]
+        if len(named) > len(reached):
+            reached = []
+    if len(reached) != 1 or reached[0].closed_at is not None:
         return Letterhead(organization)
     (place,) = reached
     return Letterhead(place.name, organization if organization != place.name else "", place.address, place.phone)

@@ -85,9 +85,14 @@ class AccessMiddleware:
 
     def _locked(self, request: HttpRequest, declared: Declaration) -> HttpResponse:
         lock_session(request, "idle")
-        if request.method == "POST" and not declared.background and not request.FILES:
+        if request.method == "POST" and not declared.background:
             keep_form(
-                request, page=page_of(request), target=request.get_full_path(), sent=True, fields=_fields(request)
+                request,
+                page=page_of(request),
+                target=request.get_full_path(),
+                sent=True,
+                fields=_fields(request),
+                files=len(request.FILES),
             )
         return self._refuse(request, _who(request), "locked", _sent_to(request, "session_locked"))
 

@@ -5,7 +5,6 @@ Administrators change, close and reopen them here, and say who numbers their cha
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -13,8 +12,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from charthouse.foundation.access.api import AccessContext, may, require
+from charthouse.foundation.access.api import may, require
 from charthouse.people import api as people
+from charthouse.record import api as record
+from charthouse.web.actions.close_facility import StillThere, close_facility
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 1100
@@ -92,11 +93,14 @@ def _one(
     values: dict[str, str] | None = None,
     fault: str = "",
     reason: str = "",
+    inpatients: int = 0,
 ) -> HttpResponse:
     return _shown(
         request,
         values or {name: getattr(found, name) for name in _NAMES},
         fault,
+        inpatients=inpatients,
+        sees_census=may(request.access, record.READ_CENSUS),
         facility=found,
         kind=people.FacilityKind(found.kind).label,
         assigners=_assigners(found.id),
@@ -121,30 +125,40 @@ def one(request: SignedInRequest, facility: int) -> HttpResponse:
     return _one(request, found)
 
 
-def _open_or_close(
-    request: SignedInRequest, facility: int, act: Callable[[AccessContext, int, str], None], said: str
-) -> HttpResponse:
-    reason = request.POST.get("reason", "").replace("\0", "")[:_LONGEST]
-    try:
-        act(request.access, facility, reason)
-    except people.PlaceError as error:
-        return _one(request, _found(facility), fault=str(error), reason=reason)
-    messages.success(request, said)
-    return redirect("facilities-one", facility=facility)
+def _why(request: SignedInRequest) -> str:
+    return request.POST.get("reason", "").replace("\0", "")[:_LONGEST]
 
 
 @screen(people.MANAGE_PLACES)
 @require_POST
 def close(request: SignedInRequest, facility: int) -> HttpResponse:
-    """Close a facility."""
-    return _open_or_close(request, facility, people.close_facility, "Closed.")
+    """Close a facility; one with inpatients only after they were told of."""
+    known = request.POST.get("known", "")
+    try:
+        close_facility(
+            request.access,
+            facility,
+            _why(request),
+            known=_number(known, "The number of inpatients") if known else 0,
+        )
+    except StillThere as error:
+        return _one(request, _found(facility), fault=str(error), reason=_why(request), inpatients=error.inpatients)
+    except people.PlaceError as error:
+        return _one(request, _found(facility), fault=str(error), reason=_why(request))
+    messages.success(request, "Closed.")
+    return redirect("facilities-one", facility=facility)
 
 
 @screen(people.MANAGE_PLACES)
 @require_POST
 def reopen(request: SignedInRequest, facility: int) -> HttpResponse:
     """Open a closed facility again."""
-    return _open_or_close(request, facility, people.reopen_facility, "Open again.")
+    try:
+        people.reopen_facility(request.access, facility, _why(request))
+    except people.PlaceError as error:
+        return _one(request, _found(facility), fault=str(error), reason=_why(request))
+    messages.success(request, "Open again.")
+    return redirect("facilities-one", facility=facility)
 
 
 def _assigner_shown(request: SignedInRequest, values: dict[str, str], fault: str, **more: Any) -> HttpResponse:

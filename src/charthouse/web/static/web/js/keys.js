@@ -41,6 +41,9 @@ function act(element) {
   if (element.matches("input:not([type=checkbox]):not([type=radio]), select, textarea")) {
     element.focus();
     element.select?.();
+  } else if (window.htmx && element.matches("[hx-get], [hx-post]") && !element.hasAttribute("data-htmx-powered")) {
+    // Pressed while the page loads: what htmx has not bound yet would be followed as a mere link.
+    document.addEventListener("htmx:after:process", () => element.click(), { once: true });
   } else {
     element.click();
   }

@@ -1,0 +1,96 @@
+"""Every screen over the demonstration's records, opened by following its links.
+
+The browser tests of the screens' looks read from stand-ins and are not run again on other servers. The queries of
+every screen are run here, on each server.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections import Counter
+from datetime import date
+from urllib.parse import urljoin, urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import resolve
+
+from charthouse.foundation.access.api import Role, system_context
+from charthouse.foundation.work import api as work
+from charthouse.identity import api as identity
+from charthouse.intake.api import Connector, take_in
+from charthouse.people import api as people
+from charthouse.people.testing import sign_in
+from charthouse.web import urls
+from charthouse.web.demo.story import story
+
+CTX = system_context("test")
+LINK = re.compile(r"""(?:href|hx-get|src)="(/[^"#]*)""")
+#: Opened so often with one pattern, section or queue, and names of a query.
+MOST = 6
+#: Charts with something in every section, a scan and a PDF.
+CHARTS = ("Abernathy, Ruth", "Okonjo-Reyes, Marcus")
+#: All their documents, for few have files.
+MOST_OF = {"chart-document": 60}
+#: What answers only to what is sent to it, is left by asking, or belongs to another's browser.
+NOT_FOLLOWED = {
+    "find-suggest", "work-list", "print-work-list", "queue-act", "queue-next", "queue-views", "duplicate-same",
+    "duplicate-different", "duplicate-ask", "register-alike", "unfiled-retry", "unfiled-sender",
+    "unfiled-correct", "unfiled-refuse", "intake", "intake-message", "ledger-verify", "people-roles",
+    "people-disable", "people-enable", "people-reset-factor", "people-unlock", "people-invite-again",
+    "people-end-sessions", "people-end-session", "practitioners-unmerge", "practitioners-npi", "facilities-close",
+    "facilities-reopen", "tour-leave",
+}  # fmt: skip
+
+
+@pytest.fixture
+def client(db: None) -> Client:
+    """Somebody with every role, in a department that has something of everything."""
+    people.set_up_places(
+        organization="Lindqvist Valley",
+        time_zone="America/Chicago",
+        facilities=[people.FacilityDraft("LVMC", "Lindqvist Valley Medical", "hospital", "America/Chicago")],
+        mrn_assigner=people.MrnAssignerDraft("urn:oid:2.16.840.1.113883.3.1"),
+    )
+    for each in story(date(2026, 3, 2), ZoneInfo("America/Chicago")):
+        with transaction.atomic():
+            list(take_in(io.BytesIO(each.data), connector=Connector.FILES, sender=each.sender))
+    work.open_item(work.MACHINERY_QUEUE, subject=work.Subject("event", "x/1"), reason="It stopped.", dedupe="x")
+    made = people.add_account(CTX, username="all", display_name="A. Ll", roles=list(Role), require_totp=False)
+    return sign_in(people.User.objects.get(pk=made.id))
+
+
+def test_every_link_opens_and_every_screen_is_reached(client: Client) -> None:
+    persons = [hit.person for name in CHARTS for hit in identity.find(CTX, name)]
+    waiting = [("/", ""), *((f"/chart/{person}/", "") for person in persons)]
+    seen: set[str] = set()
+    opened: Counter[tuple[str, ...]] = Counter()
+    reached: set[str] = set()
+    while waiting:
+        address, where = waiting.pop()
+        parts = urlsplit(address)
+        if address in seen or parts.path.startswith(("/static/", "/sign-", "/session/")):
+            continue
+        seen.add(address)
+        found = resolve(parts.path)
+        name = found.url_name or ""
+        part = str(found.kwargs.get("section", found.kwargs.get("code", "")))
+        kind = (name, part, *sorted(re.findall(r"(\w+)=", parts.query)))
+        if name in NOT_FOLLOWED or opened[kind] >= MOST_OF.get(name, MOST):
+            continue
+        opened[kind] += 1
+        reached.add(name)
+        response = client.get(address)
+        while response.status_code in (301, 302):
+            response = client.get(urljoin(address, response["Location"]))
+        assert response.status_code == 200, f"{address}, named on {where}: {response.status_code}"
+        if response["Content-Type"].startswith("text/html"):
+            waiting += [(html.unescape(link), address) for link in LINK.findall(response.content.decode())]
+        else:
+            b"".join(response) if response.streaming else response.content
+    every = {each.name for each in urls.urlpatterns if getattr(each, "name", None)}
+    assert every - NOT_FOLLOWED - reached == set()
