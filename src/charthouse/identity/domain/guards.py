@@ -59,7 +59,9 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
     generation = _years_apart(a.birth, b.birth) >= _GENERATION
     if levels.birth == "one part" and generation and not numbered:
         found.append(
-            Guard("a generation apart", Outcome.PERHAPS, "One digit of the year, and a generation, lie between them.")
+            Guard(
+                "a generation apart", Outcome.PERHAPS, "One digit of the year, and a generation, lie between them."
+            )
         )
     if levels.birth == "different":
         if generation and levels.ssn != "same" and not numbered:
