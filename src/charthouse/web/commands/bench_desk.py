@@ -46,7 +46,7 @@ def bench_desk(
             owner.execute("VACUUM ANALYZE")
         measured = measure(site, requests, console)
     console.print(_table(measured))
-    worst = measured[0]
+    worst = next(each for each in measured if not each.screen.paper)
     print(
         json.dumps(
             {
@@ -56,7 +56,8 @@ def bench_desk(
                 "worst": worst.screen.name,
                 "worst_p95_ms": worst.p95,
                 "all_under_100_ms": worst.p95 < LIMIT,
-                "screens": {each.screen.name: [each.p50, each.p95] for each in measured},
+                "screens": {each.screen.name: [each.p50, each.p95] for each in measured if not each.screen.paper},
+                "papers": {each.screen.name: [each.p50, each.p95] for each in measured if each.screen.paper},
             }
         )
     )
@@ -129,7 +130,7 @@ def _asked(screen: Screen, client: Any, turn: int) -> float:
 def _table(measured: Sequence[Measured]) -> Table:
     table = Table("Screen", "As", "p50 ms", "p95 ms", "Queries")
     for each in measured:
-        late = "[red]" if each.p95 >= LIMIT else ""
+        late = "[red]" if each.p95 >= LIMIT and not each.screen.paper else ""
         table.add_row(
             each.screen.name, each.screen.user, f"{each.p50:.1f}", f"{late}{each.p95:.1f}", str(each.queries)
         )

@@ -31,12 +31,13 @@ _HTMX = {"headers": {"HX-Request": "true"}}
 @dataclass(frozen=True, slots=True)
 class Screen:
     """One thing asked for: what it is called, as whom, how (a signed-in client and the turn), and the status of its
-    success; a form that is shown again with a fault has another."""
+    success; a form that is shown again with a fault has another. ``paper`` is a PDF that is set, not a screen."""
 
     name: str
     user: str
     ask: Callable[[Any, int], Any]
     status: int = 200
+    paper: bool = False
 
 
 def screens(site: Site, turns: int) -> list[Screen]:
@@ -142,7 +143,9 @@ def _queue(site: Site, code: str, user: str, turns: int) -> Iterator[Screen]:
     if many:
         yield acts("take, 40 at once", many, 0, 40)
     yield _posts(f"{code}: start next", user, lambda turn: f"{path}next", lambda turn: {})
-    yield Screen(f"{code}: print the list", user, lambda client, turn: client.post(f"/work/{code}/print"), 200)
+    yield Screen(
+        f"{code}: print the list", user, lambda client, turn: client.post(f"/work/{code}/print"), paper=True
+    )
 
 
 def _later(code: str, pages: int) -> str:
