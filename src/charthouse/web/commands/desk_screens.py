@@ -42,14 +42,8 @@ class Screen:
 
 def screens(site: Site, turns: int) -> list[Screen]:
     """Everything, in an order in which each may be asked ``turns`` times and one more."""
-    return [
-        *_boards(),
-        *_queues(site, turns + 1),
-        *_unfiled(turns + 1),
-        *_pairs(turns + 1),
-        *_desk(turns + 1),
-        *_directories(),
-    ]
+    own = turns + 1
+    return [*_boards(), *_queues(site, own), *_unfiled(own), *_desk(own), *_pairs(own), *_directories()]
 
 
 def _get(name: str, user: str, path: str, **query: object) -> Screen:
