@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
@@ -88,8 +89,8 @@ def build(
     console.print(f"  {built.patients:,} patients, {built.messages:,} messages in {built.seconds:.0f} s: {words}.")
     console.print(f"  At most {built.peak_mb} MB a process{filed}.")
     console.print(f"  {built.answers:,} lines of the answer key in {key}.")
-    for problem in built.problems:
-        console.print(f"  {problem}", markup=False)
+    for problem, times in Counter(built.problems).items():
+        console.print(f"  {problem}" + (f" ({times} times)" if times > 1 else ""), markup=False)
 
 
 @app.command("report")

@@ -107,6 +107,8 @@ def wanted_aliases(source: str, surveyed: Iterable[Surveyed]) -> list[str]:
         if is_shared(each.type):
             keys.update(keys_of(source, each.type, each.id, each.identifiers))
     for reference in mentioned:
+        if reference.startswith(b"urn:"):
+            continue
         try:
             text = unescaped(reference)
         except ValueError:  # not in UTF-8, or no string of JSON: its entry is told so when it is planned
