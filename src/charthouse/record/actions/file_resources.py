@@ -239,7 +239,7 @@ def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
         "SELECT type, public_id, id, version, digest, patient, state FROM record_resource "
         "WHERE type = {} AND public_id = ANY(string_to_array(%s, E'\\x1f'))"
     )
-    # One text is sent much faster than an array; no id can hold the separator.
+    # One text is sent much faster than an array. No id can hold the separator; a reference that does is not found.
     cursor.execute(" UNION ALL ".join(map(branch.format, by_type)), ["\x1f".join(ids) for ids in by_type.values()])
     return {
         (type_id, public_id): _Known(number, version, bytes(digest), patient, state)
