@@ -23,6 +23,7 @@ from charthouse.foundation.ledger.api import (
     append_read,
     entries,
     search_fingerprint,
+    together,
 )
 from charthouse.foundation.ledger.rows import LANES
 from charthouse.foundation.ledger.writing import _row
@@ -73,6 +74,27 @@ def test_a_batch_is_one_round_trip_and_keeps_its_order(
     lines = entries(ctx, limit=500).lines
     assert [line.detail["n"] for line in reversed(lines)] == list(range(300))
     assert append_many([]) == 0
+
+
+def test_entries_of_many_acts_are_written_together_or_not_at_all(
+    db: None, ctx: AccessContext, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1), together():
+        for n in range(30):
+            with together():
+                append(ctx, "item.taken", detail={"n": n})
+    assert [line.detail["n"] for line in reversed(entries(ctx).lines)] == list(range(30))
+    with pytest.raises(ValueError), transaction.atomic(), together():
+        append(ctx, "item.taken")
+        raise ValueError
+    append(ctx, "item.released")
+    assert [line.action for line in entries(ctx).lines][:2] == ["item.released", "item.taken"]
+    assert len(entries(ctx).lines) == 31
+
+
+def test_entries_are_not_gathered_outside_a_transaction(committed_db: str) -> None:
+    with pytest.raises(RuntimeError, match="one transaction"), together():
+        pass
 
 
 def test_a_read_is_committed_when_it_returns_without_waiting_for_the_disk(

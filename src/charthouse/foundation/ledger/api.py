@@ -2,7 +2,7 @@
 
 Append with :func:`append` in the transaction of what was done, :func:`append_many` for a batch in one round trip,
 :func:`append_read` for what was only seen. Read with :func:`entries`. The worker calls :func:`seal_once` every few
-seconds; people call :func:`verify`.
+seconds; people call :func:`verify`. Many acts of one transaction write their entries :func:`together`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .queries import Filters, Line, Page, entries
 from .report import Damage, DamageKind, Report, Resumption
 from .sealing import LedgerDamaged, resume, seal_all, seal_once
 from .verification import verify
-from .writing import append, append_many, append_read, search_fingerprint
+from .writing import append, append_many, append_read, search_fingerprint, together
 
 __all__ = [
     "JSON",
@@ -37,5 +37,6 @@ __all__ = [
     "seal_all",
     "seal_once",
     "search_fingerprint",
+    "together",
     "verify",
 ]

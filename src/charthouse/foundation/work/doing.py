@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -181,7 +181,7 @@ def do_to_each(
     never in a circle. An act that raises must leave nothing behind, as those of this module do.
     """
     done, refused = 0, []
-    with transaction.atomic():
+    with transaction.atomic(), ledger.together():
         chosen = sorted(chosen)
         here = _in_queue(queue, [id for id, _ in chosen])
         for id, version in chosen:
@@ -208,7 +208,8 @@ _WALL = object()
 
 @contextmanager
 def _locked(ctx: AccessContext, id: int, version: int | None) -> Iterator[WorkItem]:
-    with transaction.atomic():
+    # Acts refuse before they write, so a savepoint within a transaction would protect nothing.
+    with nullcontext() if connection.in_atomic_block else transaction.atomic():
         found = fetch(f"SELECT {COLUMNS} FROM work_item WHERE id = %s FOR UPDATE", [id])  # noqa: S608
         if not found:
             raise ItemNotFound(f"There is no work item {id}.")
