@@ -221,7 +221,9 @@ def _person() -> dict[str, str]:
         "family": f"Q{invented_name(pick, 6).lower()}", "given": f"Z{invented_name(pick, 5).lower()}",
         "birth": f"{pick.randrange(1930, 2020)}-{pick.randrange(1, 13):02}-{pick.randrange(1, 29):02}",
         "sex": pick.choice(("male", "female")), "line": f"{pick.randrange(1, 9999)} {invented_name(pick, 3)} Lane",
-        "city": invented_name(pick, 3), "phone": f"{pick.randrange(301, 989)} {pick.randrange(201, 989)} {pick.randrange(10_000):04}", "once": str(uuid.uuid4()),
+        "city": invented_name(pick, 3),
+        "phone": f"{pick.randrange(301, 989)} {pick.randrange(201, 989)} {pick.randrange(10_000):04}",
+        "once": str(uuid.uuid4()),
     }  # fmt: skip
 
 
