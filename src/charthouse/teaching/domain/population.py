@@ -17,7 +17,7 @@ BLOCK = 16
 LIVELY = 320
 #: Days before the anchor in which things happen.
 WINDOW = 730
-_BANDS = (((19, 34), 24.0), ((35, 49), 22.0), ((50, 64), 25.0), ((65, 79), 20.0), ((80, 95), 9.0))
+_BANDS = (((19, 34), 21.0), ((35, 49), 23.0), ((50, 64), 32.0), ((65, 79), 19.0), ((80, 95), 5.0))
 _ENGLISH = "eng^English^ISO639"
 #: The chance that a birth among the first was yesterday.
 _BORN_NOW = 0.15
@@ -288,7 +288,7 @@ class _Home:
         return ()
 
     def couple(self, first: int) -> list[Person]:
-        age = self.rng.randint(*weighted(self.rng, ((((28, 49)), 25.0), ((50, 64), 30.0), ((65, 92), 45.0))))
+        age = self.rng.randint(*weighted(self.rng, (((28, 49), 28.0), ((50, 64), 42.0), ((65, 79), 24.0), ((80, 92), 6.0))))
         one = self.adult(first, "F", age, marital="M")
         two = self.adult(first + 1, "M", max(20, age + self.rng.randint(-3, 6)), marital="M")
         return _close(one, two)
