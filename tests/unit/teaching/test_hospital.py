@@ -200,7 +200,8 @@ def test_a_newborn_is_born_to_a_mother_who_delivers_then() -> None:
         assert told.stays[0].start == birth
         first = told.messages[0].data
         assert b"|Baby" in first.replace(b"^Baby", b"|Baby")
-        assert any(b"^" + baby.given.encode() + b"^" in each.data for each in told.messages)
+        if birth < ANCHOR - timedelta(hours=60):  # else the name may not have been given yet
+            assert any(b"^" + baby.given.encode() + b"^" in each.data for each in told.messages)
 
 
 def stays_birth(baby: Person) -> datetime:
@@ -279,7 +280,7 @@ def test_children_get_the_doses_of_children_and_nobody_what_makes_them_ill() -> 
 
 def test_troponin_rises_in_an_infarction_and_sodium_recovers_in_sepsis() -> None:
     found: Counter[str] = Counter()
-    for number in range(1, 700):
+    for number in range(1, 2000):
         if found == {"nstemi": 2, "sepsis": 2}:
             break
         hospital = Hospital(3, ANCHOR)
