@@ -14,6 +14,8 @@ from .actions.name_directory import remember_aliases, set_source, source_id
 from .census_queries import census, facilities_of, inpatients
 from .chart import ChartSummary
 from .chart_queries import (
+    active_medications,
+    active_problems,
     allergies,
     appointments,
     chart_summary,
@@ -81,6 +83,8 @@ __all__ = [
     "State",
     "Stay",
     "Stored",
+    "active_medications",
+    "active_problems",
     "allergies",
     "appointments",
     "census",

@@ -7,7 +7,7 @@ Every function takes the asker's AccessContext and leaves out what its labels fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from django.db import connection
@@ -31,7 +31,8 @@ from .queries import Stored, current, cursor_of, of_patients, place_of
 Patients = Sequence[int]
 
 _DOCUMENTS = ("DocumentReference", "Composition", "DiagnosticReport", "Media")
-_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+_PRESCRIBED = ("MedicationRequest", "MedicationStatement")
+_MEDICATIONS = (*_PRESCRIBED, "MedicationDispense", "MedicationAdministration")
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "encounters": ("Encounter",),
     "documents": ("DocumentReference", "Composition"),
@@ -157,9 +158,38 @@ def problems(ctx: AccessContext, patients: Patients, cursor: str | None = None) 
     return chart.Page(tuple(clinical.problems(found)), more)
 
 
+def active_problems(ctx: AccessContext, patients: Patients) -> list[chart.Problem]:
+    """What the patient has now, newest first, however old. What several messages say of one code (or, without one,
+    in the same words) stands once: confirmed before provisional, the newest before older ones."""
+    return clinical.once(row for row in _all(lambda cursor: problems(ctx, patients, cursor)) if row.active)
+
+
+def active_medications(ctx: AccessContext, patients: Patients) -> list[chart.Medication]:
+    """Orders and statements in force, newest first, however old."""
+    pages = _all(lambda cursor: _medications(ctx, patients, _PRESCRIBED, cursor))
+    return [row for row in pages if row.status == "active"]
+
+
+def _all(page: Callable[[str | None], chart.Page[chart.R]]) -> Iterator[chart.R]:
+    """The rows of all pages."""
+    cursor = None
+    while True:
+        found = page(cursor)
+        yield from found.rows
+        if found.next is None:
+            return
+        cursor = found.next
+
+
 def medications(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.Medication]:
     """Orders, statements, dispensings and administrations, newest first."""
-    found, more = _page(ctx, patients, _MEDICATIONS, cursor)
+    return _medications(ctx, patients, _MEDICATIONS, cursor)
+
+
+def _medications(
+    ctx: AccessContext, patients: Patients, types: Sequence[str], cursor: str | None
+) -> chart.Page[chart.Medication]:
+    found, more = _page(ctx, patients, types, cursor)
     pointed = {
         str((each.resource.get("medicationReference") or {}).get("reference") or "").partition("/")[2]
         for each in found

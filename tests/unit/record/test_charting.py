@@ -481,6 +481,29 @@ def test_a_problem_that_came_back_is_one_the_patient_has(status: dict[str, Any] 
     assert row.active is active
 
 
+def test_a_problem_said_by_several_messages_stands_once_and_confirmed() -> None:
+    def said(code: str, day: str, sure: str) -> Any:
+        coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}
+        status = {"coding": [{"code": sure}]}
+        return item("Condition", code={"coding": [coding]}, onsetDateTime=day, verificationStatus=status)
+
+    rows = clinical.problems(
+        [
+            said("G45.9", "2025-08-05", "provisional"),
+            said("G45.9", "2025-08-04", "confirmed"),
+            said("I10", "2025-08-04", "confirmed"),
+            said("I10", "2020-01-01", "confirmed"),
+            item("Condition", code={"text": "Low back  pain"}),
+            item("Condition", code={"text": "low back pain"}),
+        ]
+    )
+    kept = clinical.once(rows)
+    assert [(row.title, row.onset.text[:10]) for row in kept][:2] == [
+        (rows[1].title, "2025-08-04"), (rows[2].title, "2025-08-04"),
+    ]  # fmt: skip
+    assert len(kept) == 3 and kept[2] is rows[4]
+
+
 def test_age_stops_at_death() -> None:
     shown = banner(birthDate="1950-01-01", deceasedDateTime="2000-06-01")
     assert (shown.age, shown.deceased, shown.died.text) == (50, True, "2000-06-01")

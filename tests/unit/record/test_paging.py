@@ -47,6 +47,27 @@ def test_pages_join_without_gap_or_repeat(book: Any, make: Any) -> None:
     assert days == sorted(days, reverse=True)
 
 
+def test_an_old_problem_is_active_however_many_came_after_it(book: Any, make: Any) -> None:
+    row = book.patient()
+    active = {"clinicalStatus": {"coding": [{"code": "active"}]}}
+    old = {**condition(0, 0), **active, "code": {"text": "Epilepsy"}}
+    book.file(old, *({**condition(n, n), "code": {"text": "Cold"}} for n in range(1, 330)))
+    assert [each.title for each in record.active_problems(make.system, [row])] == ["Epilepsy"]
+
+
+def test_an_old_order_is_in_force_however_many_doses_were_given_since(book: Any, make: Any) -> None:
+    row = book.patient()
+    order = {"resourceType": "MedicationRequest", "id": "m0", "status": "active", "intent": "order",
+             "authoredOn": "2001-01-01", "medicationCodeableConcept": {"text": "Warfarin"},
+             "subject": {"reference": "Patient/p1"}}  # fmt: skip
+    later = [
+        {**order, "id": f"m{n}", "status": "completed", "authoredOn": f"{2002 + n % 20}-01-01"}
+        for n in range(1, 250)
+    ]
+    book.file(order, *later)
+    assert [each.title for each in record.active_medications(make.system, [row])] == ["Warfarin"]
+
+
 def test_what_is_filed_meanwhile_moves_nothing_on_later_pages(book: Any, make: Any) -> None:
     row = book.patient()
     book.file(*(condition(n, n) for n in range(250)))

@@ -117,6 +117,17 @@ def problems(found: Iterable[Item]) -> list[Problem]:
     return rows
 
 
+def once(rows: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, by its code or else its words, in the order given: a confirmed row before others."""
+    kept: dict[tuple[str, str], Problem] = {}
+    for row in rows:
+        key = (row.code.system, row.code.value) if row.code else ("", " ".join(row.title.casefold().split()))
+        before = kept.get(key)
+        if before is None or (row.verification == "confirmed" and before.verification != "confirmed"):
+            kept[key] = row
+    return list(kept.values())
+
+
 _MEDICATION_KINDS = {
     "MedicationRequest": "Order",
     "MedicationStatement": "Statement",

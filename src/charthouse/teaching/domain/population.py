@@ -288,7 +288,9 @@ class _Home:
         return ()
 
     def couple(self, first: int) -> list[Person]:
-        age = self.rng.randint(*weighted(self.rng, (((28, 49), 28.0), ((50, 64), 42.0), ((65, 79), 24.0), ((80, 92), 6.0))))
+        age = self.rng.randint(
+            *weighted(self.rng, (((28, 49), 28.0), ((50, 64), 42.0), ((65, 79), 24.0), ((80, 92), 6.0)))
+        )
         one = self.adult(first, "F", age, marital="M")
         two = self.adult(first + 1, "M", max(20, age + self.rng.randint(-3, 6)), marital="M")
         return _close(one, two)

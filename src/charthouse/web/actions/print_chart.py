@@ -84,9 +84,9 @@ def print_face_sheet(ctx: AccessContext, person: UUID, outside: Outside | None =
     gathered.keys += _keys(summary.flags)
     _heads(gathered, "Allergies", summary.allergies, printing_parts.allergies,
            summary.allergy_statement or "Not recorded. This does not mean that there are none.")  # fmt: skip
-    problems = [row for row in record.problems(ctx, patients).rows if row.active]
+    problems = record.active_problems(ctx, patients)
     _heads(gathered, "Active problems", problems, printing_parts.problems, "None recorded.")
-    medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
+    medications = record.active_medications(ctx, patients)
     _heads(gathered, "Active medications", medications, printing_parts.medications, "None recorded.")
     coverage = record.coverage(ctx, patients).rows
     _heads(gathered, "Coverage", coverage, printing_parts.coverage, "None recorded.")

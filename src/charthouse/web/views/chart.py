@@ -47,8 +47,8 @@ def _listed(slug: str) -> Reader:
 
 
 def _overview(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
-    problems = [row for row in record.problems(ctx, patients).rows if row.active]
-    medications = [row for row in record.medications(ctx, patients).rows if row.status == "active"]
+    problems = record.active_problems(ctx, patients)
+    medications = record.active_medications(ctx, patients)
     return {
         "problems": problems[:NEWEST],
         "medications": medications[:NEWEST],
