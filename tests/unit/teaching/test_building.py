@@ -19,6 +19,7 @@ from charthouse.foundation.access.api import system_context
 from charthouse.identity import api as identity
 from charthouse.intake import api as intake
 from charthouse.intake.api import Connector, take_in
+from charthouse.people import api as people
 from charthouse.record import api as record
 from charthouse.teaching.actions.build_hospital import Built, build_hospital
 from charthouse.teaching.commands import app
@@ -49,6 +50,8 @@ def test_sixty_patients_are_filed_and_only_what_the_key_names_is_not(committed_d
         cursor.execute("SELECT sum(created) + sum(updated) FROM intake_message")
         assert built.resources == cursor.fetchone()[0] > built.messages
     assert 20 < built.peak_mb < 2_000
+    place = people.facility_by_code("HRMC")
+    assert place is not None and place.name == "Harbor Ridge Medical Center"
 
     # Somebody who was in hospital is found by name, with the documents of the stay.
     one = next(each for each in patients(HOSPITAL, 1, 60) if each.stays and each.person.birth is None)

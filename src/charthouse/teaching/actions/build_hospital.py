@@ -23,12 +23,20 @@ from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
 from charthouse.intake.api import Connector, take_in
+from charthouse.people import api as people
 from charthouse.record.api import Outcome
 from charthouse.teaching import sending
 from charthouse.teaching.domain.hospital import Hospital, Told, patients
 from charthouse.teaching.domain.outgoing import Outgoing, Way
 from charthouse.teaching.domain.population import BLOCK
-from charthouse.teaching.domain.staff import CLINIC, HOSPITAL_SENDER
+from charthouse.teaching.domain.staff import (
+    CLINIC,
+    HOSPITAL,
+    HOSPITAL_ADDRESS,
+    HOSPITAL_NAME,
+    HOSPITAL_PHONE,
+    HOSPITAL_SENDER,
+)
 from charthouse.teaching.permitted import require_demonstration
 
 _CONTEXT = system_context("teaching")
@@ -87,6 +95,7 @@ def build_hospital(
     built = Built()
     there = running(site.data)
     before = intake.unfiled_count(_CONTEXT)
+    _name_the_hospital(site)
     key.parent.mkdir(parents=True, exist_ok=True)
     half = key.with_name(f"{key.name}.part")
     with half.open("wb") as lines:
@@ -111,6 +120,17 @@ def build_hospital(
         built.states["sent"] -= unfiled
     built.seconds = time.monotonic() - begun
     return built
+
+
+def _name_the_hospital(site: Configuration) -> None:
+    """Make the hospital a facility, so that it has its name on every screen and its letterhead."""
+    if people.facility_by_code(HOSPITAL) is None:
+        people.add_facility(
+            _CONTEXT,
+            people.FacilityDraft(
+                HOSPITAL, HOSPITAL_NAME, "hospital", site.time_zone, HOSPITAL_ADDRESS, HOSPITAL_PHONE
+            ),
+        )
 
 
 def _blocks(hospital: Hospital, count: int) -> Iterator[_Work]:

@@ -12,6 +12,7 @@ from .hl7 import npi_of, text
 
 #: MSH-3 and MSH-4, and who assigns record and visit numbers.
 ENGINE, HOSPITAL, HOSPITAL_NAME = "WARDLINK", "HRMC", "Harbor Ridge Medical Center"
+HOSPITAL_ADDRESS, HOSPITAL_PHONE = "1 Bluff Parkway, Harbor Ridge, MN 55201", "390-555-0100"
 CLINIC = "Millbrook Clinic"
 #: As intake names the hospital.
 HOSPITAL_SENDER = f"{ENGINE}|{HOSPITAL}"
