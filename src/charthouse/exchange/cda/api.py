@@ -13,7 +13,8 @@ from .header import KINDS, SECTION
 from .mapping import SectionReport
 from .places import line_range
 from .reading import SectionText, is_cda_content, sections_as_html
-from .tree import DEFAULT_LIMITS, Limits, decoded, is_cda
+from .tree import DEFAULT_LIMITS, Limits, Tree, decoded, is_cda
+from .tree import read as read_tree
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -25,11 +26,13 @@ __all__ = [
     "Limits",
     "SectionReport",
     "SectionText",
+    "Tree",
     "decoded",
     "head_of",
     "is_cda",
     "is_cda_content",
     "line_range",
+    "read_tree",
     "sections_as_html",
     "to_fhir",
 ]

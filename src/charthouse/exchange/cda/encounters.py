@@ -47,10 +47,7 @@ def map_encounter_entry(mapping: Mapping, statement: Element) -> Json | None:
     from .problems import map_problem
 
     period = period_of(statement.find("effectiveTime"), mapping.zone)
-    participants = []
-    for each in mapping.performers(statement):
-        if "reference" in each:
-            participants.append({"individual": each})
+    participants = [{"individual": each} for each in mapping.performers(statement) if "reference" in each]
     places = []
     for each in statement.findall("participant"):
         if each.get("typeCode") == "LOC":

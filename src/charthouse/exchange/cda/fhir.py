@@ -15,8 +15,16 @@ from charthouse.exchange.drafts import Draft
 from charthouse.exchange.times import moment
 
 from .encounters import map_encounter_entry
-from .errors import CdaError
-from .header import kind_of, labels_of, map_care_team, map_confidentiality, map_document, map_encounter, map_patient
+from .header import (
+    kind_of,
+    labels_of,
+    map_care_team,
+    map_confidentiality,
+    map_document,
+    map_encounter,
+    map_patient,
+    patient_keys,
+)
 from .mapping import Mapping, Mint, NotCoded, SectionReport, code_of, negated, templates
 from .medications import map_immunization, map_medication, map_supply
 from .narrative import plain
@@ -26,8 +34,8 @@ from .plans import map_goal, map_instruction, map_plan_entry
 from .problems import map_allergy_entry, map_problem_entry
 from .procedures import map_equipment_entry, map_procedure
 from .sections import STATEMENTS, Kind, Section, sections_of
-from .tree import Element, read
-from .values import said, time_of
+from .tree import Element, Tree, read
+from .values import identity, said, time_of
 
 _PROBLEM_TEMPLATES = frozenset(
     {"2.16.840.1.113883.10.20.22.4.3", "2.16.840.1.113883.10.20.22.4.4", "2.16.840.1.113883.10.20.22.4.132",
@@ -62,14 +70,14 @@ class Head:
     patient_keys: tuple[str, ...]
 
 
-def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint) -> Converted:
+def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None) -> Converted:
     """What the document in ``data`` asks to be filed.
 
     ``zone`` is the sender's time zone, for times without offset. ``mint(resource_type, natural_key)`` gives the
-    public FHIR id, the same for the same arguments. Raises CdaError for what is no CDA document, is hostile, or names
-    no patient; everything else is read as far as it goes.
+    public FHIR id, the same for the same arguments. ``tree`` is the document where it was parsed already. Raises
+    CdaError for what is no CDA document, is hostile, or names no patient; everything else is read as far as it goes.
     """
-    tree = read(data)
+    tree = tree or read(data)
     root = tree.root
     mapping = Mapping(root, zone, mint)
     map_confidentiality(mapping)
@@ -371,17 +379,11 @@ def _map_other(mapping: Mapping, kind: Kind, entry: Element) -> bool:
     return False
 
 
-def head_of(data: bytes) -> Head:
-    """What a document says of itself and its sender. Raises CdaError for what cannot be read."""
-    from .header import patient_keys
-    from .values import identity
-
-    root = read(data).root
+def head_of(tree: Tree) -> Head:
+    """What a document says of itself and its sender. ``custodian`` is ``name|number``."""
+    root = tree.root
     keeper = root.find("custodian/assignedCustodian/representedCustodianOrganization")
-    name = ""
+    name = "|"
     if keeper is not None:
         name = said(keeper.findtext("name")) + "|" + identity(keeper.findall("id")[:1])
-    return Head(kind_of(root), identity(root.findall("id")), name.strip("|"), patient_keys(root))
-
-
-__all__ = ["CdaError", "Converted", "Head", "head_of", "to_fhir"]
+    return Head(kind_of(root), identity(root.findall("id")), name, patient_keys(root))

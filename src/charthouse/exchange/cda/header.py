@@ -1,4 +1,4 @@
-"""The header: who the patient is, who wrote, keeps and signed the document, at which visit, and the document itself.
+"""The header: who the patient is, who wrote, keeps and signed the document, and at which visit.
 
 After HL7's C-CDA on FHIR mappings (US Realm Header), and US Core for race, ethnicity and birth sex.
 """
@@ -387,7 +387,7 @@ def document_key(patient: str, number: str, kind: str, digest: str) -> str:
 def map_document(mapping: Mapping, data: bytes) -> Json | None:
     """The document itself as DocumentReference: the original as attachment, what became of its sections, and how it
     stands to earlier ones."""
-    root, zone = mapping.root, mapping.zone
+    root = mapping.root
     mapping.place = "ClinicalDocument"
     digest = hashlib.sha256(data).hexdigest()
     number, kind = _number(root), code_of(root)
@@ -410,12 +410,13 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
             ("creation", written),
         ]
     )
+    body = "structuredBody" if unstructured is None else "nonXMLBody"
     content: list[Json] = [
         {
             "attachment": attachment,
             "format": {
                 "system": _FORMAT,
-                "code": f"urn:hl7-org:sdwg:ccda-{'nonXMLBody' if unstructured is not None else 'structuredBody'}:2.1",
+                "code": f"urn:hl7-org:sdwg:ccda-{body}:2.1",
             },
         }
     ]

@@ -31,8 +31,6 @@ from .values import (
     identifiers,
     identity,
     interval_of,
-    moment_of,
-    names,
     period_of,
     said,
     telecoms,
@@ -69,7 +67,7 @@ class SectionReport:
 
 
 class NotCoded(Exception):
-    """An entry that says nothing that could be filed as data; the message says why. It is no fault of the document."""
+    """An entry that says nothing that could be filed as data, and why. The document is not at fault."""
 
 
 class Mapping:
@@ -113,7 +111,7 @@ class Mapping:
         several things. What is shared, and what is filed in parts, is filled instead.
         """
         known = self.drafts.get((kind, key))
-        if known is not None and (directory or mode == "partial"):
+        if known is not None and (directory or (mode == "partial" and _agree(known.resource, elements))):
             for name, value in elements.items():
                 known.resource.setdefault(name, value)
             return {"reference": known.reference}
@@ -231,7 +229,7 @@ class Mapping:
     # People
 
     def practitioner(self, role: Element | None) -> Json | None:
-        """An assignedAuthor, assignedEntity … as Reference to a Practitioner, filed along; an organization or a device
+        """An assignedAuthor, assignedEntity … as Reference to a Practitioner, filed along; to an Organization
         where it is no person. None where it names nobody."""
         if role is None:
             return None
@@ -306,7 +304,7 @@ class Mapping:
             elements["name"] = words
         for at, values in (("telecom", telecoms(element, self.zone)), ("address", addresses(element, self.zone))):
             if values:
-                elements[at] = [{key: value for key, value in each.items()} for each in values]
+                elements[at] = [dict(each) for each in values]
         for each in elements.get("address", ()):
             if each.get("use") == "home":
                 del each["use"]
@@ -427,6 +425,28 @@ class Mapping:
         return self.put(kind, self.key(statement, within), self.with_identifiers(elements, statement), mode=mode)
 
 
+def _agree(known: Json, elements: Json) -> bool:
+    """Whether two descriptions under one number may be of one thing: they name no different days or kinds."""
+    for name in ("period", "type"):
+        held, said_now = known.get(name), elements.get(name)
+        if held and said_now:
+            if name == "period":
+                start, other = str(held.get("start", ""))[:10], str(said_now.get("start", ""))[:10]
+                if start and other and not (start.startswith(other) or other.startswith(start)):
+                    return False
+            elif _type_codes(held) and _type_codes(said_now) and not _type_codes(held) & _type_codes(said_now):
+                return False
+    return True
+
+
+def _type_codes(held: object) -> set[str]:
+    return {
+        str(coding.get("code"))
+        for concept in (held if isinstance(held, list) else [])
+        for coding in concept.get("coding", ())
+    }
+
+
 _PERSONS = (
     "assignedPerson",
     "informationRecipient",
@@ -468,18 +488,3 @@ def negated(statement: Element) -> bool:
 def without_empty(elements: Iterable[tuple[str, Any]]) -> Json:
     """A resource's elements without those that say nothing."""
     return {name: value for name, value in elements if value not in (None, "", [], {})}
-
-
-__all__ = [
-    "Mapping",
-    "NotCoded",
-    "SectionReport",
-    "code_of",
-    "instant_of",
-    "moment_of",
-    "names",
-    "negated",
-    "status_of",
-    "templates",
-    "without_empty",
-]

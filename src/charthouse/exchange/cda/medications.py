@@ -81,7 +81,7 @@ def product_of(mapping: Mapping, statement: Element) -> tuple[Json | None, Eleme
 
 def map_medication(mapping: Mapping, statement: Element, *, administered: bool = False) -> bool:
     """A medication activity with the supplies within it; whether it was one."""
-    what, product = product_of(mapping, statement)
+    what, _ = product_of(mapping, statement)
     mood = (statement.get("moodCode") or "EVN").strip()
     no = negated(statement)
     if what is None:
@@ -135,7 +135,7 @@ def map_medication(mapping: Mapping, statement: Element, *, administered: bool =
 
 
 def _name_in(mapping: Mapping, statement: Element) -> str:
-    """The name of a medicine from the text it points at: of a row of a table, the first cell that says something."""
+    """The name of a medicine from the text it points at: of a row of a table, the first cell with words."""
     words = mapping.words_of(statement)
     first = next((part.strip() for line in words.split("\n") for part in line.split("|") if part.strip()), "")
     return first[:500]
@@ -304,7 +304,7 @@ def _as_needed(mapping: Mapping, statement: Element) -> list[tuple[str, object]]
 
 def map_supply(mapping: Mapping, statement: Element, what: Json | None = None) -> bool:
     """A supply of a medicine: what was dispensed, or what is ordered to be; whether it was one."""
-    own, product = product_of(mapping, statement)
+    own, _ = product_of(mapping, statement)
     medicine = own or what
     if medicine is None:
         raise NotCoded("A supply names neither a code nor words.")
@@ -419,8 +419,7 @@ def _refusal(mapping: Mapping, statement: Element) -> Json | None:
         if each.tag == "observation" and (
             "2.16.840.1.113883.10.20.22.4.53" in templates(each) or each.find("code") is not None
         ):
-            if "2.16.840.1.113883.10.20.22.4.53" in templates(each) or not each.findall("templateId"):
-                return mapping.concept(each.find("code"))
+            return mapping.concept(each.find("code"))
     return None
 
 

@@ -160,7 +160,7 @@ def _list(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
 
 
 def _table(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
-    rows = [each for each in element.iter("tr")]
+    rows = list(element.iter("tr"))
     inner = {id(row) for table in element.iter("table") if table is not element for row in table.iter("tr")}
     head = {id(row) for each in element.findall("thead") for row in each.iter("tr")}
     yield "<table>"

@@ -233,9 +233,8 @@ def _ranges(mapping: Mapping, statement: Element) -> list[Json]:
             one["text"] = words
         if meaning := mapping.concept(each.find("interpretationCode")):
             one["type"] = meaning
-        if "low" in one or "high" in one or "text" in one:
-            if one not in found:
-                found.append(one)
+        if ("low" in one or "high" in one or "text" in one) and one not in found:
+            found.append(one)
     return found
 
 
@@ -243,7 +242,7 @@ def _ranges(mapping: Mapping, statement: Element) -> list[Json]:
 
 
 def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laboratory") -> bool:
-    """A result organizer as DiagnosticReport with its Observations, or a bare observation; whether there was one."""
+    """A result organizer as DiagnosticReport with its Observations, or a bare observation; whether it was one."""
     if statement.tag == "observation":
         return map_observation(mapping, statement, kind) is not None
     if statement.tag in ("act", "procedure"):

@@ -11,13 +11,16 @@ from .tree import Element
 from .values import interval_of, said
 
 _REQUEST = {
-    "active": "active", "completed": "completed", "aborted": "revoked", "cancelled": "revoked", "suspended": "on-hold",
-    "held": "on-hold", "nullified": "entered-in-error", "new": "draft",
+    "active": "active", "completed": "completed", "aborted": "revoked", "cancelled": "revoked",
+    "suspended": "on-hold", "held": "on-hold", "nullified": "entered-in-error", "new": "draft",
 }  # fmt: skip
 _GOAL = {
     "active": "active", "completed": "completed", "aborted": "cancelled", "cancelled": "cancelled",
     "suspended": "on-hold", "held": "on-hold", "nullified": "entered-in-error", "new": "proposed",
 }  # fmt: skip
+_DETAILS = frozenset(
+    f"value{kind}" for kind in ("Quantity", "Range", "CodeableConcept", "String", "Boolean", "Integer", "Ratio")
+)
 _INSTRUCTION = frozenset({"2.16.840.1.113883.10.20.22.4.20", "2.16.840.1.113883.10.20.1.49"})
 _SOMETHING_ELSE = frozenset({"2.16.840.1.113883.10.20.22.4.122", "2.16.840.1.113883.10.20.22.4.143"})
 
@@ -147,9 +150,10 @@ def map_appointment(mapping: Mapping, statement: Element) -> bool:
     booked = (statement.get("moodCode") or "") in ("APT", "INT") and start is not None and end is not None
     what = mapping.concept(statement.find("code"), said(mapping.words_of(statement))[:200])
     participants: list[Json] = [{"actor": mapping.patient, "status": "accepted" if booked else "needs-action"}]
-    for who in mapping.performers(statement):
-        if "reference" in who:
-            participants.append({"actor": who, "status": "accepted" if booked else "needs-action"})
+    answer = participants[0]["status"]
+    participants += [
+        {"actor": who, "status": answer} for who in mapping.performers(statement) if "reference" in who
+    ]
     for each in statement.findall("participant"):
         place = mapping.location(each.find("participantRole")) if each.get("typeCode") == "LOC" else None
         if place and "reference" in place:
@@ -223,11 +227,8 @@ def map_goal(mapping: Mapping, statement: Element) -> bool:
     target: Json = {}
     if wanted:
         name, content = next(iter(wanted.items()))
-        detail = {"valueQuantity": "detailQuantity", "valueRange": "detailRange", "valueCodeableConcept": "detailCodeableConcept",
-                  "valueString": "detailString", "valueBoolean": "detailBoolean", "valueInteger": "detailInteger",
-                  "valueRatio": "detailRatio"}.get(name)  # fmt: skip
-        if detail and what:
-            target = {"measure": what, detail: content}
+        if name in _DETAILS and what:
+            target = {"measure": what, name.replace("value", "detail", 1): content}
     if high:
         target["dueDate"] = high[:10]
     elements = without_empty(

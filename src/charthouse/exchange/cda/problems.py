@@ -31,11 +31,13 @@ _CATEGORIES = {
 #: The status of a problem or allergy as its status observation codes it (SNOMED CT, and words of old documents).
 _SAID = {
     "55561003": "active", "73425007": "inactive", "413322009": "resolved", "246455001": "recurrence",
-    "263855007": "active", "277022003": "remission", "90734009": "active", "7087005": "active", "255227004": "recurrence",
+    "263855007": "active", "277022003": "remission", "90734009": "active", "7087005": "active",
+    "255227004": "recurrence",
     "active": "active", "inactive": "inactive", "resolved": "resolved", "chronic": "active",
 }  # fmt: skip
 _SEVERITIES = {
-    "255604002": "mild", "6736007": "moderate", "24484000": "severe", "371923003": "moderate", "371924009": "severe",
+    "255604002": "mild", "6736007": "moderate", "24484000": "severe", "371923003": "moderate",
+    "371924009": "severe",
     "399166001": "severe", "L": "mild", "M": "moderate", "H": "severe",
 }  # fmt: skip
 _STATUS_TEMPLATES = frozenset(
@@ -280,7 +282,7 @@ def map_allergy(mapping: Mapping, observation: Element, concern: Element | None)
             raise NotCoded("An allergy names no substance.")
     elif no:
         refuted = not is_code(what, SNOMED, "716186003", "409137002", "429625007")
-    point, low, high = interval_of(observation.find("effectiveTime"), mapping.zone)
+    point, low, _ = interval_of(observation.find("effectiveTime"), mapping.zone)
     recorded, recorder = mapping.written(*(each for each in (observation, concern) if each is not None))
     state = "active" if no else _clinical(mapping, observation, concern)
     state = state if state in ("active", "inactive", "resolved") else "active"

@@ -15,7 +15,7 @@ _UDI = "2.16.840.1.113883.3.3719"
 
 
 def map_procedure(mapping: Mapping, statement: Element) -> bool:
-    """A procedure activity (procedure, act or observation) as Procedure, its devices as Device; whether it was one."""
+    """A procedure activity (procedure, act, observation) as Procedure, its devices as Device; whether it was one."""
     if statement.tag == "observation" and _has_value(statement):
         return map_observation(mapping, statement, "procedure") is not None
     what = mapping.concept(statement.find("code"))
@@ -32,7 +32,7 @@ def map_procedure(mapping: Mapping, statement: Element) -> bool:
         and (place := mapping.location(each.find("participantRole")))
         and "reference" in place
     ]
-    recorded, by = mapping.written(statement)
+    _, by = mapping.written(statement)
     status = _STATUS.get(status_of(statement), "unknown")
     outcome = next(
         (

@@ -1,4 +1,4 @@
-"""What can be made out of XML that is not well-formed: tags that do not match, quotes left out, an end that is missing.
+"""What can be made out of XML that is not well-formed: tags that do not match, an end that is missing.
 
 Only for documents that no parser takes; the rest is read by expat.
 """

@@ -198,8 +198,10 @@ _BY_TEMPLATE: dict[str, Kind] = {
 }
 #: Words of a title, the more particular first.
 _WORDS: tuple[tuple[str, Kind], ...] = (
-    ("allerg", Kind.ALLERGIES), ("adverse reaction", Kind.ALLERGIES), ("medications administered", Kind.ADMINISTERED),
-    ("administered medication", Kind.ADMINISTERED), ("medication", Kind.MEDICATIONS), ("immuniz", Kind.IMMUNIZATIONS),
+    ("allerg", Kind.ALLERGIES), ("adverse reaction", Kind.ALLERGIES),
+    ("medications administered", Kind.ADMINISTERED),
+    ("administered medication", Kind.ADMINISTERED), ("medication", Kind.MEDICATIONS),
+    ("immuniz", Kind.IMMUNIZATIONS),
     ("vaccin", Kind.IMMUNIZATIONS), ("vital", Kind.VITALS), ("family history", Kind.FAMILY),
     ("social history", Kind.SOCIAL), ("health concern", Kind.CONCERNS), ("problem", Kind.PROBLEMS),
     ("medical history", Kind.PROBLEMS), ("diagnos", Kind.DIAGNOSES), ("procedure", Kind.PROCEDURES),

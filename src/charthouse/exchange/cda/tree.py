@@ -41,7 +41,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A document read. ``fault`` says why it was not well-formed XML, where only what could be made out was read."""
+    """A document read. ``fault`` says that it was not well-formed XML, so that it was read as far as could be."""
 
     root: Element
     text: str
@@ -182,8 +182,8 @@ def _refuse_hostile(text: str, limits: Limits) -> None:
         at = prolog.end() if prolog else 0
         if text[at : at + 9].upper() == "<!DOCTYPE" and not _PLAIN_DOCTYPE.match(text, at):
             raise CdaError(
-                "The document declares a document type with entities or an external part. A CDA document needs none, "
-                "and such declarations can harm the reader: ask the sender for it without its DOCTYPE."
+                "The document declares a document type with entities or an external part. A CDA document needs "
+                "none, and such declarations can harm the reader: ask the sender for it without its DOCTYPE."
             )
     if len(text) > limits.attribute and re.search(
         rf"""=\s*(?:"[^"<>]{{{limits.attribute}}}|'[^'<>]{{{limits.attribute}}})""", text
