@@ -17,9 +17,9 @@ class Draft:
 
     ``key`` is the natural key its id was minted from. ``resource`` is complete FHIR R4 JSON as a dict, except that
     a decimal may be an ``orjson.Fragment`` (see :mod:`charthouse.exchange.numbers`): serialise with orjson before
-    anything else. ``segment`` names where it came from ("OBX[3]", "Allergies (section 2), entry 1").
-    ``directory`` marks people, places and organizations shared by patients. ``cleared`` names the elements the sender deleted with
-    the explicit null; it matters in *partial*.
+    anything else. ``segment`` names where it came from ("OBX[3]", "Allergies (section 2), entry 1"). ``directory``
+    marks people, places and organizations shared by patients. ``cleared`` names the elements the sender deleted
+    with the explicit null; it matters in *partial*.
     """
 
     type: str

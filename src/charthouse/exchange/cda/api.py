@@ -12,13 +12,14 @@ from .fhir import Converted, Head, head_of, to_fhir
 from .header import KINDS, SECTION
 from .mapping import SectionReport
 from .places import line_range
-from .reading import SectionText, is_cda_content, sections_as_html
+from .reading import MEDIA_TYPES, SectionText, is_cda_content, sections_as_html
 from .tree import DEFAULT_LIMITS, Limits, Tree, decoded, is_cda
 from .tree import read as read_tree
 
 __all__ = [
     "DEFAULT_LIMITS",
     "KINDS",
+    "MEDIA_TYPES",
     "SECTION",
     "CdaError",
     "Converted",

@@ -75,7 +75,7 @@ def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None
 
     ``zone`` is the sender's time zone, for times without offset. ``mint(resource_type, natural_key)`` gives the
     public FHIR id, the same for the same arguments. ``tree`` is the document where it was parsed already. Raises
-    CdaError for what is no CDA document, is hostile, or names no patient; everything else is read as far as it goes.
+    CdaError for what is no CDA document, is hostile, or names no patient; all else is read as far as it goes.
     """
     tree = tree or read(data)
     root = tree.root

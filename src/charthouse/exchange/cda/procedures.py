@@ -9,13 +9,14 @@ from .values import identifiers, interval_of, quantity, said
 
 _STATUS = {
     "completed": "completed", "active": "in-progress", "aborted": "stopped", "cancelled": "not-done",
-    "suspended": "on-hold", "held": "on-hold", "nullified": "entered-in-error", "new": "preparation",
+    "suspended": "on-hold",
+    "held": "on-hold", "nullified": "entered-in-error", "new": "preparation",
 }  # fmt: skip
 _UDI = "2.16.840.1.113883.3.3719"
 
 
 def map_procedure(mapping: Mapping, statement: Element) -> bool:
-    """A procedure activity (procedure, act, observation) as Procedure, its devices as Device; whether it was one."""
+    """A procedure activity (procedure, act, observation) as Procedure, its devices as Device; whether it was."""
     if statement.tag == "observation" and _has_value(statement):
         return map_observation(mapping, statement, "procedure") is not None
     what = mapping.concept(statement.find("code"))

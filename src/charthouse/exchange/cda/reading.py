@@ -21,13 +21,14 @@ class SectionText:
 
 def is_cda_content(media_type: str, content: bytes) -> bool:
     """Whether an attachment is a CDA document, by its beginning."""
-    if media_type.partition(";")[0].strip().lower() not in _XML:
+    if media_type.partition(";")[0].strip().lower() not in MEDIA_TYPES:
         return False
     head = content[:8_192]
     return is_cda(head[:200]) and b"ClinicalDocument" in head.replace(b"\0", b"")
 
 
-_XML = frozenset(
+#: What documents in XML are called.
+MEDIA_TYPES = frozenset(
     {"text/xml", "application/xml", "application/hl7-cda+xml", "application/cda+xml", "application/hl7-sda+xml"}
 )
 
