@@ -7,11 +7,14 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,15 +27,30 @@ from charthouse.intake.parallel import FileReport, take_in_files
 _SHOWN = 20
 
 
+class ReportFormat(StrEnum):
+    """A report for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def intake(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files or folders with HL7 v2 or FHIR R4; gzip, bzip2, xz or zstd.")
+        list[Path],
+        typer.Argument(help="Files or folders with HL7 v2, FHIR R4 or C-CDA; gzip, bzip2, xz or zstd."),
     ],
     source: Annotated[
-        str | None, typer.Option(help="The sender's name; HL7 messages are otherwise named by MSH-3 and MSH-4.")
+        str | None,
+        typer.Option(
+            help="The sender's name; HL7 messages are else named by MSH-3 and MSH-4, documents by their custodian."
+        ),
     ] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="How many processes; default one a core.")] = None,
-    report: Annotated[bool, typer.Option("--report", help="List everything that could not be filed.")] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="List everything that could not be filed, and the sections of documents."),
+    ] = False,
+    format: Annotated[ReportFormat, typer.Option(help="How the report is printed.")] = ReportFormat.TEXT,
 ) -> None:
     """Take records in: keep the original, find whose each is, file it, and say what could not be filed."""
     files = found_files(paths)
@@ -48,7 +66,12 @@ def intake(
         for each in taking:
             reports.append(each)
             progress.update(task, advance=1)
-    summarize(reports, Console(), everything=report)
+    if format is ReportFormat.JSON:
+        typer.echo(orjson.dumps(as_json(reports), option=orjson.OPT_INDENT_2).decode())
+    else:
+        summarize(reports, Console(), everything=report)
+        if report:
+            summarize_documents(reports, Console())
     if any(each.fault for each in reports):
         raise typer.Exit(1)
 
@@ -106,6 +129,83 @@ def summarize(reports: Iterable[FileReport], console: Console, *, everything: bo
             console.print(f"… and {len(problems) - _SHOWN:,} more; --report lists them all.")
     for name, fault in faults:
         console.print(f"{name}: {fault}", markup=False)
+
+
+_OUTCOMES = {
+    "read": "read",
+    "partly": "partly read",
+    "text": "kept as text",
+    "empty": "says nothing",
+}
+
+
+def summarize_documents(reports: Iterable[FileReport], console: Console) -> None:
+    """Print what became of every section of the documents, and how many were read, kept as text, refused."""
+    table = Table("Document", "Section", "Became", "Entries", "Filed", "Why not all", box=None, pad_edge=False)
+    outcomes: Counter[str] = Counter()
+    documents = refused = 0
+    for each in reports:
+        name = Path(each.path).name
+        if each.fault:
+            refused += 1
+            table.add_row(escape(name), "", "refused", "", "", escape(each.fault))
+        for document in each.documents:
+            documents += 1
+            state = "already there" if document.state == "duplicate" else document.state
+            table.add_row(escape(name), f"[bold]{escape(document.kind)}[/bold]", state, "", "", "")
+            for section in document.sections:
+                outcomes[section.outcome] += 1
+                filed = ", ".join(f"{count} {kind}" for kind, count in section.types.most_common())
+                table.add_row(
+                    "", escape(section.title), _OUTCOMES[section.outcome],
+                    f"{section.read} of {section.entries}" if section.entries else "",
+                    filed, escape("; ".join(section.reasons)),
+                )  # fmt: skip
+    if not documents and not refused:
+        return
+    console.print(table)
+    words = ", ".join(f"{outcomes[each]:,} {_OUTCOMES[each]}" for each in _OUTCOMES if outcomes[each]) or "none"
+    console.print(f"Documents: {documents:,} taken in, {refused:,} refused. Sections: {words}.")
+
+
+def as_json(reports: Iterable[FileReport]) -> dict[str, Any]:
+    """The report for programs: each file with its states, outcomes, problems and documents."""
+    return {
+        "files": [
+            {
+                "file": Path(each.path).name,
+                "messages": each.messages,
+                "states": dict(each.states),
+                "resources": dict(each.outcomes),
+                "types": dict(each.types),
+                "problems": [
+                    {"message": kind, "place": place, "reason": reason} for kind, reason, place in each.problems
+                ],
+                "refused": each.fault,
+                "documents": [
+                    {
+                        "kind": document.kind,
+                        "state": document.state,
+                        "sections": [
+                            {
+                                "number": section.number,
+                                "title": section.title,
+                                "code": section.code,
+                                "outcome": section.outcome,
+                                "entries": section.entries,
+                                "read": section.read,
+                                "types": dict(section.types),
+                                "reasons": section.reasons,
+                            }
+                            for section in document.sections
+                        ],
+                    }
+                    for document in each.documents
+                ],
+            }
+            for each in reports
+        ]
+    }
 
 
 def mllp() -> None:

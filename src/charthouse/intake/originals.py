@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
+from charthouse.exchange.cda.api import CdaError, decoded, line_range
 from charthouse.exchange.hl7v2.api import Hl7Error, parse
 
 from .domain.hl7_plan import in_charset
@@ -112,3 +113,30 @@ def fhir_original(data: bytes, place: str = "") -> Original:
         lines.append(OriginalLine(number, line, here))
     omitted += sum(len(line) for line in texts[_MOST_LINES:])
     return Original(Format.FHIR, tuple(lines), len(data), hashlib.sha256(data).hexdigest(), omitted=omitted)
+
+
+def cda_original(data: bytes, place: str = "") -> Original:
+    """A C-CDA document as lines, those of ``place`` marked: "Allergies (section 2), entry 1", "recordTarget".
+
+    Of a long document the lines around what is marked are shown.
+    """
+    try:
+        texts, first, last = line_range(data, place)
+    except CdaError:
+        texts, first, last = decoded(data).splitlines(), 0, 0
+    start = max(0, first - 1 - _MOST_LINES // 2) if len(texts) > _MOST_LINES else 0
+    shown = texts[start : start + _MOST_LINES]
+    omitted = sum(map(len, texts)) - sum(map(len, shown))
+    lines = []
+    for number, line in enumerate(shown, start=start + 1):
+        here = first <= number <= last and first > 0
+        if len(line) > _LONG:
+            omitted += len(line) - _LONG
+            line = f"{line[:_LONG]}\u2026"
+        lines.append(OriginalLine(number, line, here))
+    return Original(Format.CDA, tuple(lines), len(data), hashlib.sha256(data).hexdigest(), omitted=omitted)
+
+
+def cda_text(data: bytes) -> str:
+    """The text of a C-CDA document as a person may correct it."""
+    return decoded(data)

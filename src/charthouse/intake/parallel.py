@@ -18,10 +18,22 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
+from charthouse.exchange.cda.api import SectionReport
 from charthouse.foundation.bootstrap import configure_django
 from charthouse.intake.domain.arrival import Connector
 
 _HEAD = 65_536
+#: How the kind of a C-CDA document begins.
+_DOCUMENT = "C-CDA "
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReport:
+    """A C-CDA document: its kind, what became of it, and of each of its sections."""
+
+    kind: str
+    state: str
+    sections: tuple[SectionReport, ...] = ()
 
 
 @dataclass(slots=True)
@@ -38,6 +50,7 @@ class FileReport:
     """(kind of message, reason, place) of what could not be filed."""
     fault: str = ""
     peak_bytes: int = 0
+    documents: list[DocumentReport] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +170,14 @@ def _add(report: FileReport, taken: Any) -> None:
     if taken.receipt.duplicate_of is not None:
         report.duplicates += 1
         report.states["duplicate"] += 1
+        if taken.kind.startswith(_DOCUMENT):
+            report.documents.append(DocumentReport(taken.kind.removeprefix(_DOCUMENT), "duplicate"))
         return
     result = taken.result
+    if taken.kind.startswith(_DOCUMENT):
+        report.documents.append(
+            DocumentReport(taken.kind.removeprefix(_DOCUMENT), result.state.value, tuple(result.sections))
+        )
     report.states[result.state.value] += 1
     report.outcomes.update({outcome.value: count for outcome, count in result.counts.items()})
     report.types.update(result.types)

@@ -17,7 +17,7 @@ from charthouse.record.api import State, Stored, decompress, filed_by, source_ro
 from charthouse.record.chart import UNKNOWN, When
 
 from .domain.arrival import Connector, Part
-from .originals import fhir_original, hl7_original, only_marked
+from .originals import cda_original, cda_text, fhir_original, hl7_original, only_marked
 from .permissions import READ_ORIGINAL, READ_UNFILED
 from .provenance import Format, Original, Provenance, Version
 from .queries import entered_by
@@ -40,7 +40,7 @@ CONNECTOR_TITLES = {
     Connector.FORM: "Entered here",
 }
 _PARTS = {Connector.FOLDER: Part.FOLDER, Connector.MLLP: Part.MLLP}
-_FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2}
+_FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2, "cda": Format.CDA}
 _PAGE = 50
 _SYSTEM = system_context("intake")
 
@@ -127,6 +127,9 @@ def _original(cursor: Any, ctx: AccessContext, stored: Stored, message: Sequence
         return None
     data = decompress(found[0])
     _, source, _, form, *_ = message
+    if form == "cda":
+        original = cda_original(data, stored.place)
+        return original if _sees_all(cursor, ctx, stored.message) else only_marked(original)
     if form != "hl7v2":
         return fhir_original(data)
     charset = source_rows(cursor, [source])[source].charset
@@ -204,6 +207,8 @@ REASONS = {
     "not-hl7": "Not readable as HL7 v2",
     "not-json": "Not readable as JSON",
     "not-fhir": "Not readable as FHIR",
+    "not-cda": "Not readable as C-CDA",
+    "section": "A part of a document that could not be read",
     "no-resource": "An entry without a resource",
     "unknown-type": "Not a kind of record that is filed",
     "unresolved-reference": "A reference that leads nowhere",
@@ -287,8 +292,12 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
             [number],
         )
         closed = cursor.fetchone()
-    hl7 = row.format is Format.HL7V2
-    original = hl7_original(data, row.place, sender.charset) if hl7 else fhir_original(data, row.place)
+    if row.format is Format.HL7V2:
+        original = hl7_original(data, row.place, sender.charset)
+    elif row.format is Format.CDA:
+        original = cda_original(data, row.place)
+    else:
+        original = fhir_original(data, row.place)
     return UnfiledMessage(
         row=row,
         original=original,
@@ -303,11 +312,13 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
 
 
 def _editable(data: bytes, form: Format, charset: str) -> str | None:
-    """The text a person may correct: an HL7 message a line a segment, a FHIR entry as JSON."""
+    """The text a person may correct: an HL7 message a line a segment, a FHIR entry as JSON, a document as XML."""
     if len(data) > 1 << 20:
         return None
     if form is Format.HL7V2:
         return "\n".join(line.text for line in hl7_original(data, charset=charset, whole=True).lines)
+    if form is Format.CDA:
+        return cda_text(data)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -323,6 +334,13 @@ _HINTS: dict[str, tuple[str, ...]] = {
     "not-valid": ("Correct the marked element in a copy; the original stays as it came.",),
     "not-json": ("The text is cut short or damaged. Ask the sender to send it again.",),
     "unresolved-reference": ("Send what the reference names, then try again; or correct the reference in a copy.",),
+    "not-cda": (
+        "Correct the text in a copy; the original stays as it came. Or ask the sender for the document anew.",
+    ),
+    "section": (
+        "Everything else of the document is filed, and its text can be read in the chart.",
+        "Correct the marked place in a copy, or refuse it when nothing is missing.",
+    ),
     "internal": ("Try again; if it stops again, the log names the fault.",),
 }
 

@@ -184,7 +184,8 @@ class PartKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Part:
     """One content of a document. ``text`` holds plain text or sanitized HTML; ``file`` is the index under which
-    :func:`record.api.document_file` gives the bytes of the others. ``pages`` counts a PDF's pages."""
+    :func:`record.api.document_file` gives the bytes of the others. ``pages`` counts a PDF's pages. ``note`` says
+    what a reader must know of it: that a section of a document was kept as text only, and why."""
 
     kind: PartKind
     media_type: str
@@ -194,6 +195,7 @@ class Part:
     size: int | None = None
     pages: int | None = None
     language: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

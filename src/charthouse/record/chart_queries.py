@@ -113,7 +113,7 @@ def document(ctx: AccessContext, patients: Patients, type: str, id: str) -> char
             [TYPE_ID[type], stored.row],
         )
         sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
-    return document_rows.document(item_of(stored), sizes)
+    return document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place))
 
 
 def document_file(
@@ -126,21 +126,25 @@ def document_file(
     parts = list(attachments_of(stored.resource))
     if not 0 <= file < len(parts):
         return None
-    attachment = parts[file]
-    media_type = str(attachment.get("contentType") or "application/octet-stream")
-    name = f"{type}-{id}-{file}"
+    media_type = str(parts[file].get("contentType") or "application/octet-stream")
+    content = _content(stored, file)
+    return chart.DocumentFile(f"{type}-{id}-{file}", media_type, content) if content is not None else None
+
+
+def _content(stored: Stored, place: int) -> bytes | None:
+    """The bytes of a resource's attachment; None where it points elsewhere."""
+    attachment = list(attachments_of(stored.resource))[place]
     if "data" in attachment:
-        content = decoded(attachment["data"])
-        return chart.DocumentFile(name, media_type, content) if content is not None else None
+        return decoded(attachment["data"])
     with connection.cursor() as cursor:
         # A version that repeats an attachment by its address only has it from an earlier one.
         cursor.execute(
             "SELECT file FROM record_attachment WHERE type = %s AND resource = %s AND version <= %s "
             "AND (public_id = %s OR version = %s AND place = %s) ORDER BY version DESC LIMIT 1",
-            [TYPE_ID[type], stored.row, stored.version, binary_id(attachment), stored.version, file],
+            [TYPE_ID[stored.type], stored.row, stored.version, binary_id(attachment), stored.version, place],
         )
         found = cursor.fetchone()
-    return chart.DocumentFile(name, media_type, read_file(found[0])) if found else None
+    return read_file(found[0]) if found else None
 
 
 def _one(ctx: AccessContext, patients: Patients, kind: str, public_id: str) -> Stored | None:

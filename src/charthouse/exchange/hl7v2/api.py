@@ -8,6 +8,9 @@ A ``Plan`` holds the drafts to file, what happens to the visit, merges, and the 
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Draft, Mode
+from charthouse.exchange.times import moment
+
 from .ack import AckCode, ack
 from .batch import split_batch
 from .encoding import Encoding
@@ -18,8 +21,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .merging import merge_partial, merge_patient
 from .message import Message, Segment, Value, parse
 from .mllp import Deframer, frame
-from .plan import SERVICE_HISTORY, Draft, Effect, Merge, Mode, Participant, Place, Plan, RawSegment, VisitChange
-from .times import moment
+from .plan import SERVICE_HISTORY, Effect, Merge, Participant, Place, Plan, RawSegment, VisitChange
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -11,11 +11,12 @@ import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from charthouse.exchange.numbers import decimal, whole_number
+from charthouse.exchange.times import date_time
+
 from . import tables
 from .message import EMPTY, Segment, Value
-from .numbers import decimal, whole_number
 from .systems import SSN, UCUM, authority, code_system, ucum_of
-from .times import date_time
 
 Json = dict[str, Any]
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from charthouse.exchange.times import date_time, moment
+
 from .envelope import Envelope, envelope_of
 from .errors import Hl7Error, unsupported
 from .mapping import Mapping, Mint
@@ -14,7 +16,6 @@ from .message import Message
 from .messages import adt, financial, orders, referrals, results, scheduling
 from .messages.parts import Part, patient_parts
 from .plan import Plan
-from .times import date_time, moment
 
 Handler = Callable[[Mapping, Part], None]
 

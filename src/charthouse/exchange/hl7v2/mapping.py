@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from charthouse.exchange.drafts import Draft, Mode
+from charthouse.exchange.times import date_time, day, instant
+
 from .envelope import Envelope
 from .message import Message, Segment
-from .plan import Draft, Merge, Mode, RawSegment, VisitChange
-from .times import date_time, day, instant
+from .plan import Merge, RawSegment, VisitChange
 
 Json = dict[str, Any]
 Mint = Callable[[str, str], str]

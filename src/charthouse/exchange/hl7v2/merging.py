@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .plan import Draft
+from charthouse.exchange.drafts import Draft
+
 from .systems import SSN
 
 Json = dict[str, Any]

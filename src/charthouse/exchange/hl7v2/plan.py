@@ -8,44 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from charthouse.exchange.drafts import Draft
+
 from .envelope import Envelope
 
 SERVICE_HISTORY: Final = "urn:charthouse:fhir:StructureDefinition:encounter-service-history"
 """Extension of Encounter: a service the patient was under (``service``, CodeableConcept) and when (``period``)."""
-
-Mode = Literal["snapshot", "partial", "delete", "entered-in-error"]
-"""How a draft meets what is stored under its id. *snapshot*: it replaces it. *partial*: what it says replaces, what
-it does not say stays (:func:`merge_partial`, for Patient :func:`merge_patient`). *delete*: the sender takes it
-back; the resource holds type and id only. *entered-in-error*: it replaces, and says of itself that it is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """One resource to file.
-
-    ``key`` is the natural key its id was minted from. ``resource`` is complete FHIR R4 JSON as a dict, except that
-    a decimal may be an ``orjson.Fragment`` (see :mod:`.numbers`): serialise with orjson before anything else.
-    ``segment`` names where it came from ("OBX[3]"). ``directory`` marks people, places and organizations shared by
-    patients. ``cleared`` names the elements the sender deleted with the explicit null; it matters in *partial*.
-    """
-
-    type: str
-    key: str
-    resource: dict[str, Any]
-    mode: Mode
-    segment: str
-    directory: bool = False
-    cleared: frozenset[str] = frozenset()
-
-    @property
-    def id(self) -> str:
-        """The public FHIR id."""
-        return str(self.resource["id"])
-
-    @property
-    def reference(self) -> str:
-        """``Type/id``."""
-        return f"{self.type}/{self.resource['id']}"
 
 
 @dataclass(frozen=True, slots=True)

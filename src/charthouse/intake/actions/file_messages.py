@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from charthouse.exchange.cda.api import Converted, SectionReport, Tree
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
@@ -30,9 +31,11 @@ from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import link_by_notice, persons_of, place
+from charthouse.intake.domain import cda_plan
 from charthouse.intake.domain.arrival import Connector, Format
+from charthouse.intake.domain.desk import Desk, Key, minter
 from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, survey, wanted_aliases
-from charthouse.intake.domain.hl7_plan import Desk, Key, apply, minter, read, wanted
+from charthouse.intake.domain.hl7_plan import apply, read, wanted
 from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
@@ -59,7 +62,8 @@ CONTEXT = system_context("intake")
 
 @dataclass(slots=True)
 class Waiting:
-    """A message to file. ``originals`` maps seq to (original row, bytes); ``entries`` may hold them parsed."""
+    """A message to file. ``originals`` maps seq to (original row, bytes); ``entries``, or for a C-CDA document
+    ``tree``, may hold them parsed."""
 
     id: int
     sender: Sender
@@ -69,6 +73,7 @@ class Waiting:
     received_at: datetime
     originals: dict[int, tuple[int, bytes]]
     entries: list[Entry] | None = None
+    tree: Tree | None = None
     atomic: bool = False
     retry: bool = False
     actor: str = CONTEXT.actor
@@ -81,13 +86,14 @@ class Waiting:
 
 @dataclass(slots=True)
 class Result:
-    """What became of a message."""
+    """What became of a message; ``sections`` are those of a C-CDA document."""
 
     message: int
     state: MessageState
     counts: Counter[Outcome] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    sections: Sequence[SectionReport] = ()
 
 
 @dataclass(slots=True)
@@ -97,6 +103,16 @@ class _Planned:
     problems: list[Problem] = field(default_factory=list)
     aliases: dict[str, tuple[str, str]] = field(default_factory=dict)
     hl7: Plan | None = None
+    cda: Converted | None = None
+    broken: list[Problem] = field(default_factory=list)
+    """What of a C-CDA document was broken before anything of it was filed."""
+
+    @property
+    def occurred(self) -> datetime | None:
+        """When what it tells of happened."""
+        if self.hl7 is not None:
+            return self.hl7.occurred
+        return self.cda.occurred if self.cda is not None else None
 
     def fail(self) -> None:
         """Nothing of this message is filed."""
@@ -108,8 +124,8 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     """File ``messages`` in order, in the caller's transaction, and say what became of each."""
     planned = [_Planned(each) for each in messages]
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
-    stored = _read_hl7(cursor, [each for each in planned if each.waiting.format is Format.HL7V2])
-    batch = _plan_hl7(cursor, planned, stored)
+    stored = _read_mapped(cursor, [each for each in planned if each.waiting.format is not Format.FHIR])
+    batch = _plan_mapped(cursor, planned, stored)
     filed_at = wall()
     filings = [filing for each in planned for filing in each.filings]
     filed = batch.file(filings, filed_at)
@@ -143,10 +159,16 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
         _address(each)
 
 
-def _read_hl7(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, Any]]:
-    """Map each message alone; returns the present state of what they build on."""
+def _read_mapped(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, Any]]:
+    """Map each HL7 message and each document alone; returns the present state of what they build on."""
     keys: set[Key] = set()
     for each in planned:
+        if each.waiting.format is Format.CDA:
+            found = cda_plan.read(each.waiting.originals[1][1], each.waiting.sender, each.waiting.tree)
+            each.cda, each.broken, each.problems = found.converted, found.problems, list(found.problems)
+            if found.converted:
+                keys.update(cda_plan.wanted(found.converted))
+            continue
         mapped = read(each.waiting.originals[1][1], each.waiting.sender)
         each.hl7 = mapped.plan
         if mapped.problem:
@@ -156,7 +178,7 @@ def _read_hl7(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, A
     return {key: editable(value.content) for key, value in current(cursor, CONTEXT, keys).items()}
 
 
-def _plan_hl7(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, dict[str, Any]]) -> FilingBatch:
+def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, dict[str, Any]]) -> FilingBatch:
     """Say what each message comes to, and keep out what may not be filed.
 
     An HL7 message builds on those before it. Where one turns out not to be filed, those after it are worked out
@@ -165,7 +187,9 @@ def _plan_hl7(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, dic
     while True:
         desk = Desk(stored)
         for each in planned:
-            if each.hl7 is not None and not each.problems:
+            if each.cda is not None:
+                _apply_cda(each, each.cda, desk)
+            elif each.hl7 is not None and not each.problems:
                 _apply_hl7(each, each.hl7, desk)
         batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
         standing = [each for each in planned if each.hl7 is not None and not each.problems]
@@ -185,6 +209,13 @@ def _apply_hl7(planned: _Planned, plan: Plan, desk: Desk) -> None:
         desk.take_over(ours)
         planned.filings = [filing for filing in made.filings if not _seen(filing)]
         _address(planned)
+
+
+def _apply_cda(planned: _Planned, converted: Converted, desk: Desk) -> None:
+    made = cda_plan.apply(converted, desk)
+    planned.problems = [*planned.broken, *made.problems]
+    planned.filings = [filing for filing in made.filings if not _seen(filing)]
+    _address(planned)
 
 
 def _address(planned: _Planned) -> None:
@@ -293,7 +324,7 @@ def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
 def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
-    occurred = {each.waiting.id: each.hl7.occurred if each.hl7 else None for each in planned}
+    occurred = {each.waiting.id: each.occurred for each in planned}
     own = {each.waiting.id for each in planned if each.waiting.own}
     for filing, done in zip(filings, filed, strict=True):
         if filing.type == "Patient" and done.outcome is not Outcome.UNCHANGED and filing.resource:
@@ -381,6 +412,8 @@ def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], fi
         mine = filed[position : position + len(each.filings)]
         position += len(each.filings)
         result = Result(each.waiting.id, _state(each, mine), problems=each.problems)
+        if each.cda is not None:
+            result.sections = each.cda.sections
         result.counts.update(done.outcome for done in mine)
         result.types.update(done.type for done in mine)
         results.append(result)

@@ -173,6 +173,8 @@ def _copy(original: _Original, text: str) -> bytes:
     """The bytes of the corrected message."""
     if original.format == "hl7v2":
         return _hl7_copy(text, original.sender.charset)
+    if original.format == "cda":
+        return _xml_copy(text)
     body = _json_copy(text)
     entries = [body if seq == original.wrong else data for seq, data in sorted(original.parts.items()) if seq]
     if not original.kind.startswith("Bundle"):
@@ -194,6 +196,14 @@ def _hl7_copy(text: str, charset: str) -> bytes:
         raise IntakeError(
             "The text has characters that its character set does not have. Write UNICODE UTF-8 in MSH-18."
         ) from None
+
+
+def _xml_copy(text: str) -> bytes:
+    """The text in UTF-8, whatever it declared before."""
+    return _ENCODING.sub(r"\1UTF-8\2", text.strip().replace("\r\n", "\n"), count=1).encode("utf-8", "replace")
+
+
+_ENCODING = re.compile(r"""(<\?xml[^>]*?encoding\s*=\s*["'])[^"']*(["'])""")
 
 
 def _json_copy(text: str) -> bytes:

@@ -16,14 +16,22 @@ from typing import Any
 import structlog
 from django.db import IntegrityError, connection, transaction
 
+from charthouse.exchange.cda.api import DEFAULT_LIMITS, CdaError, Tree, head_of, is_cda, read_tree
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
 from charthouse.exchange.hl7v2.api import Envelope as Hl7Envelope
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
 from charthouse.foundation.logging import where
 from charthouse.foundation.memory import without_collection
-from charthouse.intake.domain.arrival import Arrival, Connector, Receipt
-from charthouse.intake.domain.arrivals import LINES, fhir_arrival, hl7_arrival, sender_of
+from charthouse.intake.domain.arrival import Arrival, Connector, Format, Receipt
+from charthouse.intake.domain.arrivals import (
+    LINES,
+    cda_arrival,
+    custodian_of,
+    fhir_arrival,
+    hl7_arrival,
+    sender_of,
+)
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.domain.fhir_plan import Problem
 from charthouse.intake.domain.naming import LONGEST_SENDER, refuse_own_desk, storable
@@ -67,20 +75,24 @@ def take_in(
 ) -> Iterator[Taken]:
     """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd).
 
-    ``sender`` names the source; an HL7 message without it is named by its MSH-3 and MSH-4. ``corrects`` is the
-    message this is a corrected copy of. Messages before a fault in the stream stay filed. Raises IntakeError where
-    the input is neither HL7 v2 nor FHIR, or where another than a form sends in the name of our own desk, and the
-    database's error when it is away.
+    ``sender`` names the source; without it an HL7 message is named by its MSH-3 and MSH-4, a C-CDA document by its
+    custodian. ``corrects`` is the message this is a corrected copy of. Messages before a fault in the stream stay
+    filed. Raises IntakeError where the input is neither HL7 v2, FHIR nor C-CDA, or a hostile document, or where
+    another than a form sends in the name of our own desk, and the database's error when it is away.
     """
     if sender and (connector is not Connector.FORM or corrects is not None):
         refuse_own_desk(sender)
     try:
         opened = open_stream(stream)
         head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-        if head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        if is_cda(opened.peek(64)[:64]):
+            coming = _read_cda(opened, connector, sender, batch)
+        elif head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
             coming = _read_hl7(opened, connector, sender, batch)
         elif head[:1] not in (b"{", b""):
-            raise IntakeError("The input is neither HL7 v2 (no MSH at its beginning) nor FHIR in JSON (no {).")
+            raise IntakeError(
+                "The input is neither HL7 v2 (no MSH at its beginning), FHIR in JSON (no {) nor C-CDA (no XML)."
+            )
         else:
             coming = _read_fhir(opened, connector, sender or "files", batch)
         for chunk in coming:
@@ -88,8 +100,21 @@ def take_in(
                 for each in chunk:
                     each.arrival = replace(each.arrival, corrects=corrects)
             yield from _take(chunk, file=file)
-    except FhirError as error:
+    except (FhirError, CdaError) as error:
         raise IntakeError(str(error)) from None
+
+
+def _read_cda(
+    stream: io.BufferedReader, connector: Connector, sender: str | None, batch: str
+) -> Iterator[list[Coming]]:
+    data = stream.read(DEFAULT_LIMITS.size + 1)
+    tree = read_tree(data)
+    head = head_of(tree)
+    name = sender or custodian_of(head)
+    arrival = cda_arrival(
+        data, head, source=number_of(name), sender=name, connector=connector, received_at=wall(), batch=batch
+    )
+    yield [Coming(arrival, data=data, tree=tree)]
 
 
 def _read_hl7(
@@ -114,10 +139,11 @@ class Coming:
     arrival: Arrival
     entries: list[Entry] | None = None
     data: bytes = b""
+    tree: Tree | None = None
 
     @property
     def atomic(self) -> bool:
-        return self.entries is None or self.arrival.kind in ATOMIC_BUNDLES
+        return self.arrival.format is Format.HL7V2 or self.arrival.kind in ATOMIC_BUNDLES
 
 
 def hl7_coming(data: bytes, connector: Connector, sender: str | None, batch: str) -> Coming:
@@ -233,8 +259,7 @@ def _keep_unfiled(cursor: Any, each: Coming, problem: Problem) -> list[Taken]:
 
 def _waiting(each: Coming, receipt: Receipt, sender: Sender) -> Waiting:
     arrival = each.arrival
-    hl7 = each.entries is None
-    bodies = [(1, each.data)] if hl7 else [(part.seq, b"") for part in arrival.originals]
+    bodies = [(1, each.data)] if each.entries is None else [(part.seq, b"") for part in arrival.originals]
     numbers = dict(zip((part.seq for part in arrival.originals), receipt.originals, strict=True))
     return Waiting(
         id=receipt.message,
@@ -245,6 +270,7 @@ def _waiting(each: Coming, receipt: Receipt, sender: Sender) -> Waiting:
         received_at=arrival.received_at,
         originals={seq: (numbers[seq], body) for seq, body in bodies},
         entries=each.entries,
+        tree=each.tree,
         atomic=each.atomic,
     )
 

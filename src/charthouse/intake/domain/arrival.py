@@ -32,6 +32,7 @@ class Format(StrEnum):
 
     FHIR = "fhir"
     HL7V2 = "hl7v2"
+    CDA = "cda"
 
 
 class OriginalPart(msgspec.Struct, frozen=True, gc=False):

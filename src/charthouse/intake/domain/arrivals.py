@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from charthouse.exchange.cda.api import Head
 from charthouse.exchange.fhir.api import Entry, Envelope, Form
 from charthouse.exchange.hl7v2.api import Envelope as Hl7Envelope
 from charthouse.foundation.ids import hash64
 from charthouse.record.preparing import compress
 
 from .arrival import Arrival, Connector, Format, OriginalPart
+from .naming import storable
 
 #: Lines of NDJSON that make one message.
 LINES = 500
@@ -55,6 +57,39 @@ def hl7_arrival(
         originals=(OriginalPart(1, len(data), compress(data)),),
         keys=tuple(order_key(sender, key) for key in envelope.order_keys) if envelope else (),
         control_id=envelope.control_id if envelope else "",
+        batch=batch,
+        corrects=corrects,
+    )
+
+
+def custodian_of(head: Head) -> str:
+    """The sender's name where a document alone says who it is: who keeps it, as ``name|number``."""
+    return head.custodian[:200] if head.custodian.strip("|") else "files"
+
+
+def cda_arrival(
+    data: bytes,
+    head: Head,
+    *,
+    source: int,
+    sender: str,
+    connector: Connector,
+    received_at: datetime,
+    batch: str = "",
+    corrects: int | None = None,
+) -> Arrival:
+    """One C-CDA document."""
+    return Arrival(
+        source=source,
+        connector=connector,
+        format=Format.CDA,
+        kind=f"C-CDA {head.kind}"[:64],
+        digest=hashlib.sha256(data).digest(),
+        size=len(data),
+        received_at=received_at,
+        originals=(OriginalPart(1, len(data), compress(data)),),
+        keys=tuple(sorted({order_key(sender, key) for key in head.patient_keys})),
+        control_id=storable(head.number, 250),
         batch=batch,
         corrects=corrects,
     )

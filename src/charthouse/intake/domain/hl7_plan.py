@@ -7,63 +7,15 @@ order the messages came, each seeing what the one before it did (:class:`Desk`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-import orjson
+from charthouse.exchange.hl7v2.api import Hl7Error, Merge, Plan, Unsupported, parse, peek, to_fhir
 
-from charthouse.exchange.fhir.api import validate
-from charthouse.exchange.hl7v2.api import (
-    Draft,
-    Hl7Error,
-    Merge,
-    Plan,
-    Unsupported,
-    merge_partial,
-    merge_patient,
-    parse,
-    peek,
-    to_fhir,
-)
-from charthouse.record.preparing import Filing, editable, prepare, without_large
-
+from .desk import Desk, Key, Made, apply_draft, file_resource, minter
 from .fhir_plan import Problem
-from .naming import NPI, is_shared, resource_id, shared_id
 from .sender import Sender
 from .visits import apply_visit
-
-Key = tuple[str, str]
-
-
-def minter(source: str) -> Callable[[str, str], str]:
-    """The public ids of one sender's resources, from their natural keys."""
-
-    def mint(resource_type: str, key: str) -> str:
-        if is_shared(resource_type) and key.startswith("npi:"):
-            return shared_id(resource_type, NPI, key[4:])
-        return resource_id(source, resource_type, key)
-
-    return mint
-
-
-class Desk:
-    """The present state of resources while a batch is worked through: what lies beneath (the record's, or another
-    desk), then our own changes."""
-
-    def __init__(self, beneath: Mapping[Key, dict[str, Any]] | Desk) -> None:
-        self._beneath = beneath
-        self._changed: dict[Key, dict[str, Any]] = {}
-
-    def get(self, key: Key) -> dict[str, Any] | None:
-        return self._changed.get(key) or self._beneath.get(key)
-
-    def put(self, resource: dict[str, Any]) -> None:
-        self._changed[(resource["resourceType"], resource["id"])] = resource
-
-    def take_over(self, other: Desk) -> None:
-        """Make the changes on a desk that lies on this one ours."""
-        self._changed.update(other._changed)
 
 
 @dataclass(slots=True)
@@ -72,14 +24,6 @@ class Hl7Read:
 
     plan: Plan | None = None
     problem: Problem | None = None
-
-
-@dataclass(slots=True)
-class Hl7Filings:
-    """What a message comes to."""
-
-    filings: list[Filing] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
 
 def read(data: bytes, sender: Sender) -> Hl7Read:
@@ -123,36 +67,23 @@ def wanted(plan: Plan) -> Iterable[Key]:
                 yield _key(merge.survivor)
 
 
-def apply(plan: Plan, desk: Desk) -> Hl7Filings:
+def apply(plan: Plan, desk: Desk) -> Made:
     """Make the filings of one mapped message; ``desk`` is changed as the record will be."""
-    made = Hl7Filings()
+    made = Made()
     for part in plan.all():
         for draft in part.drafts:
-            _apply_draft(made, desk, draft)
+            apply_draft(made, desk, draft)
         if part.visit is not None:
             visit = part.visit
             result = apply_visit(desk.get(("Encounter", visit.id)), visit)
-            _file(made, desk, result.resource, visit.segment)
+            file_resource(made, desk, result.resource, visit.segment)
         for merge in part.merges:
             if merge.kind != "patient":
                 _apply_merge(made, desk, merge)
     return made
 
 
-def _apply_draft(made: Hl7Filings, desk: Desk, draft: Draft) -> None:
-    current = desk.get((draft.type, draft.id))
-    if draft.mode == "delete":
-        if current is not None:
-            _file(made, desk, current, draft.segment, deleted=True)
-        return
-    resource = draft.resource
-    if draft.mode == "partial" and current is not None:
-        merge = merge_patient if draft.type == "Patient" else merge_partial
-        resource = merge(current, draft)
-    _file(made, desk, resource, draft.segment, only_if_absent=draft.directory)
-
-
-def _apply_merge(made: Hl7Filings, desk: Desk, merge: Merge) -> None:
+def _apply_merge(made: Made, desk: Desk, merge: Merge) -> None:
     """Accounts and visits: a merged one points at the survivor, a moved one belongs to its new owner.
 
     One that changed its number, and was never sent under the old one, has nothing to be pointed from.
@@ -178,35 +109,9 @@ def _apply_merge(made: Hl7Filings, desk: Desk, merge: Merge) -> None:
         changed = {**current, "partOf": {"reference": merge.survivor}}
         if merge.kind == "account":
             changed["status"] = "inactive"
-    _file(made, desk, changed, merge.segment)
+    file_resource(made, desk, changed, merge.segment)
 
 
 def _key(reference: str) -> Key:
     kind, _, public_id = reference.partition("/")
     return (kind, public_id)
-
-
-def _file(
-    made: Hl7Filings,
-    desk: Desk,
-    resource: dict[str, Any],
-    segment: str,
-    *,
-    deleted: bool = False,
-    only_if_absent: bool = False,
-) -> None:
-    content, parts = without_large(orjson.dumps(resource))
-    parsed: dict[str, Any] = orjson.loads(content)
-    if problems := validate(parsed):
-        first = problems[0]
-        made.problems.append(
-            Problem(1, "not-valid", f"{parsed['resourceType']}: {first.message} ({first.path})", segment)
-        )
-        return
-    desk.put(editable(content))
-    filing = prepare(parsed, content, deleted=deleted)
-    filing.attachments = tuple(parts)
-    filing.place = segment
-    filing.only_if_absent = only_if_absent
-    filing.original = 1
-    made.filings.append(filing)

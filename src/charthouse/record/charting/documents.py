@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import nh3
 
+from charthouse.exchange.cda import api as cda
 from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
 from charthouse.record.domain.attachments import attachments_of, decoded
 
@@ -93,11 +94,19 @@ def _common(item: Item) -> dict[str, Any]:
     }
 
 
-def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
+def document(
+    item: Item, sizes: dict[str, tuple[str, int]], content_of: Callable[[int], bytes | None] | None = None
+) -> Document:
     """One document with its parts. ``sizes`` gives (media type, bytes) of attachments kept as files, by their
-    ``Binary`` id."""
+    ``Binary`` id; ``content_of`` the bytes of an attachment by its place, for a C-CDA document, which is read by
+    its sections."""
     r = item.resource
-    parts = [_part(place, attachment, sizes) for place, attachment in enumerate(attachments_of(r))]
+    parts = []
+    for place, attachment in enumerate(attachments_of(r)):
+        if content_of is not None and is_clinical_document(attachment):
+            parts += _sections_of(r, place, attachment, content_of(place))
+        else:
+            parts.append(_part(place, attachment, sizes))
     parts.extend(
         Part(PartKind.HTML, "text/html", title=str(section.get("title") or ""), text=sanitized(html))
         for section in _sections(r.get("section"))
@@ -120,6 +129,53 @@ def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
         signed=_signed(r),
         relations=tuple(_relations(r)),
     )
+
+
+def is_clinical_document(attachment: dict[str, Any]) -> bool:
+    """Whether an attachment says that it is a document in XML."""
+    return str(attachment.get("contentType") or "").partition(";")[0].strip().lower() in cda.MEDIA_TYPES
+
+
+def _sections_of(
+    r: dict[str, Any], place: int, attachment: dict[str, Any], content: bytes | None
+) -> Iterable[Part]:
+    """The sections of a C-CDA document, and its XML as a file."""
+    media_type = str(attachment.get("contentType"))
+    title = str(attachment.get("title") or "")
+    if content is not None and cda.is_cda_content(media_type, content):
+        became = _became(r) if place == 0 else {}
+        try:
+            sections = cda.sections_as_html(content)
+        except cda.CdaError:
+            sections = []
+        for section in sections:
+            note = became.get(section.number, "")
+            if section.html or note:
+                yield Part(PartKind.HTML, "text/html", title=section.title, text=section.html, note=note)
+        title = "The document in XML, as it came"
+    yield Part(PartKind.FILE, media_type, title=title, file=place, size=len(content) if content else None)
+
+
+def _became(r: dict[str, Any]) -> dict[int, str]:
+    """What a reader must know of sections that were not read in full, by their number."""
+    found = {}
+    for extension in items(r.get("extension")):
+        if not isinstance(extension, dict) or extension.get("url") != cda.SECTION:
+            continue
+        parts = [each for each in items(extension.get("extension")) if isinstance(each, dict)]
+        said = {str(each.get("url")): each for each in parts}
+        number = said.get("number", {}).get("valuePositiveInt")
+        outcome = str(said.get("outcome", {}).get("valueCode") or "")
+        reasons = " ".join(str(each.get("valueString") or "") for each in parts if each.get("url") == "reason")
+        if isinstance(number, int) and reasons and outcome in _NOT_IN_FULL:
+            found[number] = f"{_NOT_IN_FULL[outcome]} {reasons}"
+    return found
+
+
+_NOT_IN_FULL = {
+    "partly": "Not everything of this section could be filed as data; its text is all here.",
+    "text": "Nothing of this section could be filed as data; its text is all here.",
+}
 
 
 def _signed(r: dict[str, Any]) -> When:

@@ -1,4 +1,5 @@
-"""``POST /intake``: HL7 v2 or FHIR from another system. Kept durably before it is answered; workers file it."""
+"""``POST /intake``: HL7 v2, FHIR or C-CDA from another system. Kept durably before it is answered; workers
+file it."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def _refused() -> JsonResponse:
 @public
 @require_POST
 def receive(request: HttpRequest) -> JsonResponse:
-    """202 with the numbers the messages are kept under; 400 for what is neither HL7 v2 nor FHIR; 401 without a
+    """202 with the numbers the messages are kept under; 400 for what is none of these; 401 without a
     token; 503 when it could not be kept, to be sent again."""
     sender = _sender(request)
     if sender is None:

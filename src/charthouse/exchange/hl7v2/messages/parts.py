@@ -12,7 +12,7 @@ from charthouse.exchange.hl7v2.segments.account import ensure_account, keep_raw,
 from charthouse.exchange.hl7v2.segments.order import Group
 from charthouse.exchange.hl7v2.segments.patient import map_patient, map_publicity, map_related
 from charthouse.exchange.hl7v2.segments.visit import map_visit, visit_number
-from charthouse.exchange.hl7v2.times import date_time
+from charthouse.exchange.times import date_time
 
 _WITH_PATIENT = frozenset({"PD1", "NK1", "ARV", "ROL", "PRT"})
 _WITH_VISIT = frozenset({"PV2", "ARV", "ROL", "PRT"})

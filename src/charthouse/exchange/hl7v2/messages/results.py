@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Draft
 from charthouse.exchange.hl7v2.errors import Hl7Error, unsupported
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
-from charthouse.exchange.hl7v2.plan import Draft, Effect
+from charthouse.exchange.hl7v2.plan import Effect
 from charthouse.exchange.hl7v2.segments.document import map_consent, map_document
 from charthouse.exchange.hl7v2.segments.findings import map_diagnosis
 from charthouse.exchange.hl7v2.segments.order import Group, map_loose_observations, map_order, map_report

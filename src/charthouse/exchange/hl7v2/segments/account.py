@@ -19,9 +19,9 @@ from charthouse.exchange.hl7v2.directory import coded_organization, named_organi
 from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.numbers import decimal
 from charthouse.exchange.hl7v2.plan import RawSegment
 from charthouse.exchange.hl7v2.systems import authority
+from charthouse.exchange.numbers import decimal
 
 from .findings import coded_key
 

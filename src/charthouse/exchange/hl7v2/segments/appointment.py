@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from charthouse.exchange.drafts import Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import Json, concept, entity_identifier
 from charthouse.exchange.hl7v2.directory import device, location, practitioner, practitioners
@@ -11,8 +12,7 @@ from charthouse.exchange.hl7v2.errors import Hl7Error
 from charthouse.exchange.hl7v2.keys import identifier_key
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
-from charthouse.exchange.hl7v2.plan import Mode
-from charthouse.exchange.hl7v2.times import date_time, later, moment
+from charthouse.exchange.times import date_time, later, moment
 
 from .timing import unit_code
 

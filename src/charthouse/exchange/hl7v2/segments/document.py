@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Draft, Mode
 from charthouse.exchange.hl7v2.datatypes import Json, concept, encapsulated, reference_pointer, text_attachment
 from charthouse.exchange.hl7v2.directory import practitioners
 from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.plan import Draft, Mode
 from charthouse.exchange.hl7v2.systems import authority
 
 from . import security

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -16,8 +17,7 @@ from charthouse.exchange.hl7v2.directory import location, practitioner, practiti
 from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.plan import Mode
-from charthouse.exchange.hl7v2.times import later
+from charthouse.exchange.times import later
 
 _CONDITION = "http://terminology.hl7.org/CodeSystem/condition-"
 _ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from charthouse.exchange.drafts import Draft, Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -18,8 +19,7 @@ from charthouse.exchange.hl7v2.directory import coded_organization, location, or
 from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.numbers import decimal, whole_number
-from charthouse.exchange.hl7v2.plan import Draft, Mode
+from charthouse.exchange.numbers import decimal, whole_number
 
 from .findings import coded_key
 from .observation import Context, map_observations

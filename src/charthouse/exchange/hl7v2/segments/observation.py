@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from charthouse.exchange.drafts import Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -21,9 +22,8 @@ from charthouse.exchange.hl7v2.datatypes import (
 from charthouse.exchange.hl7v2.directory import coded_organization, device, organization, practitioners
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.numbers import decimal
-from charthouse.exchange.hl7v2.plan import Mode
-from charthouse.exchange.hl7v2.times import clock_time, date_time
+from charthouse.exchange.numbers import decimal
+from charthouse.exchange.times import clock_time, date_time
 
 from .findings import coded_key
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from charthouse.exchange.drafts import Draft, Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -20,7 +21,6 @@ from charthouse.exchange.hl7v2.directory import named_practitioner, organization
 from charthouse.exchange.hl7v2.keys import identifier_key
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import EMPTY, Segment, Value
-from charthouse.exchange.hl7v2.plan import Draft, Mode
 
 from . import security
 from .document import put_result_documents

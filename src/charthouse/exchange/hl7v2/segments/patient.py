@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from charthouse.exchange.drafts import Draft
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -27,9 +28,8 @@ from charthouse.exchange.hl7v2.errors import Hl7Error
 from charthouse.exchange.hl7v2.keys import identifier_key, record_number
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.plan import Draft
 from charthouse.exchange.hl7v2.systems import SSN, language_tag
-from charthouse.exchange.hl7v2.times import date_time
+from charthouse.exchange.times import date_time
 
 from . import security
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Draft
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -19,7 +20,6 @@ from charthouse.exchange.hl7v2.directory import practitioners
 from charthouse.exchange.hl7v2.keys import NPI_OID, identifier_key, normal_name, valid_npi
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
-from charthouse.exchange.hl7v2.plan import Draft
 from charthouse.exchange.hl7v2.systems import NPI
 
 from .order import Group, order_identifiers, order_key, order_status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from charthouse.exchange.drafts import Draft
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
     Json,
@@ -15,7 +16,6 @@ from charthouse.exchange.hl7v2.datatypes import (
 from charthouse.exchange.hl7v2.directory import practitioner
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
-from charthouse.exchange.hl7v2.plan import Draft
 from charthouse.exchange.hl7v2.systems import authority
 
 

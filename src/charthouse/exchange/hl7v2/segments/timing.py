@@ -5,8 +5,8 @@ from __future__ import annotations
 from charthouse.exchange.hl7v2.datatypes import Json
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment
-from charthouse.exchange.hl7v2.numbers import decimal
-from charthouse.exchange.hl7v2.times import clock_time
+from charthouse.exchange.numbers import decimal
+from charthouse.exchange.times import clock_time
 
 _DAY_PARTS = {"AC", "ACM", "ACD", "ACV", "PC", "PCM", "PCD", "PCV", "HS", "C", "CM", "CD", "CV"}
 _UNITS = {

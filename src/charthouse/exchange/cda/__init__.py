@@ -1,0 +1,1 @@
+"""HL7 CDA R2 and C-CDA: clinical documents in XML."""

@@ -1,0 +1,389 @@
+"""From the bytes of a document to what of it is filed: section by section, entry by entry.
+
+One bad element never loses its section, one bad section never the document: what cannot be coded is named, and its
+text is kept with the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from charthouse.exchange.drafts import Draft
+from charthouse.exchange.times import moment
+
+from .encounters import map_encounter_entry
+from .header import (
+    kind_of,
+    labels_of,
+    map_care_team,
+    map_confidentiality,
+    map_document,
+    map_encounter,
+    map_patient,
+    patient_keys,
+)
+from .mapping import Mapping, Mint, NotCoded, SectionReport, code_of, negated, templates
+from .medications import map_immunization, map_medication, map_supply
+from .narrative import plain
+from .observations import map_birth_sex, map_observation, map_result_entry, map_status_entry, map_vitals_entry
+from .persons import map_care_team_entry, map_coverage_entry, map_family_entry, map_note_entry
+from .plans import map_goal, map_instruction, map_plan_entry
+from .problems import map_allergy_entry, map_problem_entry
+from .procedures import map_equipment_entry, map_procedure
+from .sections import STATEMENTS, Kind, Section, sections_of
+from .tree import Element, Tree, read
+from .values import identity, said, time_of
+
+_PROBLEM_TEMPLATES = frozenset(
+    {"2.16.840.1.113883.10.20.22.4.3", "2.16.840.1.113883.10.20.22.4.4", "2.16.840.1.113883.10.20.22.4.132",
+     "2.16.840.1.113883.10.20.22.4.33", "2.16.840.1.113883.10.20.22.4.34", "2.16.840.1.113883.10.20.22.4.65",
+     "2.16.840.1.113883.10.20.22.4.51"}
+)  # fmt: skip
+_MEDICATION_TEMPLATES = "2.16.840.1.113883.10.20.22.4.16"
+_IMMUNIZATION_TEMPLATES = frozenset({"2.16.840.1.113883.10.20.22.4.52", "2.16.840.1.113883.10.20.1.24"})
+_NOTE = "2.16.840.1.113883.10.20.22.4.202"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What one document comes to. ``faults`` are (place, reason) of what is broken in it."""
+
+    kind: str
+    code: str
+    patient_key: str
+    drafts: list[Draft]
+    sections: list[SectionReport]
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    occurred: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Who sends a document and whom it is about, read without converting it."""
+
+    kind: str
+    number: str
+    custodian: str
+    patient_keys: tuple[str, ...]
+
+
+def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None) -> Converted:
+    """What the document in ``data`` asks to be filed.
+
+    ``zone`` is the sender's time zone, for times without offset. ``mint(resource_type, natural_key)`` gives the
+    public FHIR id, the same for the same arguments. ``tree`` is the document where it was parsed already. Raises
+    CdaError for what is no CDA document, is hostile, or names no patient; all else is read as far as it goes.
+    """
+    tree = tree or read(data)
+    root = tree.root
+    mapping = Mapping(root, zone, mint)
+    map_confidentiality(mapping)
+    map_patient(mapping)
+    if tree.fault:
+        mapping.place = "ClinicalDocument"
+        mapping.fault(tree.fault)
+    _guarded(mapping, "componentOf", map_encounter)
+    _guarded(mapping, "documentationOf", map_care_team)
+    for section in sections_of(root):
+        _map_section(mapping, section)
+    map_document(mapping, data)
+    written = time_of(root.find("effectiveTime"), zone)
+    return Converted(
+        kind=kind_of(root),
+        code=code_of(root),
+        patient_key=mapping.patient_key,
+        drafts=list(mapping.drafts.values()),
+        sections=mapping.reports,
+        faults=mapping.faults,
+        occurred=moment(written) if written else None,
+    )
+
+
+def _guarded(mapping: Mapping, place: str, act: Callable[[Mapping], None]) -> None:
+    """Do a part of the header; what goes wrong in it is named and costs nothing else."""
+    try:
+        act(mapping)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        mapping.place = place
+        mapping.fault(f"It could not be read ({type(error).__name__}).")
+
+
+def _map_section(mapping: Mapping, section: Section) -> None:
+    report = SectionReport(
+        section.number,
+        section.title,
+        section.code,
+        section.kind.value,
+        entries=sum(not _nothing(each) for each in section.entries),
+        narrative=bool(plain(section.text)),
+    )
+    mapping.reports.append(report)
+    mapping.section, mapping.report = section, report
+    mapping.entry_security = labels_of(section.element)
+    for number, entry in enumerate(section.entries, 1):
+        if _nothing(entry):
+            continue
+        mapping.place = f"{section.place}, entry {number}"
+        before = len(report.reasons)
+        try:
+            done = _map_entry(mapping, section.kind, entry)
+        except NotCoded as error:
+            mapping.note(str(error))
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            mapping.fault(f"The entry could not be read ({type(error).__name__}).")
+        else:
+            if done:
+                report.read += 1
+            elif len(report.reasons) == before:
+                mapping.note(f"Nothing is filed of {_words(entry)} here.")
+    mapping.section = mapping.report = None
+    mapping.entry_security = []
+
+
+def _nothing(entry: Element) -> bool:
+    """An entry that says by its nullFlavor that there is none."""
+    return entry.get("nullFlavor") is not None and not len(entry)
+
+
+def _words(entry: Element) -> str:
+    what = {
+        "observationMedia": "an image", "regionOfInterest": "a region of an image", "substanceAdministration":
+        "a medication", "act": "an act", "observation": "an observation", "organizer": "an organizer",
+        "supply": "a supply", "procedure": "a procedure", "encounter": "an encounter", "entry": "an entry",
+    }  # fmt: skip
+    return what.get(entry.tag, "an element")
+
+
+def _map_entry(mapping: Mapping, kind: Kind, entry: Element) -> bool:
+    """File one entry; whether anything was. What it is says first its template, then its section."""
+    tag = entry.tag
+    if tag not in STATEMENTS:
+        # An empty entry, or one whose statement has a name that CDA does not know.
+        inner = [each for each in entry.iter() if each.tag in STATEMENTS]
+        if not inner:
+            return False
+        return _map_entry(mapping, kind, inner[0])
+    if tag in ("observationMedia", "regionOfInterest"):
+        raise NotCoded("An image is shown with the text; nothing of it is filed as data.")
+    mood = (entry.get("moodCode") or "").strip()
+    found = templates(entry)
+    if _NOTE in found or (kind is Kind.NOTES and tag == "act"):
+        return map_note_entry(mapping, entry)
+    if tag == "substanceAdministration":
+        if found & _IMMUNIZATION_TEMPLATES or kind is Kind.IMMUNIZATIONS:
+            return map_immunization(mapping, entry)
+        return map_medication(mapping, entry, administered=kind is Kind.ADMINISTERED)
+    if tag == "encounter":
+        return (
+            map_plan_entry(mapping, entry)
+            if mood and mood != "EVN"
+            else map_encounter_entry(mapping, entry) is not None
+        )
+    if found & _PROBLEM_TEMPLATES and tag in ("act", "observation"):
+        return map_problem_entry(mapping, entry, _CATEGORY.get(kind, "problem-list-item"))
+    handler = _HANDLERS.get(kind)
+    if handler is not None and (done := handler(mapping, entry)):
+        return done
+    return _map_other(mapping, kind, entry)
+
+
+_CATEGORY = {Kind.DIAGNOSES: "encounter-diagnosis", Kind.CONCERNS: "health-concern"}
+
+
+def _medications_in(mapping: Mapping, entry: Element) -> bool:
+    """Admission and discharge medications stand in an act around each."""
+    if entry.tag == "supply":
+        return map_supply(mapping, entry)
+    if entry.tag not in ("act", "organizer"):
+        return False
+    inner = [*mapping.related(entry), *(each for component in entry.findall("component") for each in component)]
+    done = []
+    for each in inner:
+        if each.tag == "substanceAdministration":
+            done.append(map_medication(mapping, each))
+        elif each.tag == "supply":
+            done.append(map_supply(mapping, each))
+    return any(done)
+
+
+def _immunizations_in(mapping: Mapping, entry: Element) -> bool:
+    inner = [*mapping.related(entry), *(each for component in entry.findall("component") for each in component)]
+    done = [map_immunization(mapping, each) for each in inner if each.tag == "substanceAdministration"]
+    return any(done)
+
+
+def _problems(mapping: Mapping, entry: Element) -> bool:
+    return (
+        map_problem_entry(mapping, entry, "problem-list-item")
+        if entry.tag in ("act", "observation", "organizer")
+        else False
+    )
+
+
+def _diagnoses(mapping: Mapping, entry: Element) -> bool:
+    return (
+        map_problem_entry(mapping, entry, "encounter-diagnosis")
+        if entry.tag in ("act", "observation", "organizer")
+        else False
+    )
+
+
+def _concerns(mapping: Mapping, entry: Element) -> bool:
+    """Health concerns gather problems and observations of other kinds."""
+    if entry.tag == "observation":
+        return map_observation(mapping, entry, "survey") is not None
+    done = False
+    for each in [
+        *mapping.related(entry),
+        *(each for component in entry.findall("component") for each in component),
+    ]:
+        if templates(each) & _PROBLEM_TEMPLATES or each.tag == "act":
+            try:
+                done = map_problem_entry(mapping, each, "health-concern") or done
+            except NotCoded as error:
+                mapping.note(str(error))
+        elif each.tag == "observation":
+            done = (map_observation(mapping, each, "survey") is not None) or done
+    return done
+
+
+def _social(mapping: Mapping, entry: Element) -> bool:
+    done = map_status_entry(mapping, entry, "social-history")
+    map_birth_sex(mapping, entry)
+    return done
+
+
+def _allergies(mapping: Mapping, entry: Element) -> bool:
+    return map_allergy_entry(mapping, entry) if entry.tag in ("act", "observation", "organizer") else False
+
+
+def _procedures(mapping: Mapping, entry: Element) -> bool:
+    if (entry.get("moodCode") or "EVN") != "EVN":
+        return map_plan_entry(mapping, entry)
+    if entry.tag in ("procedure", "act", "observation"):
+        return map_procedure(mapping, entry)
+    if entry.tag == "organizer":
+        done = [
+            _procedures(mapping, each)
+            for component in entry.findall("component")
+            for each in component
+            if each.tag in STATEMENTS
+        ]
+        return any(done)
+    return False
+
+
+def _instructions(mapping: Mapping, entry: Element) -> bool:
+    return map_instruction(mapping, entry) if entry.tag == "act" else map_plan_entry(mapping, entry)
+
+
+def _goals(mapping: Mapping, entry: Element) -> bool:
+    return map_goal(mapping, entry) if entry.tag == "observation" else map_plan_entry(mapping, entry)
+
+
+def _status(kind: str) -> Callable[[Mapping, Element], bool]:
+    def act(mapping: Mapping, entry: Element) -> bool:
+        if entry.tag in ("supply", "procedure"):
+            return map_equipment_entry(mapping, entry)
+        return map_status_entry(mapping, entry, kind)
+
+    return act
+
+
+def _nutrition(mapping: Mapping, entry: Element) -> bool:
+    if entry.tag == "act" or (entry.get("moodCode") or "EVN") != "EVN":
+        return map_plan_entry(mapping, entry)
+    return map_status_entry(mapping, entry, "nutrition")
+
+
+_HANDLERS: dict[Kind, Callable[[Mapping, Element], bool]] = {
+    Kind.ALLERGIES: _allergies,
+    Kind.MEDICATIONS: _medications_in,
+    Kind.ADMINISTERED: _medications_in,
+    Kind.IMMUNIZATIONS: _immunizations_in,
+    Kind.PROBLEMS: _problems,
+    Kind.DIAGNOSES: _diagnoses,
+    Kind.CONCERNS: _concerns,
+    Kind.PROCEDURES: _procedures,
+    Kind.RESULTS: map_result_entry,
+    Kind.VITALS: map_vitals_entry,
+    Kind.SOCIAL: _social,
+    Kind.FAMILY: map_family_entry,
+    Kind.FUNCTIONAL: _status("functional-status"),
+    Kind.MENTAL: _status("mental-status"),
+    Kind.PLAN: map_plan_entry,
+    Kind.GOALS: _goals,
+    Kind.EQUIPMENT: map_equipment_entry,
+    Kind.DIRECTIVES: _status("advance-directive"),
+    Kind.PAYERS: map_coverage_entry,
+    Kind.INSTRUCTIONS: _instructions,
+    Kind.NUTRITION: _nutrition,
+    Kind.CARE_TEAM: map_care_team_entry,
+}
+
+
+def _map_other(mapping: Mapping, kind: Kind, entry: Element) -> bool:
+    """An entry its section does not expect: by what it is itself."""
+    tag, mood = entry.tag, (entry.get("moodCode") or "EVN").strip()
+    found = templates(entry)
+    if mood not in ("EVN", "") and tag != "organizer":
+        return map_plan_entry(mapping, entry)
+    if tag == "procedure":
+        return map_procedure(mapping, entry)
+    if tag == "supply":
+        return (
+            map_equipment_entry(mapping, entry)
+            if entry.find("participant") is not None
+            else map_supply(mapping, entry)
+        )
+    if tag == "observation":
+        return map_observation(mapping, entry, "imaging" if kind is Kind.TEXT else "survey") is not None
+    if tag == "organizer":
+        if "2.16.840.1.113883.10.20.22.4.26" in found:
+            return map_vitals_entry(mapping, entry)
+        if "2.16.840.1.113883.10.20.22.4.45" in found:
+            return map_family_entry(mapping, entry)
+        if "2.16.840.1.113883.10.20.22.4.1" in found:
+            return map_result_entry(mapping, entry)
+        return map_status_entry(mapping, entry, "survey")
+    if tag == "act":
+        inner = [
+            each
+            for each in [*mapping.related(entry), *(each for part in entry.findall("component") for each in part)]
+            if each.tag in STATEMENTS
+        ]
+        done = False
+        for each in inner:
+            try:
+                done = _map_entry(mapping, kind, each) or done
+            except NotCoded as error:
+                mapping.note(str(error))
+        if done or negated(entry):
+            return done
+        return (
+            map_procedure(mapping, entry)
+            if mapping.concept(entry.find("code")) and kind in (Kind.PROCEDURES, Kind.PLAN)
+            else False
+        )
+    return False
+
+
+def head_of(tree: Tree) -> Head:
+    """What a document says of itself and its sender. ``custodian`` is ``name|number``."""
+    root = tree.root
+    keeper = root.find("custodian/assignedCustodian/representedCustodianOrganization")
+    name = "|"
+    if keeper is not None:
+        name = said(keeper.findtext("name")) + "|" + identity(keeper.findall("id")[:1])
+    return Head(kind_of(root), identity(root.findall("id")), name, patient_keys(root))
