@@ -94,7 +94,7 @@ def probability(weight: float) -> float:
 
 def weigh(a: Traits, b: Traits, model: Model) -> Weighing:
     """The weight of two patients being one person, in bits. Symmetric in ``a`` and ``b``."""
-    name_bits, given, family, middle, given_term, family_term = _names(a.names, b.names, model)
+    name_bits, given, family, middle, given_term, family_term = name_pair(a.names, b.names, model)
     levels = Levels(
         given,
         family,
@@ -139,12 +139,12 @@ def explain(weighing: Weighing, model: Model) -> Score:
 _Names = tuple[float, str | None, str | None, str | None, str, str]
 
 
-def _names(mine: tuple[Name, ...], theirs: tuple[Name, ...], model: Model) -> _Names:
+def name_pair(mine: tuple[Name, ...], theirs: tuple[Name, ...], model: Model) -> _Names:
     """The pair of names that agrees best: bits and the levels of given, family and middle names."""
     best: _Names | None = None
     for one in mine:
         for other in theirs:
-            pair = _name_pair(one, other, model)
+            pair = _one_pair(one, other, model)
             if best is None or pair > best:
                 best = pair
     return _spelt(best) if best is not None else (0.0, None, None, None, "", "")
@@ -155,7 +155,7 @@ def _spelt(pair: _Names) -> _Names:
     return bits, given or None, family or None, middle or None, given_term, family_term
 
 
-def _name_pair(one: Name, other: Name, model: Model) -> _Names:
+def _one_pair(one: Name, other: Name, model: Model) -> _Names:
     # Levels are "" and not None where a side says nothing, so that pairs can be put in order.
     weights, frequencies = model.weights, model.frequencies
     if are_exchanged(one, other):
@@ -188,3 +188,20 @@ def doubt(now: Traits, before: Traits, model: Model) -> Score:
     whole = score(now, before, model)
     steps = tuple(step for step in whole.waterfall if step.field not in {"prior", "identifier"})
     return Score(sum(step.weight for step in steps), steps, whole.levels)
+
+
+def against_kin(weighing: Weighing, model: Model) -> float:
+    """Bits for one person and against two members of one family. Raises ValueError where the model knows no kin."""
+    if model.kin is None:
+        raise ValueError("This model was not told what members of a family have in common.")
+    weight = -model.kin.prior
+    for field, level in zip(FIELDS, weighing.levels, strict=True):
+        if level is None:
+            continue
+        if field in model.kin.weights:
+            weight += model.kin.weights[field][level]
+            continue
+        weight += model.weights[field][level]
+        if level == "same" and field in model.frequencies:
+            weight += model.frequencies[field].of(weighing.given_term if field == "given" else weighing.family_term)
+    return weight
