@@ -103,6 +103,7 @@ def _loose(traits: Traits) -> Iterator[tuple[object, ...]]:
         yield "ssn back", traits.ssn[-5:], year[:3]
     if day:
         yield "born", birth, traits.sex
+        yield "born", day
         yield "month+day", birth[5:], traits.sex, *_first_sounds(traits)
         yield "year+month", birth[:7], *_first_sounds(traits)
         yield "year+day", birth[:4], birth[8:], *_first_sounds(traits)
@@ -116,6 +117,10 @@ def _loose(traits: Traits) -> Iterator[tuple[object, ...]]:
             yield "front+sound", given[:2], b, year[:3]
             yield "sound+front", a, family[:2], year[:3]
             yield "letters", "".join(sorted(set(given))), "".join(sorted(set(family)))
+        if given:
+            yield "given", sound(given)
+        if family:
+            yield "family", sound(family), given[:1]
         if given and year:
             yield "given+year", given, year, traits.sex
         if family and year:
@@ -137,7 +142,14 @@ def _loose(traits: Traits) -> Iterator[tuple[object, ...]]:
                 if family:
                     yield "family+number", sound(family), address.number, address.street[:3]
     for address in traits.addresses:
+        if address.postal:
+            yield "postal", address.postal, *_first_sounds(traits)[:1]
+            yield "postal+family", address.postal, *_first_sounds(traits)[1:]
+            yield "postal+year", address.postal, year
+        if address.city and year:
+            yield "city+year", address.city, year
         if address.street:
+            yield "street", address.street
             yield "line", address.number, address.street
             if address.number and address.postal:
                 yield "number+postal", address.number, address.postal, address.street[:2]

@@ -16,10 +16,9 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from charthouse.identity.domain.decision import Candidate, Thresholds, conclude
+from charthouse.identity.domain.decision import Candidate, Thresholds, conclude, lead_over_kin
 from charthouse.identity.domain.guards import Outcome
 from charthouse.identity.domain.model import Model
-from charthouse.identity.domain.scorer import against_kin
 
 from .blocking import Blocks
 from .clustering import Groups, group
@@ -132,7 +131,7 @@ def judge_pairs(
         review[place] = verdict.outcome is Outcome.PERHAPS
         conflict[place] = any(not guard.yields for guard in verdict.guards)
         if model.kin is not None and thresholds.conflict is not None:
-            bits[place] = min(bits[place], against_kin(weighing, model))
+            bits[place] = min(bits[place], lead_over_kin(one, other, weighing, model))
     return Judged(weighed, linked, review, conflict, bits)
 
 

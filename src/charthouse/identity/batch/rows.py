@@ -225,14 +225,17 @@ class BirthReader:
     def __init__(self, values: Sequence[str], today: date) -> None:
         self._today = today
         self._known: dict[str, str] = {}
-        first = second = dotted = 0
+        first = second = dotted = last = 0
         year_first = year_last = 0
         for value in map(_bare, values):
             match = _THREE.match(value)
             if match and len(match[1]) <= 2:
+                last += 1
                 first += int(match[1]) > 12
                 second += int(match[2]) > 12
                 dotted += "." in value
+            elif match:
+                last -= 1
             elif len(value) == 8 and value.isdecimal():
                 year_first += _is_date(value[:4], value[4:6], value[6:], today)
                 year_last += _is_date(value[4:], value[:2], value[2:4], today) or _is_date(
@@ -243,6 +246,7 @@ class BirthReader:
                 second += int(value[2:4]) > 12
         self._day_first = first > second or (first == second and dotted > 0)
         self._year_first = year_first >= year_last
+        self._ends_with_year = last > 0 or year_last > year_first
 
     def read(self, value: str) -> str:
         """YYYY, YYYY-MM or YYYY-MM-DD; digits after MALFORMED where the value was meant to be a date and is none;
@@ -260,7 +264,7 @@ class BirthReader:
         parts = self._parts(value)
         if parts is None:
             typed = typed_dates(value, self._today)
-            return read_birth(typed[0].value) if typed else _malformed(value)
+            return read_birth(typed[0].value) if typed else self._malformed(value)
         year, month, day = parts
         if len(year) == 2:
             then = self._today.year // 100 * 100 + int(year)
@@ -268,6 +272,15 @@ class BirthReader:
         if _is_date(year, month, day, self._today):
             return read_birth(f"{year}-{int(month):02}-{int(day):02}")
         return _malformed(f"{year.zfill(4)}{month.zfill(2)}{day.zfill(2)}")
+
+    def _malformed(self, value: str) -> str:
+        """What was meant to be a date, its digits with the year first where the column ends with the year."""
+        found = _malformed(value)
+        if not found or not self._ends_with_year or len(found) < 8:
+            return found
+        number = found[1:]
+        one, other, year = number[:2], number[2:4], number[4:]
+        return f"{MALFORMED}{year}{other}{one}" if self._day_first else f"{MALFORMED}{year}{one}{other}"
 
     def _parts(self, value: str) -> tuple[str, str, str] | None:
         match = _THREE.match(value)

@@ -73,7 +73,7 @@ class Table:
         self.deceased = Values()
         self.several: dict[int, tuple[Name, ...]] = {}
         self._words = Values()
-        self._given_word, self._family_word = array("i"), array("i")
+        self._given_word, self._joined_word, self._family_word = array("i"), array("i"), array("i")
         self._order, self._multiple = array("b"), array("b")
         self._closed: dict[str, Any] = {}
 
@@ -97,6 +97,7 @@ class Table:
         self.mother.add(traits.mother)
         self.deceased.add(traits.deceased)
         self._given_word.append(self._words.number(name.given) if name.given else NOTHING)
+        self._joined_word.append(self._words.number(name.given + "".join(name.middle)) if name.given else NOTHING)
         self._family_word.append(self._words.number(name.family) if name.family else NOTHING)
         self._order.append(min(traits.order, 100))
         self._multiple.append(-1 if traits.multiple is None else int(traits.multiple))
@@ -111,6 +112,7 @@ class Table:
         several[list(self.several)] = True
         self._closed = {
             "given": np.array(self._given_word, dtype=np.int32),
+            "joined": np.array(self._joined_word, dtype=np.int32),
             "family": np.array(self._family_word, dtype=np.int32),
             "several": several,
         }
@@ -121,6 +123,11 @@ class Table:
     @property
     def given_word(self) -> Ints:
         return self._closed["given"]  # type: ignore[no-any-return]
+
+    @property
+    def joined_word(self) -> Ints:
+        """The given and middle names written together, as one word."""
+        return self._closed["joined"]  # type: ignore[no-any-return]
 
     @property
     def family_word(self) -> Ints:

@@ -16,6 +16,8 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from charthouse.identity.domain.dates import MALFORMED
+from charthouse.identity.domain.guards import GENERATION
 from charthouse.identity.domain.model import LEVELS, Kin, Model, TermFrequency, default_shares
 from charthouse.identity.domain.scorer import FIELDS
 
@@ -58,8 +60,12 @@ class _Kind:
     def bits(self, codes: dict[str, Codes]) -> Floats:
         total = np.full(len(codes["given"]), log2(self.share))
         for field in FIELDS:
-            total += np.log2(self.levels[field])[codes[field]]
+            total += self.field_bits(field, codes)
         return total
+
+    def field_bits(self, field: str, codes: dict[str, Codes]) -> Floats:
+        found: Floats = np.log2(self.levels[field])[codes[field]]
+        return found
 
 
 def learn(
@@ -90,12 +96,17 @@ def learn(
     has_family = bool((codes["family"] >= 0).any()) and bool(
         (codes["address"] >= 0).any() or (codes["phone"] >= 0).any()
     )
+    generation = _generation_apart(table, left, right)
+    of_kin = np.full(len(left), -np.inf)
     rounds = 0
     for rounds in range(1, _ROUNDS + 1):
         terms = given.bits(u["given"]) + family.bits(u["family"])
         of_one = one.bits(codes) + terms
         of_strangers = strangers.bits(codes)
-        of_kin = kin.bits(codes) + terms if has_family else np.full(len(left), -np.inf)
+        if has_family:
+            # A name is handed down from parent to child; brothers and sisters bear different ones.
+            as_strangers = strangers.field_bits("given", codes) - kin.field_bits("given", codes) - given.bits(u["given"])
+            of_kin = kin.bits(codes) + terms + np.where(generation, 0.0, as_strangers)
         probably, relatives = _share(of_one, of_strangers, of_kin)
         if one_to_one:
             probably = _compete(probably, left, right, table.size)
@@ -104,7 +115,7 @@ def learn(
         one.share = max((float(probably.sum()) * scale + 0.5) / total, 0.5 / total)
         if has_family:
             learnt = _levels(codes, relatives, {}, _PRIOR_KIN, start=_kin_levels(u))
-            for field in (*_KIN_SAME, "birth"):
+            for field in _KIN_SAME:
                 kin.levels[field] = learnt[field]
             kin.share = (float(relatives.sum()) * scale + 0.5) / total
         strangers.share = max(1.0 - one.share - kin.share, 0.5)
@@ -113,7 +124,7 @@ def learn(
             strangers.levels = u
             if has_family:
                 for field in FIELDS:
-                    if field not in _KIN_SAME and field != "birth":
+                    if field not in _KIN_SAME:
                         kin.levels[field] = _kin_levels(u)[field]
         if rounds > 5 and abs(log2(one.share / before)) < _SETTLED:
             break
@@ -146,6 +157,16 @@ def _codes(table: Table, left: Ints, right: Ints) -> dict[str, Codes]:
     given, family, middle = name_codes(table, left, right)
     codes = {field: level_codes(table, field, left, right) for field in FIELDS[3:]}
     return {"given": given, "family": family, "middle": middle, **codes}
+
+
+def _generation_apart(table: Table, left: Ints, right: Ints) -> NDArray[np.bool_]:
+    """Pairs between whose births a generation lies."""
+    years = np.array(
+        [int(birth[:4]) if not birth.startswith(MALFORMED) else 0 for birth in table.birth.values] + [0]
+    )
+    one, other = years[table.birth.of[left]], years[table.birth.of[right]]
+    apart: NDArray[np.bool_] = (one > 0) & (other > 0) & (np.abs(one - other) >= GENERATION)
+    return apart
 
 
 class _Term:

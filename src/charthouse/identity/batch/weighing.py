@@ -150,21 +150,31 @@ def name_codes(table: Table, left: Ints, right: Ints) -> tuple[Codes, Codes, Cod
     given = level_codes(table, "given", left, right)
     family = level_codes(table, "family", left, right)
     middle = level_codes(table, "middle", left, right)
-    crossed = _exchanged(table, left, right)
-    given[crossed], family[crossed], middle[crossed] = CODE["given"]["exchanged"], CODE["family"]["exchanged"], -1
+    exchanged, crossed = _crossings(table, left, right)
+    given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], CODE["family"]["exchanged"], -1
+    given[crossed], family[crossed], middle[crossed] = CODE["given"]["crossed"], -1, -1
     return given, family, middle
 
 
-def _exchanged(table: Table, left: Ints, right: Ints) -> NDArray[np.int64]:
-    a, b = table.given_word[left], table.family_word[left]
-    c, d = table.given_word[right], table.family_word[right]
-    perhaps = (a >= 0) & (b >= 0) & (c >= 0) & (d >= 0) & ((a == d) | (b == c))
-    found = [
-        place
-        for place in np.flatnonzero(perhaps)
-        if comparators.are_exchanged(table.names(int(left[place]))[0], table.names(int(right[place]))[0])
-    ]
-    return np.array(found, dtype=np.int64)
+def _crossings(table: Table, left: Ints, right: Ints) -> tuple[list[int], list[int]]:
+    """The places of pairs whose names stand in each other's place: both names, or one."""
+    first, last = table.family_word[left], table.family_word[right]
+    perhaps = (first >= 0) & (last >= 0) & (table.given_word[left] >= 0) & (table.given_word[right] >= 0)
+    perhaps &= (
+        (table.given_word[left] == last)
+        | (table.joined_word[left] == last)
+        | (table.given_word[right] == first)
+        | (table.joined_word[right] == first)
+    )
+    exchanged: list[int] = []
+    crossed: list[int] = []
+    for place in np.flatnonzero(perhaps).tolist():
+        one, other = table.names(int(left[place]))[0], table.names(int(right[place]))[0]
+        if comparators.are_exchanged(one, other):
+            exchanged.append(place)
+        elif comparators.are_crossed(one, other):
+            crossed.append(place)
+    return exchanged, crossed
 
 
 def level_codes(table: Table, field: str, left: Ints, right: Ints) -> Codes:

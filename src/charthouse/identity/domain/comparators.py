@@ -22,7 +22,7 @@ _edits = OSA.distance
 
 
 def given_level(one: Name, other: Name) -> str | None:
-    """same, initial, nickname, middle, similar, sound, faint or different."""
+    """same, initial, nickname, middle, similar, sound, faint or different; exchanged and crossed need both names."""
     a, b = one.given, other.given
     if not a or not b:
         return None
@@ -81,6 +81,8 @@ def family_level(one: Name, other: Name) -> str | None:
         return None
     if a == b:
         return "same"
+    if len(a) == 1 or len(b) == 1:
+        return None if a[0] == b[0] else "different"
     if one.families or other.families:
         mine, theirs = one.families or (a,), other.families or (b,)
         if not set(mine).isdisjoint(theirs):
@@ -98,12 +100,33 @@ def family_level(one: Name, other: Name) -> str | None:
 
 def are_exchanged(one: Name, other: Name) -> bool:
     """Whether the family name of one is the given name of the other, both ways; one of the two may have a slip."""
-    a, b, c, d = one.given, one.family, other.given, other.family
-    if not (a and b and c and d) or a == b or c == d or a == c or b == d:
+    crossed = _crossings(one, other)
+    if crossed == 0 or one.given == other.given or one.family == other.family:
         return False
-    if a == d:
-        return b == c or _one_slip(b, c)
-    return b == c and _one_slip(a, d)
+    return crossed == 2 or (_one_slip(one.given, other.family) and _one_slip(one.family, other.given))
+
+
+def are_crossed(one: Name, other: Name) -> bool:
+    """Whether the family name of one is the given name of the other, one way only, and nothing else agrees."""
+    if _crossings(one, other) != 1:
+        return False
+    return given_level(one, other) in _APART and family_level(one, other) in _APART
+
+
+_APART = {"faint", "different"}
+
+
+def _crossings(one: Name, other: Name) -> int:
+    """In how many ways of two a given name stands as the other's family name; a name may have been parted."""
+    if not (one.given and one.family and other.given and other.family):
+        return 0
+    if one.given == one.family or other.given == other.family:
+        return 0
+    return (other.family in (one.given, _joined(one))) + (one.family in (other.given, _joined(other)))
+
+
+def _joined(name: Name) -> str:
+    return name.given + "".join(name.middle)
 
 
 def _one_slip(a: str, b: str) -> bool:
@@ -148,7 +171,8 @@ def birth_level(a: str, b: str) -> str | None:
         shorter, longer = (a, b) if len(a) <= len(b) else (b, a)
         if longer.startswith(shorter):
             return "year" if len(shorter) == 4 else "month"
-        return "different"
+        # An age tells the year of birth only to the one beside it.
+        return "one part" if len(shorter) == 4 and abs(int(a[:4]) - int(b[:4])) == 1 else "different"
     same_year = a[:4] == b[:4]
     if same_year and a[5:7] == b[8:10] and a[8:10] == b[5:7]:
         return "exchanged"
@@ -164,9 +188,12 @@ def _malformed_birth(a: str, b: str) -> str | None:
     """A date that is none (a digit too many, a 13th month) may still be the other with a slip of the pen."""
     if a == b:
         return "same"
-    if len(a) < 8 or len(b) < 8:
+    one, other = a.lstrip(MALFORMED).replace("-", ""), b.lstrip(MALFORMED).replace("-", "")
+    if len(one) < 6 or len(other) < 6:
         return None
-    apart = _edits(a.lstrip(MALFORMED).replace("-", ""), b.lstrip(MALFORMED).replace("-", ""), score_cutoff=2)
+    if len(one) == 8 and len(other) == 8 and one[:4] == other[:4] and one[4:6] == other[6:] and one[6:] == other[4:6]:
+        return "exchanged"
+    apart = _edits(one, other, score_cutoff=2)
     return {0: "same", 1: "one digit", 2: "one part"}.get(apart, "different")
 
 
@@ -236,20 +263,22 @@ def _address(a: Address, b: Address) -> int:
     near = same_postal or same_city
     if a.street and b.street:
         same_number = a.number == b.number
-        if a.street == b.street:
-            if same_number and (near or a.number):
-                if near or _is_place_alike(a, b):
-                    differs = a.unit and b.unit and a.unit != b.unit
-                    return _BUILDING if differs else (_SAME if near else _SIMILAR)
-                return _LINE
-            if near:
-                slip = a.number and b.number and _edits(a.number, b.number) <= 1 and a.unit == b.unit
-                return _SIMILAR if slip else _STREET
-        elif same_number and (near or a.number) and _is_street_alike(a.street, b.street):
+        alike = a.street == b.street or _is_street_alike(a.street, b.street)
+        if alike and same_number and (near or a.number):
+            if near and a.street == b.street:
+                return _BUILDING if a.unit and b.unit and a.unit != b.unit else _SAME
             return _SIMILAR if near or _is_place_alike(a, b) else _LINE
+        if alike and (near or _is_place_alike(a, b)):
+            if near and a.street == b.street and a.unit == b.unit and _slipped(a.number, b.number):
+                return _SIMILAR
+            return _STREET
     if same_postal:
         return _POSTAL
     return _CITY if same_city else _DIFFERENT
+
+
+def _slipped(a: str, b: str) -> bool:
+    return a != "" and b != "" and _edits(a, b, score_cutoff=1) <= 1
 
 
 def _is_street_alike(a: str, b: str) -> bool:
@@ -261,7 +290,7 @@ def _is_place_alike(a: Address, b: Address) -> bool:
     """Whether city or postal code differ by no more than a slip of the pen, or nothing is said of one."""
     if not ((a.postal and b.postal) or (a.city and b.city)):
         return True
-    return (len(a.postal) >= 4 and len(b.postal) >= 4 and _edits(a.postal, b.postal, score_cutoff=1) <= 1) or (
+    return (len(a.postal) >= 4 and len(b.postal) >= 4 and _slipped(a.postal, b.postal)) or (
         a.city != "" and b.city != "" and _similarity(a.city, b.city) >= 0.9
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from .guards import Guard, Outcome, evidence_of, guards_of
+from .guards import Guard, Outcome, evidence_of, guards_of, is_generation_apart
 from .model import Model
 from .scorer import Score, Weighing, against_kin, explain, weigh
 from .traits import Traits
@@ -84,7 +84,7 @@ def conclude(
         return Verdict(candidate, weighing, Outcome.NEW, "Too little agrees.")
     guards = tuple(guards_of(arrival, candidate.traits, weighing.levels))
     if thresholds.conflict is not None and model.kin is not None:
-        lead = against_kin(weighing, model)
+        lead = lead_over_kin(arrival, candidate.traits, weighing, model)
         if lead >= thresholds.conflict and all(guard.yields for guard in guards):
             guards = ()
         elif lead < thresholds.conflict and not guards:
@@ -101,6 +101,11 @@ def conclude(
         if agreeing < thresholds.evidence or not carries:
             return Verdict(candidate, weighing, Outcome.PERHAPS, "What agrees is too little to stand on.", guards)
     return Verdict(candidate, weighing, Outcome.SAME, "Enough agrees, and nothing is in conflict.")
+
+
+def lead_over_kin(a: Traits, b: Traits, weighing: Weighing, model: Model) -> float:
+    """Bits for one person and against two members of one family."""
+    return against_kin(weighing, model, generation=is_generation_apart(a.birth, b.birth))
 
 
 def decide(verdicts: Iterable[Verdict], model: Model, thresholds: Thresholds) -> Decision:

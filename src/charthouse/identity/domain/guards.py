@@ -37,10 +37,12 @@ class Guard:
 
 
 #: Years between the births of parent and child, at the least.
-_GENERATION = 13
+GENERATION = 13
 #: Conflicts no slip of the pen explains.
 _FOR_GOOD = {"birth order", "generation", "two deaths"}
 _STRONG = {"same", "unissued"}
+#: Given names that hardly speak for one person by themselves.
+_WEAK = {"different", "faint", "crossed"}
 _ALIKE = {"nickname", "initial", "middle", "similar", "sound", "faint"}
 
 
@@ -53,7 +55,7 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
 
     if same_birth and a.order and b.order and a.order != b.order:
         found.append(Guard("birth order", Outcome.NEW, "They were born in a different order: twins."))
-    if levels.given == "different":
+    if levels.given in {"different", "crossed"}:
         if twins or (levels.sex == "different" and not numbered):
             found.append(
                 Guard(
@@ -64,7 +66,7 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
     elif levels.given in _ALIKE and (twins or levels.sex == "different"):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
-    generation = _years_apart(a.birth, b.birth) >= _GENERATION
+    generation = is_generation_apart(a.birth, b.birth)
     if levels.birth in {"one digit", "one part"} and generation and not numbered:
         found.append(
             Guard(
@@ -109,7 +111,7 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
         levels.mother in {"same", "part"},
     )
     agree = (
-        levels.given not in {None, "different", "faint"},
+        levels.given not in {None, *_WEAK},
         levels.family not in {None, "different", "faint"},
         levels.birth not in {None, "different", "year"},
         levels.ssn in _STRONG,
@@ -119,8 +121,13 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
     exact = levels.birth in {"same", "first of january", "exchanged"}
     related = levels.family not in {"different", "faint"} or numbered or (exact and sum(ties) >= 2)
     born = exact or levels.birth in {"one digit", "one part", "month"}
-    named = levels.given not in {None, "different", "initial", "faint"}
+    named = levels.given not in {None, "initial", *_WEAK}
     return sum(agree), (born or numbered) and (named or numbered) and related
+
+
+def is_generation_apart(a: str, b: str) -> bool:
+    """Whether so many years lie between two births as between those of parent and child."""
+    return _years_apart(a, b) >= GENERATION
 
 
 def _at_most(numbered: bool) -> Outcome:

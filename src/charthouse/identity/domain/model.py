@@ -21,7 +21,7 @@ from .reference import read_text, term_frequencies
 
 #: Field to its levels, in the order of a waterfall. A model must have a weight for each.
 LEVELS: dict[str, tuple[str, ...]] = {
-    "given": ("same", "nickname", "initial", "middle", "similar", "sound", "faint", "exchanged", "different"),
+    "given": ("same", "nickname", "initial", "middle", "similar", "sound", "faint", "exchanged", "crossed", "different"),
     "family": ("same", "part", "similar", "sound", "faint", "exchanged", "different"),
     "middle": ("same", "initial", "different"),
     "generation": ("same", "different"),
@@ -57,7 +57,8 @@ class Kin:
 
     ``prior``: log2 of how often a pair is one of a family, over how often it is one person. ``weights``: bits of
     one person over two of a family (log2 of m over kin), by field and level; a field that is not there tells
-    members of a family apart as well as it tells strangers apart.
+    members of a family apart as well as it tells strangers apart. Those of the given name hold where a generation
+    lies between the two.
     """
 
     prior: float

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .comparators import (
     address_level,
+    are_crossed,
     are_exchanged,
     birth_level,
     email_level,
@@ -160,6 +161,8 @@ def _one_pair(one: Name, other: Name, model: Model) -> _Names:
     weights, frequencies = model.weights, model.frequencies
     if are_exchanged(one, other):
         return weights["given"]["exchanged"] + weights["family"]["exchanged"], "exchanged", "exchanged", "", "", ""
+    if are_crossed(one, other):
+        return weights["given"]["crossed"], "crossed", "", "", "", ""
     bits = 0.0
     given, family, middle = given_level(one, other), family_level(one, other), middle_level(one, other)
     if given:
@@ -190,15 +193,16 @@ def doubt(now: Traits, before: Traits, model: Model) -> Score:
     return Score(sum(step.weight for step in steps), steps, whole.levels)
 
 
-def against_kin(weighing: Weighing, model: Model) -> float:
-    """Bits for one person and against two members of one family. Raises ValueError where the model knows no kin."""
+def against_kin(weighing: Weighing, model: Model, *, generation: bool = False) -> float:
+    """Bits for one person and against two members of one family. ``generation``: a generation lies between their
+    births, so that one may bear the other's name. Raises ValueError where the model knows no kin."""
     if model.kin is None:
         raise ValueError("This model was not told what members of a family have in common.")
     weight = -model.kin.prior
     for field, level in zip(FIELDS, weighing.levels, strict=True):
         if level is None:
             continue
-        if field in model.kin.weights:
+        if field in model.kin.weights and (field != "given" or generation):
             weight += model.kin.weights[field][level]
             continue
         weight += model.weights[field][level]

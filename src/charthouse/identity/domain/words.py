@@ -6,6 +6,7 @@ _WORDS: dict[tuple[str, str], str] = {
     ("prior", ""): "Two patients taken at random are seldom one person.",
     ("given", "same"): "The given names are the same.",
     ("given", "exchanged"): "Given and family name stand in each other's place.",
+    ("given", "crossed"): "The given name of one is the family name of the other.",
     ("given", "nickname"): "The given names are forms of one name.",
     ("given", "initial"): "One given name is the initial of the other.",
     ("given", "middle"): "The given name of one is a middle name of the other.",
