@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from .reference import placeholders
 
+#: Before the digits of what was meant to be a date and is none; only files of others keep such.
+MALFORMED = "?"
+
 _PARTIAL = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:[T ].*)?$", re.ASCII)
 _MONTH_NAMES = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",

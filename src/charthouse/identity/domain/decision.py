@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from .guards import Guard, Outcome, evidence_of, guards_of
+from .guards import Guard, Outcome, evidence_of, guards_of, is_generation_apart
 from .model import Model
-from .scorer import Score, Weighing, explain, weigh
+from .scorer import Score, Weighing, against_kin, explain, weigh
 from .traits import Traits
 
 
@@ -18,13 +18,15 @@ class Thresholds:
 
     ``same``: from here on two patients are one person. ``perhaps``: from here on somebody should look.
     ``margin``: by so much the best person must lead the second. ``evidence``: so many independent respects must
-    agree for "same".
+    agree for "same"; at 0 the weights alone decide. ``conflict``: by so many bits one person must be likelier than
+    two of a family for a conflict to be overruled; None where none ever is.
     """
 
     same: float
     perhaps: float
     margin: float
     evidence: int
+    conflict: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,22 @@ class Decision:
 
 def judge(arrival: Traits, candidate: Candidate, model: Model, thresholds: Thresholds) -> Verdict:
     """What is concluded of one pair."""
-    weighing = weigh(arrival, candidate.traits, model)
+    return conclude(arrival, candidate, weigh(arrival, candidate.traits, model), model, thresholds)
+
+
+def conclude(
+    arrival: Traits, candidate: Candidate, weighing: Weighing, model: Model, thresholds: Thresholds
+) -> Verdict:
+    """What is concluded of a pair that was weighed."""
     if weighing.weight < thresholds.perhaps:
         return Verdict(candidate, weighing, Outcome.NEW, "Too little agrees.")
     guards = tuple(guards_of(arrival, candidate.traits, weighing.levels))
+    if thresholds.conflict is not None and model.kin is not None:
+        lead = lead_over_kin(arrival, candidate.traits, weighing, model)
+        if lead >= thresholds.conflict and all(guard.yields for guard in guards):
+            guards = ()
+        elif lead < thresholds.conflict and not guards:
+            guards = (Guard("family", Outcome.PERHAPS, "They may as well be two of one family."),)
     refusal = next((guard for guard in guards if guard.allows is Outcome.NEW), None)
     if refusal:
         return Verdict(candidate, weighing, Outcome.NEW, refusal.words, guards)
@@ -82,10 +96,16 @@ def judge(arrival: Traits, candidate: Candidate, model: Model, thresholds: Thres
         return Verdict(candidate, weighing, Outcome.PERHAPS, "Much agrees, but not enough to be sure.", guards)
     if guards:
         return Verdict(candidate, weighing, Outcome.PERHAPS, guards[0].words, guards)
-    agreeing, carries = evidence_of(weighing.levels)
-    if agreeing < thresholds.evidence or not carries:
-        return Verdict(candidate, weighing, Outcome.PERHAPS, "What agrees is too little to stand on.", guards)
+    if thresholds.evidence:
+        agreeing, carries = evidence_of(weighing.levels)
+        if agreeing < thresholds.evidence or not carries:
+            return Verdict(candidate, weighing, Outcome.PERHAPS, "What agrees is too little to stand on.", guards)
     return Verdict(candidate, weighing, Outcome.SAME, "Enough agrees, and nothing is in conflict.")
+
+
+def lead_over_kin(a: Traits, b: Traits, weighing: Weighing, model: Model) -> float:
+    """Bits for one person and against two members of one family."""
+    return against_kin(weighing, model, generation=is_generation_apart(a.birth, b.birth))
 
 
 def decide(verdicts: Iterable[Verdict], model: Model, thresholds: Thresholds) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .dates import MALFORMED
 from .scorer import Levels
 from .traits import Traits
 
@@ -29,11 +30,20 @@ class Guard:
     allows: Outcome
     words: str
 
+    @property
+    def yields(self) -> bool:
+        """Whether evidence may overrule the conflict where a rule lets it: a slip of the pen may lie behind it."""
+        return self.name not in _FOR_GOOD
+
 
 #: Years between the births of parent and child, at the least.
-_GENERATION = 13
+GENERATION = 13
+#: Conflicts no slip of the pen explains.
+_FOR_GOOD = {"birth order", "generation", "two deaths"}
 _STRONG = {"same", "unissued"}
-_ALIKE = {"nickname", "initial", "middle", "similar", "sound"}
+#: Given names that hardly speak for one person by themselves.
+_WEAK = {"different", "faint", "crossed"}
+_ALIKE = {"nickname", "initial", "middle", "similar", "sound", "faint"}
 
 
 def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
@@ -45,7 +55,7 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
 
     if same_birth and a.order and b.order and a.order != b.order:
         found.append(Guard("birth order", Outcome.NEW, "They were born in a different order: twins."))
-    if levels.given == "different":
+    if levels.given in {"different", "crossed"}:
         if twins or (levels.sex == "different" and not numbered):
             found.append(
                 Guard(
@@ -56,11 +66,11 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
     elif levels.given in _ALIKE and (twins or levels.sex == "different"):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
-    generation = _years_apart(a.birth, b.birth) >= _GENERATION
-    if levels.birth == "one part" and generation and not numbered:
+    generation = is_generation_apart(a.birth, b.birth)
+    if levels.birth in {"one digit", "one part"} and generation and not numbered:
         found.append(
             Guard(
-                "a generation apart", Outcome.PERHAPS, "One digit of the year, and a generation, lie between them."
+                "a generation apart", Outcome.PERHAPS, "Little of the date differs, and a generation lies between."
             )
         )
     if levels.birth == "different":
@@ -101,18 +111,23 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
         levels.mother in {"same", "part"},
     )
     agree = (
-        levels.given not in {None, "different"},
-        levels.family not in {None, "different"},
+        levels.given not in {None, *_WEAK},
+        levels.family not in {None, "different", "faint"},
         levels.birth not in {None, "different", "year"},
         levels.ssn in _STRONG,
         levels.identifier == "same",
         *ties,
     )
     exact = levels.birth in {"same", "first of january", "exchanged"}
-    related = levels.family != "different" or numbered or (exact and sum(ties) >= 2)
-    born = exact or levels.birth in {"one part", "month"}
-    named = levels.given not in {None, "different", "initial"}
+    related = levels.family not in {"different", "faint"} or numbered or (exact and sum(ties) >= 2)
+    born = exact or levels.birth in {"one digit", "one part", "month"}
+    named = levels.given not in {None, "initial", *_WEAK}
     return sum(agree), (born or numbered) and (named or numbered) and related
+
+
+def is_generation_apart(a: str, b: str) -> bool:
+    """Whether so many years lie between two births as between those of parent and child."""
+    return _years_apart(a, b) >= GENERATION
 
 
 def _at_most(numbered: bool) -> Outcome:
@@ -120,4 +135,4 @@ def _at_most(numbered: bool) -> Outcome:
 
 
 def _years_apart(a: str, b: str) -> int:
-    return abs(int(a[:4]) - int(b[:4])) if a and b else 0
+    return abs(int(a[:4]) - int(b[:4])) if a and b and MALFORMED not in a + b else 0

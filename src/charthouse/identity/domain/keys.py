@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from charthouse.foundation.ids import hash64
 
+from .dates import MALFORMED
 from .names import Name
 from .reference import full_names
 from .text import sound
@@ -51,12 +52,12 @@ def _hashed(keys: Iterator[str]) -> frozenset[int]:
 
 
 def _tight(traits: Traits) -> Iterator[str]:
-    if len(traits.ssn) == 9:
+    if len(traits.ssn) >= 6:
         yield f"ssn|{traits.ssn}"
     for identifier in traits.identifiers:
         yield f"id|{identifier.system}|{identifier.folded}"
-    born = _born(traits.birth)
-    year = traits.birth[:4]
+    born = born_on(traits.birth)
+    year = year_of(traits.birth)
     postals = [address.postal for address in traits.addresses if address.postal]
     for name in traits.names:
         if born:
@@ -75,7 +76,7 @@ def _tight(traits: Traits) -> Iterator[str]:
 
 
 def _exchanged(traits: Traits) -> Iterator[str]:
-    born = _born(traits.birth)
+    born = born_on(traits.birth)
     if born:
         for name in traits.names:
             if name.given:
@@ -85,8 +86,8 @@ def _exchanged(traits: Traits) -> Iterator[str]:
 
 
 def _loose(traits: Traits) -> Iterator[str]:
-    year, month_day = traits.birth[:4], traits.birth[5:]
-    born = _born(traits.birth)
+    year, month_day = year_of(traits.birth), traits.birth[5:]
+    born = born_on(traits.birth)
     for name in traits.names:
         for family in _families(name):
             if name.given:
@@ -109,8 +110,14 @@ def _loose(traits: Traits) -> Iterator[str]:
         yield f"email|{email}"
 
 
-def _born(birth: str) -> str:
-    if len(birth) != 10:
+def year_of(birth: str) -> str:
+    """The four digits of a year; empty where it is unknown."""
+    return "" if birth.startswith(MALFORMED) else birth[:4]
+
+
+def born_on(birth: str) -> str:
+    """A day of birth with the smaller of day and month first; empty where it is not known to the day."""
+    if len(birth) != 10 or birth[0] == MALFORMED:
         return ""
     month, day = birth[5:7], birth[8:10]
     return f"{birth[:4]}-{min(month, day)}-{max(month, day)}"

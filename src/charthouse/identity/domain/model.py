@@ -21,17 +21,17 @@ from .reference import read_text, term_frequencies
 
 #: Field to its levels, in the order of a waterfall. A model must have a weight for each.
 LEVELS: dict[str, tuple[str, ...]] = {
-    "given": ("same", "nickname", "initial", "middle", "similar", "sound", "exchanged", "different"),
-    "family": ("same", "part", "similar", "sound", "exchanged", "different"),
+    "given": ("same", "nickname", "initial", "middle", "similar", "sound", "faint", "exchanged", "crossed", "different"),
+    "family": ("same", "part", "similar", "sound", "faint", "exchanged", "different"),
     "middle": ("same", "initial", "different"),
     "generation": ("same", "different"),
-    "birth": ("same", "first of january", "exchanged", "one part", "month", "year", "different"),
+    "birth": ("same", "first of january", "exchanged", "one digit", "one part", "month", "year", "different"),
     "sex": ("same", "different"),
     "ssn": ("same", "unissued", "one digit", "last four", "unissued different", "different"),
     "identifier": ("same", "shared", "other"),
-    "address": ("same", "similar", "building", "postal", "city", "different"),
-    "phone": ("same", "local", "different"),
-    "email": ("same", "different"),
+    "address": ("same", "similar", "line", "building", "street", "postal", "city", "different"),
+    "phone": ("same", "local", "one digit", "different"),
+    "email": ("same", "similar", "different"),
     "mother": ("same", "part", "similar", "different"),
 }
 
@@ -52,14 +52,29 @@ class TermFrequency:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """What is seen of two members of one family, as a site's own data show it.
+
+    ``prior``: log2 of how often a pair is one of a family, over how often it is one person. ``weights``: bits of
+    one person over two of a family (log2 of m over kin), by field and level; a field that is not there tells
+    members of a family apart as well as it tells strangers apart. Those of the given name hold where a generation
+    lies between the two.
+    """
+
+    prior: float
+    weights: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """Weights in bits (log2 of m/u) by field and level; ``prior`` is the log2 odds that two random records match.
-    ``version`` names the model in the link history."""
+    ``version`` names the model in the link history. ``kin`` is there where it was learnt."""
 
     version: str
     prior: float
     weights: Mapping[str, Mapping[str, float]]
     frequencies: Mapping[str, TermFrequency]
+    kin: Kin | None = None
 
 
 def read_model(text: str, frequencies: Mapping[str, tuple[Mapping[str, float], float]]) -> Model:
@@ -118,3 +133,16 @@ def _probability(holder: Mapping[str, Any], key: str, where: str) -> float:
 def default_model() -> Model:
     """The model that comes with Charthouse."""
     return read_model(read_text("default_model.json"), term_frequencies())
+
+
+@lru_cache(maxsize=1)
+def default_shares() -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """How often each level is met, by field, in the model that comes with Charthouse: of one person, of strangers."""
+    saved: dict[str, Any] = json.loads(read_text("default_model.json"))
+    found: dict[str, dict[str, dict[str, float]]] = {"m_probability": {}, "u_probability": {}}
+    for comparison in saved["comparisons"]:
+        field = comparison["output_column_name"]
+        levels = {level["label_for_charts"]: level for level in comparison["comparison_levels"]}
+        for key, shares in found.items():
+            shares[field] = {label: float(levels[label][key]) for label in LEVELS[field]}
+    return found["m_probability"], found["u_probability"]

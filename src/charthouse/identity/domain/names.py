@@ -32,6 +32,11 @@ _NEWBORN = re.compile(
 )
 
 
+#: "Man of the house", "daughter of R": said of a person nobody named.
+_DESCRIBED = re.compile(r"^(?:the )?(?:man|woman|boy|girl|lady|gentleman|son|daughter|mother|father|child|wife|husband"
+                        r"|person|baby|dad|mom|guest|head) (?:of|in|on|at|from) ")
+
+
 class Name(Struct, frozen=True, omit_defaults=True):
     """One name a person has or had, folded. ``family`` is written together ("delacruz"); ``families`` are the
     parts of a compound that may stand alone; ``generation`` is 1 for senior, 2 for junior or II, 0 for unsaid."""
@@ -72,7 +77,7 @@ def read_name(human_name: Mapping[str, Any]) -> NameReading:
         ignored.append("given")
         order = _order(newborn.group(1) or newborn.group(2) or "")
         first, middle = "", []
-    elif given in listed["given"] or first in listed["given"]:
+    elif given in listed["given"] or first in listed["given"] or _DESCRIBED.match(given):
         ignored.append("given")
         first, middle = "", []
     if family in listed["family"] or f"{first} {family}" in listed["full"]:

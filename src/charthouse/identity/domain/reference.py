@@ -39,6 +39,13 @@ def full_names(given: str) -> frozenset[str]:
     return _nicknames().get(given, frozenset()) | {given}
 
 
+@lru_cache(maxsize=4096)
+def nicknames_of(given: str) -> frozenset[str]:
+    """The other forms of a folded given name, and the names it may be a form of."""
+    fulls = full_names(given)
+    return frozenset(form for form, names in _nicknames().items() if not names.isdisjoint(fulls)) - {given}
+
+
 @lru_cache(maxsize=65536)
 def are_nicknames(one: str, other: str) -> bool:
     """Whether one name is a usual form of the other, or both are forms of one full name."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .comparators import (
     address_level,
+    are_crossed,
     are_exchanged,
     birth_level,
     email_level,
@@ -94,7 +95,7 @@ def probability(weight: float) -> float:
 
 def weigh(a: Traits, b: Traits, model: Model) -> Weighing:
     """The weight of two patients being one person, in bits. Symmetric in ``a`` and ``b``."""
-    name_bits, given, family, middle, given_term, family_term = _names(a.names, b.names, model)
+    name_bits, given, family, middle, given_term, family_term = name_pair(a.names, b.names, model)
     levels = Levels(
         given,
         family,
@@ -139,12 +140,12 @@ def explain(weighing: Weighing, model: Model) -> Score:
 _Names = tuple[float, str | None, str | None, str | None, str, str]
 
 
-def _names(mine: tuple[Name, ...], theirs: tuple[Name, ...], model: Model) -> _Names:
+def name_pair(mine: tuple[Name, ...], theirs: tuple[Name, ...], model: Model) -> _Names:
     """The pair of names that agrees best: bits and the levels of given, family and middle names."""
     best: _Names | None = None
     for one in mine:
         for other in theirs:
-            pair = _name_pair(one, other, model)
+            pair = _one_pair(one, other, model)
             if best is None or pair > best:
                 best = pair
     return _spelt(best) if best is not None else (0.0, None, None, None, "", "")
@@ -155,11 +156,13 @@ def _spelt(pair: _Names) -> _Names:
     return bits, given or None, family or None, middle or None, given_term, family_term
 
 
-def _name_pair(one: Name, other: Name, model: Model) -> _Names:
+def _one_pair(one: Name, other: Name, model: Model) -> _Names:
     # Levels are "" and not None where a side says nothing, so that pairs can be put in order.
     weights, frequencies = model.weights, model.frequencies
     if are_exchanged(one, other):
         return weights["given"]["exchanged"] + weights["family"]["exchanged"], "exchanged", "exchanged", "", "", ""
+    if are_crossed(one, other):
+        return weights["given"]["crossed"], "crossed", "", "", "", ""
     bits = 0.0
     given, family, middle = given_level(one, other), family_level(one, other), middle_level(one, other)
     if given:
@@ -188,3 +191,21 @@ def doubt(now: Traits, before: Traits, model: Model) -> Score:
     whole = score(now, before, model)
     steps = tuple(step for step in whole.waterfall if step.field not in {"prior", "identifier"})
     return Score(sum(step.weight for step in steps), steps, whole.levels)
+
+
+def against_kin(weighing: Weighing, model: Model, *, generation: bool = False) -> float:
+    """Bits for one person and against two members of one family. ``generation``: a generation lies between their
+    births, so that one may bear the other's name. Raises ValueError where the model knows no kin."""
+    if model.kin is None:
+        raise ValueError("This model was not told what members of a family have in common.")
+    weight = -model.kin.prior
+    for field, level in zip(FIELDS, weighing.levels, strict=True):
+        if level is None:
+            continue
+        if field in model.kin.weights and (field != "given" or generation):
+            weight += model.kin.weights[field][level]
+            continue
+        weight += model.weights[field][level]
+        if level == "same" and field in model.frequencies:
+            weight += model.frequencies[field].of(weighing.given_term if field == "given" else weighing.family_term)
+    return weight

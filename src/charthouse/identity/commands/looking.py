@@ -1,34 +1,38 @@
-"""``charthouse identity``: find a patient, and see why two are taken for one person or two."""
+"""Look into the index from the command line."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from django.db import connection
 from rich.console import Console
 from rich.table import Table
 
-from charthouse.foundation.access.api import AccessContext, system_context
-from charthouse.foundation.ledger.api import Subject, append_read, search_fingerprint
+from charthouse.foundation.bootstrap import configure_django
 
-from . import finding, queries
+if TYPE_CHECKING:
+    from charthouse.foundation.access.api import AccessContext
 
-app = typer.Typer(no_args_is_help=True, help="The master patient index.")
 _console = Console()
 
 
-def _context() -> AccessContext:
+def context() -> AccessContext:
+    """Who asks from the command line; the database is there from here on."""
+    configure_django()
+    from charthouse.foundation.access.api import system_context
+
     return system_context("command-line")
 
 
-@app.command("find")
 def find(
     text: Annotated[list[str], typer.Argument(help="Parts of names, a birth date, a number, in any order.")],
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many persons at most.")] = 20,
 ) -> None:
     """Find a patient from anywhere."""
-    ctx, words = _context(), " ".join(text)
+    ctx, words = context(), " ".join(text)
+    from charthouse.foundation.ledger.api import Subject, append_read, search_fingerprint
+    from charthouse.identity import finding
+
     hits = finding.find(ctx, words, limit)
     append_read(
         ctx,
@@ -54,13 +58,15 @@ def find(
     _console.print(table)
 
 
-@app.command("explain")
 def explain(
     one: Annotated[str, typer.Argument(help="A Patient's id in the record.")],
     other: Annotated[str, typer.Argument(help="The other Patient's id.")],
 ) -> None:
     """Show how probable it is that two patients are one person, and why."""
-    ctx = _context()
+    ctx = context()
+    from charthouse.foundation.ledger.api import Subject, append_read
+    from charthouse.identity import queries
+
     pair = queries.pair(ctx, _row_of(one), _row_of(other))
     if pair is None:
         raise typer.BadParameter("Two different patients are needed.")
@@ -84,6 +90,8 @@ def explain(
 
 
 def _row_of(public_id: str) -> int:
+    from django.db import connection
+
     with connection.cursor() as cursor:
         cursor.execute("SELECT patient FROM identity_source_patient WHERE public_id = %s", [public_id])
         row = cursor.fetchone()

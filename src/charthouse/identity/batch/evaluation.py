@@ -1,0 +1,229 @@
+"""How well persons would be told apart in somebody's file: learn, compare, decide, and hold it against the truth."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charthouse.identity.domain.decision import Candidate, Thresholds, conclude, lead_over_kin
+from charthouse.identity.domain.guards import Outcome
+from charthouse.identity.domain.model import Model
+
+from .blocking import Blocks
+from .clustering import Groups, group
+from .columns import Columns, place_of, recognize
+from .files import FileError, read_rows
+from .metrics import Rate, b_cubed, pairs_of_clusters, pairs_there, whole_clusters
+from .rows import RowReader
+from .table import Ints, Table
+from .training import Learnt, learn
+from .weighing import Floats, Weighed, Weigher, merged
+
+_SAMPLE = 50_000
+_CHUNK = 2_000_000
+_NOBODY = UUID(int=0)
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was named."""
+
+    table: Table
+    blocks: Blocks
+    truth: list[int]
+    source: Ints | None
+    columns: Columns
+    header: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never are
+    one; ``bits`` is what a pair counts for when groups are made."""
+
+    pairs: Weighed
+    linked: NDArray[np.bool_]
+    review: NDArray[np.bool_]
+    conflict: NDArray[np.bool_]
+    bits: Floats
+
+
+def quiet(step: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def load(
+    path: Path,
+    truth: str,
+    source: str | None = None,
+    said: Mapping[str, Sequence[str]] | None = None,
+    tell: Tell = quiet,
+) -> Loaded:
+    """Read a labelled file. Raises FileError or ColumnError with what is wrong and where."""
+    today = date.today()  # noqa: DTZ011 - births later than today are none, whatever the zone
+    rows = read_rows(path)
+    apart = [truth] if source is None else [truth, source]
+    columns = recognize(rows.header, apart=apart, said=said)
+    truth_place = place_of(rows.header, truth)
+    source_place = place_of(rows.header, source) if source is not None else None
+    sample = list(islice(rows, _SAMPLE))
+    reader = RowReader(columns, sample, today)
+    table, blocks = Table(), Blocks()
+    labels: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    truths: list[int] = []
+    origin: list[int] = []
+    for part in (sample, rows):
+        for row in part:
+            if not row[truth_place]:
+                raise FileError(
+                    f"{path}: row {len(truths) + 1} says nothing in {truth!r}, the column that holds the truth."
+                )
+            traits = reader.traits(row)
+            blocks.add(table.add(traits), traits)
+            truths.append(labels.setdefault(row[truth_place], len(labels)))
+            if source_place is not None:
+                origin.append(sources.setdefault(row[source_place], len(sources)))
+            if not len(truths) % 20_000:
+                tell("read", len(truths), 0)
+    if len(truths) < 2:
+        raise FileError(f"{path} has {len(truths)} rows; at least two are needed.")
+    table.close()
+    held = np.array(origin, dtype=np.int32) if source_place is not None else None
+    if held is not None and len(sources) < 2:
+        raise FileError(f"{path}: {source!r} is the same in all rows; at least two sources are needed.")
+    return Loaded(table, blocks, truths, held, columns, rows.header)
+
+
+def judge_pairs(
+    table: Table, model: Model, left: Ints, right: Ints, thresholds: Thresholds, tell: Tell = quiet
+) -> Judged:
+    """What the decision says of pairs; those below "perhaps" are left out."""
+    weigher = Weigher(table, model)
+    parts = [weigher.weigh(left[:0], right[:0])]
+    for begin in range(0, len(left), _CHUNK):
+        parts.append(
+            weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps)
+        )
+        tell("compare", min(begin + _CHUNK, len(left)), len(left))
+    weighed = merged(parts)
+    weighed = weighed.take(weighed.weight >= thresholds.perhaps)
+    many = len(weighed)
+    linked, review = np.zeros(many, dtype=bool), np.zeros(many, dtype=bool)
+    conflict, bits = np.zeros(many, dtype=bool), weighed.weight.copy()
+    for place in range(many):
+        one, other = (table.traits(int(side[place])) for side in (weighed.left, weighed.right))
+        weighing = weighed.weighing(place, table)
+        verdict = conclude(one, Candidate(0, _NOBODY, other), weighing, model, thresholds)
+        linked[place] = verdict.outcome is Outcome.SAME
+        review[place] = verdict.outcome is Outcome.PERHAPS
+        conflict[place] = any(not guard.yields for guard in verdict.guards)
+        if model.kin is not None and thresholds.conflict is not None:
+            bits[place] = min(bits[place], lead_over_kin(one, other, weighing, model))
+    return Judged(weighed, linked, review, conflict, bits)
+
+
+def evaluate(
+    loaded: Loaded, thresholds: Thresholds, *, one_to_one: bool = False, tell: Tell = quiet
+) -> dict[str, Any]:
+    """Learn from the file without looking at its labels, decide, and count."""
+    begun = time.perf_counter()
+    table, source = loaded.table, loaded.source
+    across = source if one_to_one else None
+    tell("pairs", 0, 0)
+    left, right = loaded.blocks.pairs(table.size, across)
+    tell("learn", 0, 0)
+    learnt = learn(table, left, right, across, one_to_one=one_to_one)
+    judged = judge_pairs(table, learnt.model, left, right, thresholds, tell)
+    groups = group(
+        table.size,
+        judged.pairs.left,
+        judged.pairs.right,
+        judged.bits,
+        judged.linked.tolist(),
+        judged.conflict.tolist(),
+        across,
+        margin=thresholds.margin,
+    )
+    figures = _figures(loaded, judged, groups, across)
+    figures.update(_more(loaded, learnt, left, right, across))
+    figures["seconds_matching"] = round(time.perf_counter() - begun, 2)
+    return figures
+
+
+def _figures(loaded: Loaded, judged: Judged, groups: Groups, across: Ints | None) -> dict[str, Any]:
+    truth = np.array(loaded.truth)
+    clusters = groups.of.tolist()
+    origin = across.tolist() if across is not None else None
+    pairs = pairs_of_clusters(clusters, loaded.truth, origin)
+    whole = whole_clusters(clusters, loaded.truth)
+    precision, recall, f1 = b_cubed(clusters, loaded.truth)
+    looked = judged.review | _places(groups.left_out, len(judged.review))
+    left, right = judged.pairs.left, judged.pairs.right
+    looked &= groups.of[left] != groups.of[right]
+    right_looked = int((truth[left[looked]] == truth[right[looked]]).sum())
+    there = pairs_there(loaded.truth, origin)
+    both = Rate(pairs.right + right_looked, pairs.found + int(looked.sum()), there)
+    return {
+        "f1": round(pairs.f1, 5),
+        "precision": round(pairs.precision, 5),
+        "recall": round(pairs.recall, 5),
+        "cluster_f1": round(whole.f1, 5),
+        "cluster_precision": round(whole.precision, 5),
+        "cluster_recall": round(whole.recall, 5),
+        "b_cubed_f1": round(f1, 5),
+        "b_cubed_precision": round(precision, 5),
+        "b_cubed_recall": round(recall, 5),
+        "review_recall": round(both.recall, 5),
+        "review_precision": round(both.precision, 5),
+        "review_f1": round(both.f1, 5),
+        "review_pairs": int(looked.sum()),
+        "rows": loaded.table.size,
+        "persons": len(set(loaded.truth)),
+        "true_pairs": there,
+        "linked_pairs": pairs.found,
+    }
+
+
+def _more(
+    loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints | None
+) -> dict[str, Any]:
+    truth = np.array(loaded.truth)
+    origin = across.tolist() if across is not None else None
+    there = pairs_there(loaded.truth, origin)
+    reached = int((truth[left] == truth[right]).sum())
+    columns = {
+        field: [loaded.header[place] for place in places] for field, places in loaded.columns.of.items()
+    }
+    return {
+        "compared_pairs": len(left),
+        "reachable_recall": round(reached / there, 5) if there else 1.0,
+        "expected_pairs": round(learnt.matches),
+        "columns": columns,
+        "unused_columns": list(loaded.columns.unused),
+    }
+
+
+def _places(places: Sequence[int], many: int) -> NDArray[np.bool_]:
+    found = np.zeros(many, dtype=bool)
+    found[list(places)] = True
+    return found
+
+
+def peak_mb() -> float:
+    """The most memory this process and its children had at once, in megabytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most * unit / 1_000_000, 1)

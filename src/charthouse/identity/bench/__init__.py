@@ -1,0 +1,1 @@
+"""Benches of the index: accuracy and speed, beside Splink in the same run."""

@@ -1,0 +1,13 @@
+"""``charthouse identity``: find a patient, see why two are one or two, and what whole files and indexes hold."""
+
+from __future__ import annotations
+
+import typer
+
+from .evaluating import evaluate
+from .looking import explain, find
+
+app = typer.Typer(no_args_is_help=True, help="The master patient index.")
+app.command("find")(find)
+app.command("explain")(explain)
+app.command("evaluate")(evaluate)
