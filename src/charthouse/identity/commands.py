@@ -12,9 +12,10 @@ from rich.table import Table
 from charthouse.foundation.access.api import AccessContext, system_context
 from charthouse.foundation.ledger.api import Subject, append_read, search_fingerprint
 
-from . import finding, queries
+from . import finding, notify_commands, queries
 
 app = typer.Typer(no_args_is_help=True, help="The master patient index.")
+app.add_typer(notify_commands.app, name="notify")
 _console = Console()
 
 

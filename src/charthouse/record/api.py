@@ -11,6 +11,7 @@ from charthouse.record.actions.file_resources import FilingBatch, Moved, file_re
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
+from .actions.reassign_resources import NotOfPatient, reassign_resources
 from .census_queries import census, facilities_of, inpatients
 from .chart import ChartSummary
 from .chart_queries import (
@@ -41,6 +42,7 @@ from .domain.filing import (
 )
 from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+from .ownership_queries import Owned, count_owned, entered_by_others, owned
 from .permissions import READ_CENSUS
 from .queries import (
     CONTENT_SYSTEM,
@@ -74,7 +76,9 @@ __all__ = [
     "FilingBatch",
     "FilingError",
     "Moved",
+    "NotOfPatient",
     "Outcome",
+    "Owned",
     "SearchError",
     "SearchPage",
     "SourceRow",
@@ -86,6 +90,7 @@ __all__ = [
     "census",
     "chart_summary",
     "compress",
+    "count_owned",
     "coverage",
     "current",
     "decompress",
@@ -94,6 +99,7 @@ __all__ = [
     "documents",
     "editable",
     "encounters",
+    "entered_by_others",
     "facilities_of",
     "file_resources",
     "filed_by",
@@ -104,9 +110,11 @@ __all__ = [
     "known_aliases",
     "medications",
     "of_patients",
+    "owned",
     "prepare",
     "problems",
     "procedures",
+    "reassign_resources",
     "remember_aliases",
     "resource",
     "results",

@@ -34,15 +34,18 @@ from .sender import Sender
 from .visits import apply_visit
 
 Key = tuple[str, str]
+#: No patient is filed under another id than its sender's name for it gives.
+NOBODY: Mapping[str, str] = {}
 
 
-def minter(source: str) -> Callable[[str, str], str]:
-    """The public ids of one sender's resources, from their natural keys."""
+def minter(source: str, renamed: Mapping[str, str] = NOBODY) -> Callable[[str, str], str]:
+    """The public ids of one sender's resources, from their natural keys; ``renamed`` patients have another."""
 
     def mint(resource_type: str, key: str) -> str:
         if is_shared(resource_type) and key.startswith("npi:"):
             return shared_id(resource_type, NPI, key[4:])
-        return resource_id(source, resource_type, key)
+        public_id = resource_id(source, resource_type, key)
+        return renamed.get(public_id, public_id) if resource_type == "Patient" else public_id
 
     return mint
 
@@ -82,11 +85,12 @@ class Hl7Filings:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(data: bytes, sender: Sender) -> Hl7Read:
-    """Parse and map one message; what cannot be is a problem with its place, never an exception."""
+def read(data: bytes, sender: Sender, renamed: Mapping[str, str] = NOBODY) -> Hl7Read:
+    """Parse and map one message; what cannot be is a problem with its place, never an exception. ``renamed`` are the
+    patients whom this message means by a number that is another's, as public ids."""
     try:
         data = in_charset(data, sender.charset)
-        return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name)))
+        return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name, renamed)))
     except Unsupported as error:
         return Hl7Read(problem=Problem(1, "unsupported", error.reason, error.place or "MSH-9"))
     except Hl7Error as error:

@@ -1,0 +1,68 @@
+"""``charthouse identity notify``: which other systems are told of merges and splits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from charthouse.foundation.access.api import system_context
+
+from .actions.manage_notices import DestinationError, add_destination, remove_destination
+from .notices import destinations, recent_notices
+
+app = typer.Typer(no_args_is_help=True, help="Systems that are told of merges, their undoing and splits.")
+_console = Console()
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What the other system is called.")],
+    address: Annotated[str, typer.Argument(help="mllp://host:port, https://host/path or file:///folder.")],
+    format: Annotated[str, typer.Option(help="hl7v2 (ADT A40 and A37) or fhir (Patient.link).")] = "hl7v2",
+    application: Annotated[str, typer.Option(help="MSH-5, the receiving application.")] = "",
+    facility: Annotated[str, typer.Option(help="MSH-6, the receiving facility.")] = "",
+) -> None:
+    """Tell another system from now on."""
+    try:
+        add_destination(system_context("command-line"), name, address, format, application, facility)
+    except DestinationError as error:
+        raise typer.BadParameter(str(error)) from None
+    _console.print("It is told from now on. `charthouse worker` sends; `charthouse outbox list` shows what waits.")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="As `list` shows it.")]) -> None:
+    """Tell a system no more; what waits for it is still sent."""
+    try:
+        remove_destination(system_context("command-line"), name)
+    except DestinationError as error:
+        raise typer.BadParameter(str(error)) from None
+    _console.print("It is told no more.")
+
+
+@app.command("list")
+def show() -> None:
+    """Show who is told, and how many notices arrived, wait, or are uncertain or refused."""
+    table = Table("Name", "Address", "Format", "Arrived", "Waiting", "Uncertain", "Refused or given up")
+    for each in destinations(system_context("command-line")):
+        table.add_row(
+            each.name,
+            each.address,
+            each.format,
+            *(str(n) for n in (each.sent, each.waiting, each.uncertain, each.dead)),
+        )
+    _console.print(table)
+
+
+@app.command()
+def recent(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+    """Show the last notices: of which decision, to whom, and whether they arrived."""
+    table = Table("When", "Decision", "To", "State", "Attempts")
+    for each in recent_notices(system_context("command-line"), limit):
+        table.add_row(
+            f"{each.at:%Y-%m-%d %H:%M}", str(each.decision), each.destination, each.words, str(each.attempts)
+        )
+    _console.print(table)
