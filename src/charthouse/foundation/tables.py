@@ -42,8 +42,8 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """Rows that name their patient themselves and follow the resource they belong to: the columns that hold the rows
-    of the two, and the resource's FHIR type."""
+    """Rows that name their patient themselves and follow the resource they belong to: the columns that hold the
+    rows of the two, and the resource's FHIR type."""
 
     patient: str
     resource: str

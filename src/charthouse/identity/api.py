@@ -53,7 +53,6 @@ from .person_queries import (
     compared_persons,
     decisions_of,
     held_of_item,
-    shown_of,
     workbench,
 )
 from .queries import (
@@ -68,6 +67,7 @@ from .queries import (
     patients_of,
     person_of_public,
     persons_of,
+    shown_of,
     sources_of,
     summary,
     surviving,

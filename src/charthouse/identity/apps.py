@@ -6,7 +6,8 @@ class IdentityConfig(AppConfig):
     label = "identity"
 
     def ready(self) -> None:
-        """Declare the app's queues wherever Django runs, the command line's ``work`` included, and how notices leave."""
+        """Declare the app's queues wherever Django runs, the command line's ``work`` included, and how notices
+        leave."""
         from . import queues as queues
         from . import transports
 

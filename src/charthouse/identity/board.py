@@ -1,5 +1,5 @@
-"""How good the index is: duplicates, overlaps and overlays, who decided what, which senders bring duplicates, how long
-deciding takes. Every number opens the list it counts."""
+"""How good the index is: duplicates, overlaps and overlays, who decided what, which senders bring duplicates, how
+long deciding takes. Every number opens the list it counts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The whole board, as of now, lately meaning since ``since``. ``people`` count merges and links, partings, found
-    different, and of theirs those undone; ``places`` count records new lately, those of them that were duplicates."""
+    """The whole board, as of now, lately meaning since ``since``. ``people`` count merges and links, partings,
+    found different, and of theirs those undone; ``places`` count records new lately, those of them that were
+    duplicates."""
 
     since: datetime
     measures: tuple[Measure, ...]
@@ -86,7 +87,8 @@ _LISTS = {
     ),
     "overlaps": (
         "Overlaps",
-        "Persons with records of more than one sender: one human being under several numbers, brought together here.",
+        "Persons with records of more than one sender: one human being under several numbers, brought together "
+        "here.",
     ),
     "within": (
         "Duplicates within a sender",
@@ -106,7 +108,8 @@ _LISTS = {
     ),
     "duplicates": (
         "Records found to be duplicates lately",
-        f"Records that a decision of the last {LATELY} days put under a person who had one already, and that was not "
+        f"Records that a decision of the last {LATELY} days put under a person who had one already, and that was "
+        "not "
         "undone.",
     ),
 }
@@ -126,7 +129,8 @@ def board(ctx: AccessContext) -> Board:
             "waiting",
             "Possible duplicates",
             _share(waiting[POSSIBLE_DUPLICATES], records),
-            "Duplicate rate: pairs that wait for a decision, for every hundred records in the index. Pairs are found "
+            "Duplicate rate: pairs that wait for a decision, for every hundred records in the index. Pairs are "
+            "found "
             "by the matching rules when a record arrives; a duplicate that they do not find is not counted.",
             POSSIBLE_DUPLICATES,
         ),
@@ -193,14 +197,14 @@ _DECIDED = f"""
 SELECT d.id, d.kind, d.at, d.actor, d.reason, d.person, p.number, NOT {_STANDING} AS undone
   FROM identity_decision d JOIN identity_person p ON p.id = d.person
  WHERE d.kind <> 'undo' AND d.at >= %s
-"""
+"""  # noqa: S608
 _DUPLICATES = f"""
-SELECT s.source, d.id, d.at, d.actor, s.person, p.number, concat_ws(', ', nullif(s.family, ''), nullif(s.given, '')), s.mrn
-  FROM identity_decision d JOIN identity_link l ON l.decision = d.id
+SELECT s.source, d.id, d.at, d.actor, s.person, p.number, concat_ws(', ', nullif(s.family, ''), nullif(s.given,
+'')), s.mrn   FROM identity_decision d JOIN identity_link l ON l.decision = d.id
   JOIN identity_source_patient s ON s.patient = l.patient JOIN identity_person p ON p.id = s.person
  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM l.person_to
    AND s.labels & %s = 0 AND {_STANDING}
-"""
+"""  # noqa: S608
 
 
 def _query(ctx: AccessContext, code: str, since: datetime, key: str) -> tuple[str, list[Any]]:
@@ -308,11 +312,14 @@ def _places(cursor: Any, since: datetime) -> tuple[Tally, ...]:
     cursor.execute(
         "WITH fresh AS (SELECT l.patient FROM identity_link l WHERE l.person_from IS NULL AND l.at >= %s),"  # noqa: S608
         " found AS (SELECT DISTINCT l.patient FROM identity_decision d JOIN identity_link l ON l.decision = d.id"
-        f"  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM l.person_to AND {_STANDING})"
+        f"  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM"
+        f" l.person_to AND {_STANDING})"
         " SELECT s.source, count(*) FILTER (WHERE s.patient IN (SELECT patient FROM fresh)),"
         " count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found))"
-        " FROM identity_source_patient s WHERE s.patient IN (SELECT patient FROM fresh UNION SELECT patient FROM found)"
-        " GROUP BY s.source HAVING count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) > 0 ORDER BY 3 DESC, 1",
+        " FROM identity_source_patient s WHERE s.patient IN (SELECT patient FROM fresh UNION SELECT patient FROM"
+        " found)"
+        " GROUP BY s.source HAVING count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) > 0 ORDER BY"
+        " 3 DESC, 1",
         [since, since],
     )
     rows = cursor.fetchall()

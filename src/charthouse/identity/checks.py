@@ -56,8 +56,8 @@ def sees_all(ctx: AccessContext, persons: Sequence[UUID]) -> bool:
 
 
 def merge_findings(one: Sequence[int], other: Sequence[int]) -> list[Finding]:
-    """All that speaks against the persons of these source patients being one, whatever labels it has: the words name
-    nothing of it."""
+    """All that speaks against the persons of these source patients being one, whatever labels it has: the words
+    name nothing of it."""
     return findings(_evidence(one), _evidence(other), len(told_apart(one, other)), rules())
 
 

@@ -209,9 +209,9 @@ class NotSameEvent(models.Model):
 class Decision(models.Model):
     """What somebody decided about whose source patients are, as a whole that can be undone: never changed.
 
-    ``person`` remains (of a merge or link) or was left (of an unlink or split); ``other`` is the one merged into it,
-    or parted from it. ``undoes`` is the decision whose inverse this is; no decision is undone twice. ``detail`` holds
-    what it takes to explain and to undo it: ids and rules, no names.
+    ``person`` remains (of a merge or link) or was left (of an unlink or split); ``other`` is the one merged into
+    it, or parted from it. ``undoes`` is the decision whose inverse this is; no decision is undone twice. ``detail``
+    holds what it takes to explain and to undo it: ids and rules, no names.
     """
 
     class Kind(models.TextChoices):
@@ -250,9 +250,9 @@ class Decision(models.Model):
 
 @table(TableClass.PATIENT, split=Split.STAYS)
 class HeldUpdate(models.Model):
-    """An update of a source patient that spoke rather of somebody else, and so was not filed: the traits it brought,
-    the evidence, and what somebody decided. ``parted`` is the public id of the patient it is filed under where it was
-    found to be another's."""
+    """An update of a source patient that spoke rather of somebody else, and so was not filed: the traits it
+    brought, the evidence, and what somebody decided. ``parted`` is the public id of the patient it is filed under
+    where it was found to be another's."""
 
     class State(models.TextChoices):
         OPEN = "open"

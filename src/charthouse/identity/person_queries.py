@@ -1,5 +1,5 @@
-"""Reads of one person: every decision about its records, who they were told apart from, what two persons have side by
-side, a source patient's past as it is judged, and what is held for it."""
+"""Reads of one person: every decision about its records, who they were told apart from, what two persons have side
+by side, a source patient's past as it is judged, and what is held for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from charthouse.foundation.work.api import item as work_item
 from charthouse.record.api import Owned, owned, versions
 
 from . import compared
-from .checks import SHOWN_FIELDS
 from .compared import Compared
 from .domain.overlay import Placeable, Side, Told, proposed, told
 from .domain.prepared import prepare
@@ -51,8 +50,8 @@ class DecisionLine:
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Two source patients found to be two persons, or of whom that was taken back; ``mine`` is the one of the person
-    asked about."""
+    """Two source patients found to be two persons, or of whom that was taken back; ``mine`` is the one of the
+    person asked about."""
 
     mine: SourcePatient
     other: SourcePatient
@@ -67,6 +66,8 @@ _DECISIONS = """
 SELECT d.id, d.kind, d.at, d.actor, d.reason, d.person, d.other,
        ARRAY(SELECT l.patient FROM identity_link l WHERE l.decision = d.id ORDER BY l.id) AS moved, d.undoes, u.id
   FROM identity_decision d LEFT JOIN identity_decision u ON u.undoes = d.id
+ WHERE d.id IN (SELECT id FROM identity_decision WHERE person = %s UNION
+                SELECT id FROM identity_decision WHERE other = %s) ORDER BY d.id DESC
 """
 
 
@@ -74,11 +75,7 @@ def decisions_of(ctx: AccessContext, person: UUID) -> list[DecisionLine]:
     """Every decision that moved records to or from a person, newest first. Raises PermissionRefused."""
     require(ctx, SEE_PERSON)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _DECISIONS + " WHERE d.id IN (SELECT id FROM identity_decision WHERE person = %s UNION"
-            " SELECT id FROM identity_decision WHERE other = %s) ORDER BY d.id DESC",
-            [person, person],
-        )
+        cursor.execute(_DECISIONS, [person, person])
         return [_decision(row) for row in cursor.fetchall()]
 
 
@@ -110,20 +107,6 @@ def apart_of(ctx: AccessContext, person: UUID) -> list[Apart]:
         if theirs in others:
             found.append(Apart(mine[ours], others[theirs], verdict, actor, reason, at, in_force))
     return found
-
-
-def shown_of(person: UUID) -> dict[str, int]:
-    """Which source patient's value the banner shows of a field, where somebody chose when merging: the last choice
-    that was not undone."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT detail->'shown' FROM identity_decision d WHERE person = %s AND detail ? 'shown' AND NOT EXISTS"
-            " (SELECT FROM identity_decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1",
-            [person],
-        )
-        row = cursor.fetchone()
-    said = (orjson.loads(row[0]) if isinstance(row[0], str) else row[0]) if row else {}
-    return {field: int(patient) for field, patient in said.items() if field in SHOWN_FIELDS}
 
 
 def compared_persons(
@@ -245,8 +228,8 @@ def workbench(ctx: AccessContext, patient: int) -> Workbench | None:
 
 @dataclass(frozen=True, slots=True)
 class HeldLine:
-    """A held update beside the patient it names: what differs, and why it is suspected. ``parted`` are patients that
-    were parted from this one before, with how well the update agrees with each."""
+    """A held update beside the patient it names: what differs, and why it is suspected. ``parted`` are patients
+    that were parted from this one before, with how well the update agrees with each."""
 
     patient: SourcePatient
     message: int
@@ -259,8 +242,8 @@ class HeldLine:
 
 
 def held_of_item(ctx: AccessContext, item: int) -> HeldLine | None:
-    """The first held update that an item of ``identity.suspected-overlays`` asks about; None where there is none left
-    or the asker may not see it. Raises PermissionRefused."""
+    """The first held update that an item of ``identity.suspected-overlays`` asks about; None where there is none
+    left or the asker may not see it. Raises PermissionRefused."""
     require(ctx, DECIDE_OVERLAY)
     patient = int(work_item(ctx, item).detail["patient"])
     known = patients_by_row(ctx, [patient])

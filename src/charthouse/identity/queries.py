@@ -58,7 +58,8 @@ class SourcePatient:
 
 @dataclass(frozen=True, slots=True)
 class PersonSummary:
-    """A person as the asker may see them; name, birth date and sex are of the source patient changed last."""
+    """A person as the asker may see them; name, birth date and sex are of the source patient changed last, or of
+    the one that was chosen when persons were merged."""
 
     person: UUID
     number: int
@@ -159,19 +160,37 @@ def summary(ctx: AccessContext, person: UUID) -> PersonSummary | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT number FROM identity_person WHERE id = %s", [person])
         number = int(cursor.fetchone()[0])
-    shown = sources[0]
-    died = next((source.deceased for source in sources if source.deceased), "")
+    by_row, chosen = {source.patient: source for source in sources}, shown_of(person)
+
+    def shown(field: str) -> SourcePatient:
+        return by_row.get(chosen.get(field, 0), sources[0])
+
+    born = shown("birth_date").birth_date
+    died = shown("deceased").deceased or next((source.deceased for source in sources if source.deceased), "")
     return PersonSummary(
         person=person,
         number=number,
-        name=shown.name,
-        birth_date=shown.birth_date,
-        sex=shown.sex,
-        age=age_on(shown.birth_date, died if len(died) == 10 else _day().isoformat()),
+        name=shown("name").name,
+        birth_date=born,
+        sex=shown("sex").sex,
+        age=age_on(born, died if len(died) == 10 else _day().isoformat()),
         deceased=died,
         mrns=tuple(dict.fromkeys(source.mrn for source in sources if source.mrn)),
         sources=tuple(sources),
     )
+
+
+def shown_of(person: UUID) -> dict[str, int]:
+    """Which source patient's value the banner shows of a field (``SHOWN_FIELDS``), where somebody chose when
+    merging: the last choice that was not undone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (detail->'shown')::text FROM identity_decision d WHERE person = %s AND detail ? 'shown'"
+            " AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1",
+            [person],
+        )
+        row = cursor.fetchone()
+    return {field: int(patient) for field, patient in orjson.loads(row[0]).items()} if row else {}
 
 
 def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:

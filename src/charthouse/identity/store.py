@@ -27,8 +27,8 @@ _SLOTS = 1 << 14
 #: From so many slots on, a batch takes the whole index instead: locks live in a table of limited size.
 _MOST_SLOTS = 512
 
-#: Whether the sender of a source patient ``s`` merged it away, or a split that made it was undone, under the person it
-#: has now. Such ones come last.
+#: Whether the sender of a source patient ``s`` merged it away, or a split that made it was undone, under the person
+#: it has now. Such ones come last.
 GIVEN_UP = (
     "EXISTS (SELECT FROM identity_link l WHERE l.patient = s.patient AND l.kind IN ('merge-notice', 'rejoined')"
     " AND l.person_to = s.person)"

@@ -1,7 +1,7 @@
 """How notices leave: MLLP for HL7 v2, HTTP for FHIR and HL7 v2. Each message goes once, or is shown as uncertain.
 
-A message that was written whole and not answered may have arrived. It is not sent again by itself: it becomes a dead
-message of the outbox whose reason says so, and a person asks the receiver, then retries or discards it.
+A message that was written whole and not answered may have arrived. It is not sent again by itself: it becomes a
+dead message of the outbox whose reason says so, and a person asks the receiver, then retries or discards it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What belongs to one source patient, and since when: for whoever has to find out whether it is all one person's."""
+"""What belongs to one source patient, and since when: for whoever has to find out whether it is all one
+person's."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from .queries import STORED, Stored, stored_from
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A resource of one source patient (the row ``patient``) in short. ``since`` is when its first version was filed, ``first_message`` by
-    which message, ``encounter`` the row of the encounter it is part of (its own, for an encounter), ``sender`` the
-    source that filed it last."""
+    """A resource of one source patient (the row ``patient``) in short. ``since`` is when its first version was
+    filed, ``first_message`` by which message, ``encounter`` the row of the encounter it is part of (its own, for an
+    encounter), ``sender`` the source that filed it last."""
 
     type: str
     id: str

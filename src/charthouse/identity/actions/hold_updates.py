@@ -1,7 +1,7 @@
 """Holding an update that speaks of somebody else than the patient it names, before it overwrites anything.
 
-Intake asks of every update before it is filed. What is suspected is kept with its evidence, and an item in the queue
-*Suspected overlays* asks a person, one item a patient: it is the same person after all, or another.
+Intake asks of every update before it is filed. What is suspected is kept with its evidence, and an item in the
+queue *Suspected overlays* asks a person, one item a patient: it is the same person after all, or another.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def hold_updates(held: Iterable[Suspect]) -> None:
     with connection.cursor() as cursor:
         for (patient, message), each in sorted(rows.items()):
             cursor.execute(
-                "INSERT INTO identity_held_update (patient, message, weight, waterfall, traits, labels, display, state,"
+                "INSERT INTO identity_held_update (patient, message, weight, waterfall, traits, labels, display, "
+                "state,"
                 " found_at) VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s::jsonb, 'open', %s)"
                 " ON CONFLICT (patient, message) DO UPDATE SET weight = excluded.weight, state = 'open',"
                 " waterfall = excluded.waterfall, traits = excluded.traits, labels = excluded.labels,"
@@ -121,7 +122,7 @@ def ask_about_held(patients: Iterable[int]) -> None:
             NewItem(
                 queue=SUSPECTED_OVERLAYS,
                 subject=ItemSubject("patient", public_id),
-                reason="An update of this patient speaks rather of somebody else. It is held until somebody decides.",
+                reason="An update of this patient speaks rather of somebody else; it is held until somebody decides.",
                 dedupe=str(patient),
                 rule=SUSPICIOUS,
                 patient=public_id,
@@ -140,8 +141,8 @@ def ask_about_held(patients: Iterable[int]) -> None:
 def settle_held(
     ctx: AccessContext, patient: int, message: int, *, same: bool, reason: str, parted: str = ""
 ) -> list[int]:
-    """Decide about a held update, in the caller's transaction: the same person, or another. Returns the messages that
-    may be filed now, in order.
+    """Decide about a held update, in the caller's transaction: the same person, or another. Returns the messages
+    that may be filed now, in order.
 
     Where it is another's, ``parted`` is the public id of the patient it is filed under; empty for a new one. Other
     held updates that speak of the same other person are decided with it. Raises CannotDecide where nothing is held,

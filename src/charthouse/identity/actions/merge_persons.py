@@ -58,9 +58,9 @@ def merge(
     """Put every source patient of ``other`` under ``survivor``; returns the decision's number, which undoes it.
 
     ``shown`` says of fields of the banner (``checks.SHOWN_FIELDS``) which source patient's is shown; ``confirmed``
-    are the rules whose warnings were read. Raises PermissionRefused; CannotDecide where there are no two such persons,
-    the asker may not see all of both, no reason is given or a field is chosen of somebody else; NotMerged where a
-    check refuses or was not confirmed.
+    are the rules whose warnings were read. Raises PermissionRefused; CannotDecide where there are no two such
+    persons, the asker may not see all of both, no reason is given or a field is chosen of somebody else; NotMerged
+    where a check refuses or was not confirmed.
     """
     require(ctx, MERGE_PERSONS)
     reason = needed(reason, "Say why the two are the same person.")

@@ -94,8 +94,8 @@ def held_of(patients: Collection[int]) -> dict[int, Side]:
 
 
 def undisturbed(act: Callable[P, R]) -> Callable[P, R]:
-    """Have an action of its own transaction done again where the database ended it because two waited for each other.
-    Within a caller's transaction the error goes to the caller."""
+    """Have an action of its own transaction done again where the database ended it because two waited for each
+    other. Within a caller's transaction the error goes to the caller."""
 
     @wraps(act)
     def again(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -152,9 +152,9 @@ def move(
     """Put source patients under other persons by a decision, and tell it; returns who was left without a move.
 
     ``event`` gives the link events their kind, reason and evidence: fields of
-    :class:`~charthouse.identity.store.LinkEvent`, and ``others`` the patient each was compared with. Persons who come
-    to have nobody are empty from then on, those who come to have somebody are active. Returned are the patients that
-    stay with the persons that were left.
+    :class:`~charthouse.identity.store.LinkEvent`, and ``others`` the patient each was compared with. Persons who
+    come to have nobody are empty from then on, those who come to have somebody are active. Returned are the
+    patients that stay with the persons that were left.
     """
     others: Mapping[int, int] = event.get("others", {})
     said = {name: value for name, value in event.items() if name != "others"}

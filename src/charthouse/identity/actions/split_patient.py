@@ -29,8 +29,8 @@ def split(
 
     ``stays`` and ``goes`` are the versions of its demographics by which the two persons are known from now on,
     ``items`` the (type, id) of what goes to the new one. ``apart`` remembers that they are two persons. Raises
-    PermissionRefused; CannotDecide where there is no such patient, the asker may not see all of it, a version or item
-    is not there, or no reason is given.
+    PermissionRefused; CannotDecide where there is no such patient, the asker may not see all of it, a version or
+    item is not there, or no reason is given.
     """
     require(ctx, SPLIT_PATIENT)
     reason = needed(reason, "Say why these are two persons.")

@@ -1,7 +1,7 @@
 """Parting a source patient into two, and joining the two again: the inverse of each other.
 
-Both patients are filed as versions that were there before, and their rows in the index are made again from them; the
-items that go get a version under the other patient (:func:`~charthouse.record.api.reassign_resources`).
+Both patients are filed as versions that were there before, and their rows in the index are made again from them;
+the items that go get a version under the other patient (:func:`~charthouse.record.api.reassign_resources`).
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def part(
 ) -> int:
     """Part a source patient into two, in the caller's transaction; returns the decision's number.
 
-    ``stays`` and ``goes`` are the versions of its Patient by which the two persons are known. A number that both name
-    stays with the one who was there first. Raises CannotDecide for a version or an item that is not there.
+    ``stays`` and ``goes`` are the versions of its Patient by which the two persons are known. A number that both
+    name stays with the one who was there first. Raises CannotDecide for a version or an item that is not there.
     """
     found = {each.version: each for each in _versions(giver)}
     if stays not in found or goes not in found or stays == goes:

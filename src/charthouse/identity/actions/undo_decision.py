@@ -69,8 +69,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What undoing a decision comes to: what it moved, the source patients that came since under the person they were
-    moved to, and the items that others than a patient's own sender filed since."""
+    """What undoing a decision comes to: what it moved, the source patients that came since under the person they
+    were moved to, and the items that others than a patient's own sender filed since."""
 
     decision: int
     kind: str
@@ -118,10 +118,10 @@ def undo(
     """Undo a decision; returns the number of the undoing.
 
     ``going_back`` says of each source patient that arrived since whether it goes back with those that were moved,
-    ``entries_back`` of each entry by hand since whether it belongs to those that go back (true) or to those that stay.
-    ``apart`` remembers that those who are parted are two persons. Raises PermissionRefused; CannotDecide where there
-    is no such decision, it was undone before, something of it was moved again, or no reason is given; NotAsked where
-    something came since that was not decided about.
+    ``entries_back`` of each entry by hand since whether it belongs to those that go back (true) or to those that
+    stay. ``apart`` remembers that those who are parted are two persons. Raises PermissionRefused; CannotDecide
+    where there is no such decision, it was undone before, something of it was moved again, or no reason is given;
+    NotAsked where something came since that was not decided about.
     """
     kind, person, other, _, _ = _decision(decision)
     require(ctx, _RIGHTS[kind])

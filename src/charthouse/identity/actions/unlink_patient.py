@@ -28,11 +28,11 @@ KIND = "unlinked"
 
 @undisturbed
 def unlink(ctx: AccessContext, patient: int, reason: str, *, apart: bool = True) -> int:
-    """Put a source patient under the person it had before, where that one is empty, else under a new one; returns the
-    decision's number, which undoes it.
+    """Put a source patient under the person it had before, where that one is empty, else under a new one; returns
+    the decision's number, which undoes it.
 
-    ``apart`` remembers that it and the records that stay are two persons. Raises PermissionRefused, CannotDecide where
-    there is no such patient, it is all the person has, or no reason is given.
+    ``apart`` remembers that it and the records that stay are two persons. Raises PermissionRefused, CannotDecide
+    where there is no such patient, it is all the person has, or no reason is given.
     """
     require(ctx, LINK_PATIENTS)
     reason = needed(reason, "Say why this record is somebody else's.")
@@ -57,8 +57,8 @@ def _before(patient: int, person: UUID) -> UUID | None:
     """The person this patient had before, if that one is empty now; it is held to the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT person_from FROM identity_link WHERE patient = %s AND person_to = %s AND person_from <> person_to"
-            " ORDER BY id DESC LIMIT 1",
+            "SELECT person_from FROM identity_link WHERE patient = %s AND person_to = %s AND person_from <>"
+            " person_to ORDER BY id DESC LIMIT 1",
             [patient, person],
         )
         if (row := cursor.fetchone()) is None:

@@ -74,8 +74,8 @@ class Rules:
 
 
 def findings(one: Evidence, other: Evidence, told_apart: int, rules: Rules) -> list[Finding]:
-    """All that speaks against the two being one person, what refuses first. ``told_apart`` counts the pairs of their
-    patients that somebody found to be two persons."""
+    """All that speaks against the two being one person, what refuses first. ``told_apart`` counts the pairs of
+    their patients that somebody found to be two persons."""
     found = [
         *_apart(told_apart, rules),
         *_deaths(one, other, rules),
@@ -128,7 +128,8 @@ def _stays(one: Evidence, other: Evidence, rules: Rules) -> Iterable[Finding]:
         yield Finding(
             rules.visits,
             False,
-            f"{_counted(visits, 'visit')} of the one ran at the same time as {_them(visits)} of the other, elsewhere.",
+            f"{_counted(visits, 'visit')} of the one ran at the same time as {_them(visits)} of the other, "
+            "elsewhere.",
         )
 
 
@@ -155,7 +156,7 @@ def _sex(one: Evidence, other: Evidence, rules: Rules) -> Iterable[Finding]:
             rules.sex,
             False,
             ("The sex differs, and a" if differ else "A")
-            + " chart holds what only the other sex can have: a pregnancy, or a condition of the organs of one sex.",
+            + " chart holds what only the other sex can have: a pregnancy, a condition of the organs of one sex.",
         )
 
 

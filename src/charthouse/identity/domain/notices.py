@@ -1,9 +1,9 @@
 """What other systems are told of a merge, its undoing, or a split: as HL7 v2, and as FHIR.
 
 HL7 v2.5.1 chapter 3: persons are joined by ADT^A40 (merge patient, patient identifier list), the prior numbers in
-MRG-1; they are parted by ADT^A37 (unlink patient information), both in a PID. FHIR R4: a message bundle whose Patients
-name each other by ``link``: a record that stays in use under another person's lead *refers* to it; after a parting
-they name nobody.
+MRG-1; they are parted by ADT^A37 (unlink patient information), both in a PID. FHIR R4: a message bundle whose
+Patients name each other by ``link``: a record that stays in use under another person's lead *refers* to it; after a
+parting they name nobody.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is told: ``go`` were joined to, or parted from, those who ``remain``. ``number`` is the enterprise number
-    of these, ``other`` that of those: None where the person they left is not empty and keeps it."""
+    """What is told: ``go`` were joined to, or parted from, those who ``remain``. ``number`` is the enterprise
+    number of these, ``other`` that of those: None where the person they left is not empty and keeps it."""
 
     joined: bool
     at: datetime
@@ -80,10 +80,11 @@ def hl7_notice(told: Told, receiver: Receiver, control_id: str) -> bytes:
         )  # fmt: skip
 
     structure = "ADT_A39" if told.joined else "ADT_A37"
-    head = line(
-        "MSH", "^~\\&", "CHARTHOUSE", "", code.escaped(receiver.application), code.escaped(receiver.facility), stamp, "",
-        f"ADT^{told.trigger}^{structure}", control_id, "P", "2.5.1", "", "", "", "", "", "UNICODE UTF-8",
-    )  # fmt: skip
+    receiving = (code.escaped(receiver.application), code.escaped(receiver.facility))
+    kind = f"ADT^{told.trigger}^{structure}"
+    unstated = [""] * 5
+    lead_fields = ("MSH", "^~\\&", "CHARTHOUSE", "", *receiving, stamp, "", kind)
+    head = line(*lead_fields, control_id, "P", "2.5.1", *unstated, "UNICODE UTF-8")
     lines = [head, line("EVN", "", stamp), pid(told.remain, told.number)]
     if told.joined:
         lines.append(line("MRG", _numbers(told.go, told.other, code)))

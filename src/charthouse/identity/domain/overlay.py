@@ -20,8 +20,8 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A version of a source patient as it is judged: how well it agrees with the newest before it of either side, and
-    the side it is proposed for."""
+    """A version of a source patient as it is judged: how well it agrees with the newest before it of either side,
+    and the side it is proposed for."""
 
     version: int
     traits: Traits
@@ -58,8 +58,8 @@ def told(versions: Sequence[tuple[int, Traits]], model: Model, suspect_below: fl
 
 @dataclass(frozen=True, slots=True)
 class Placeable:
-    """An item to be divided: the encounter it is part of (None for none), and the version of the patient that was in
-    force when it was first filed."""
+    """An item to be divided: the encounter it is part of (None for none), and the version of the patient that was
+    in force when it was first filed."""
 
     item: int
     encounter: int | None

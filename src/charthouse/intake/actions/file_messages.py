@@ -250,8 +250,8 @@ def _database() -> str:
 
 
 def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
-    """Keep out what names nobody we know, what would hand one patient's item to another, and what would write another
-    person over a patient."""
+    """Keep out what names nobody we know, what would hand one patient's item to another, and what would write
+    another person over a patient."""
     wrong = _overlays(batch, planned)
     for filing in batch.without_patient():
         wrong[id(filing)] = (

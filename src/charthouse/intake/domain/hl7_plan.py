@@ -86,8 +86,8 @@ class Hl7Filings:
 
 
 def read(data: bytes, sender: Sender, renamed: Mapping[str, str] = NOBODY) -> Hl7Read:
-    """Parse and map one message; what cannot be is a problem with its place, never an exception. ``renamed`` are the
-    patients whom this message means by a number that is another's, as public ids."""
+    """Parse and map one message; what cannot be is a problem with its place, never an exception. ``renamed`` are
+    the patients whom this message means by a number that is another's, as public ids."""
     try:
         data = in_charset(data, sender.charset)
         return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name, renamed)))

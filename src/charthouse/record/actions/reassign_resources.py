@@ -1,4 +1,5 @@
-"""Give resources to another patient: what the split of a source patient that held two persons does, and its undoing.
+"""Give resources to another patient: what the split of a source patient that held two persons does, and its
+undoing.
 
 The one exception to the rule that a resource keeps its patient. Each resource gets a new version that names the
 other patient and says the same for the rest; the version that named the first stays in its history, and the new one
@@ -37,8 +38,8 @@ def reassign_resources(
     """Give the resources ``(type, public id)`` of patient ``giver`` (row, public id) to ``taker``, in the caller's
     transaction.
 
-    Raises NotOfPatient where one of them is not the giver's now. A message that files one of them at the same moment
-    waits, or is tried again by who files it.
+    Raises NotOfPatient where one of them is not the giver's now. A message that files one of them at the same
+    moment waits, or is tried again by who files it.
     """
     rows = _locked(cursor, items)
     found = current(cursor, CONTEXT, items)
