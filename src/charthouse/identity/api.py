@@ -23,6 +23,7 @@ from .actions.undo_decision import NotAsked, Undoing, undo, undoing
 from .actions.unlink_patient import unlink
 from .board import KINDS, Board, Listing, ListRow, Measure, Tally, board, listed
 from .checks import SHOWN_FIELDS, merge_findings
+from .compared import Compared
 from .domain.dates import TypedDate, typed_dates
 from .domain.merging import Finding
 from .domain.numbers import read_phone, read_ssn
@@ -56,7 +57,6 @@ from .person_queries import (
     workbench,
 )
 from .queries import (
-    Compared,
     HistoryLine,
     Pair,
     PersonSummary,

@@ -3,7 +3,7 @@ by side, a source patient's past as it is judged, and what is held for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,7 +117,7 @@ def compared_persons(
     require(ctx, MERGE_PERSONS)
     sources = [*sources_of(ctx, one), *sources_of(ctx, other)]
     traits = _traits(sources)
-    readers = {
+    readers: dict[str, Callable[[SourcePatient], str]] = {
         "name": lambda source: source.name,
         "birth_date": lambda source: source.birth_date,
         "sex": lambda source: source.sex,

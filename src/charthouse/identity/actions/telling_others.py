@@ -85,10 +85,15 @@ def _known(person: UUID) -> Sequence[Known]:
         )
         return [
             Known(
-                *row[:6],
-                tuple((each.system, each.value, each.kind) for each in traits_from_json(row[6]).identifiers),
+                patient=patient,
+                public_id=public_id,
+                family=family,
+                given=given,
+                birth=birth,
+                sex=sex,
+                numbers=tuple((each.system, each.value, each.kind) for each in traits_from_json(traits).identifiers),
             )
-            for row in cursor.fetchall()
+            for patient, public_id, family, given, birth, sex, traits in cursor.fetchall()
         ]
 
 
