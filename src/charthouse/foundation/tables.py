@@ -1,11 +1,14 @@
 """The classes a table may be in. Merge, split, export, retention and access ask a table's class.
 
-A model says it with ``@table(TableClass.X)``; a test fails for a model in none.
+A model says it with ``@table(TableClass.X)``; a test fails for a model in none. A patient-owned one also says what
+becomes of its rows when a source patient that held two persons is split. A merge changes no patient-owned row but
+whose a source patient is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,14 +29,41 @@ class TableClass(StrEnum):
     MACHINERY = "machinery"
 
 
-_classes: dict[type[Model], TableClass] = {}
+class Split(StrEnum):
+    """What becomes of patient-owned rows in a split: FILED ones are filed again under the other patient; those WITH
+    their resource name no patient of their own, and so go where it goes; REBUILT ones are made again for both
+    patients; what arrived STAYS as it arrived."""
+
+    FILED = "filed again"
+    WITH = "with its resource"
+    REBUILT = "made again"
+    STAYS = "stays"
 
 
-def table(table_class: TableClass) -> Callable[[M], M]:
-    """Declare the class of a model's table."""
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """Rows that name their patient themselves and follow the resource they belong to: the columns that hold the
+    rows of the two, and the resource's FHIR type."""
+
+    patient: str
+    resource: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    table_class: TableClass
+    split: Split | Follows | None
+
+
+_declared: dict[type[Model], _Declared] = {}
+
+
+def table(table_class: TableClass, *, split: Split | Follows | None = None) -> Callable[[M], M]:
+    """Declare the class of a model's table, and of a patient-owned one what becomes of it in a split."""
 
     def declare(model: M) -> M:
-        _classes[model] = table_class
+        _declared[model] = _Declared(table_class, split)
         return model
 
     return declare
@@ -41,9 +71,24 @@ def table(table_class: TableClass) -> Callable[[M], M]:
 
 def class_of(model: type[Model]) -> TableClass | None:
     """The declared class, or None where a model declares none."""
-    return _classes.get(model)
+    found = _declared.get(model)
+    return found.table_class if found else None
+
+
+def split_of(model: type[Model]) -> Split | Follows | None:
+    """What becomes of a model's rows in a split, or None where it does not say."""
+    found = _declared.get(model)
+    return found.split if found else None
 
 
 def declared() -> Iterator[tuple[type[Model], TableClass]]:
     """Every declared model with its class."""
-    yield from _classes.items()
+    for model, found in _declared.items():
+        yield model, found.table_class
+
+
+def following() -> Iterator[tuple[str, Follows]]:
+    """The tables whose rows follow a resource in a split, each with its columns."""
+    for model, found in _declared.items():
+        if isinstance(found.split, Follows):
+            yield model._meta.db_table, found.split

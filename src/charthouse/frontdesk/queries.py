@@ -53,15 +53,22 @@ def alike(ctx: AccessContext, fields: Fields, limit: int = 8) -> Alike:
 
 
 def facts_of(ctx: AccessContext, person: UUID) -> list[tuple[str, str]]:
-    """A person's demographics as the leading source patient has them: titles with words, empty where unknown."""
+    """A person's demographics as the leading source patient has them, or the one that was chosen for a field:
+    titles with words, empty where unknown."""
     sources = identity.sources_of(ctx, person)
     if not sources:
         return []
-    key = ("Patient", sources[0].public_id)
+    chosen, ids = identity.shown_of(person), {each.patient: each.public_id for each in sources}
+    wanted = {title: ids.get(chosen.get(field, 0), sources[0].public_id) for title, field in _SHOWN.items()}
+    keys = {("Patient", each) for each in (sources[0].public_id, *wanted.values())}
     with connection.cursor() as cursor:
-        found = record.current(cursor, ctx, [key]).get(key)
-    shown = person_of(found.resource) if found else Person()
-    return [(title, said(shown, title)) for title in TITLES]
+        found = record.current(cursor, ctx, sorted(keys))
+    known = {id: person_of(stored.resource) for (_, id), stored in found.items()}
+    return [(title, said(known.get(wanted.get(title, sources[0].public_id), Person()), title)) for title in TITLES]
+
+
+#: What of the demographics is chosen field by field when persons are merged.
+_SHOWN = {"Name": "name", "Birth date": "birth_date", "Sex": "sex", "Address": "address", "Language": "language"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+from .actions.hold_updates import (
+    Suspect,
+    ask_about_held,
+    held_messages,
+    hold_updates,
+    let_go,
+    parted_by_message,
+    settle_held,
+    suspects,
+)
 from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
+from .actions.merge_persons import NotMerged, merge
+from .actions.moving import CannotDecide
 from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
-from .actions.tell_apart import CannotDecide, SamePerson, tell_apart
+from .actions.split_patient import split
+from .actions.tell_apart import SamePerson, revoke_apart, tell_apart
+from .actions.undo_decision import NotAsked, Undoing, undo, undoing
+from .actions.unlink_patient import unlink
+from .board import KINDS, Board, Listing, ListRow, Measure, Tally, board, listed
+from .checks import SHOWN_FIELDS, merge_findings
+from .compared import Compared
 from .domain.dates import TypedDate, typed_dates
+from .domain.merging import Finding
 from .domain.numbers import read_phone, read_ssn
+from .domain.overlay import Side
 from .domain.scorer import Score, Step
 from .finding import Hit, find
 from .look_alikes import Likeness, LookAlike, look_alikes
-from .permissions import EXPLAIN_MATCH, FIND_PATIENT, REVIEW_DUPLICATES
+from .notices import NoticeLine, notices_of
+from .permissions import (
+    DECIDE_OVERLAY,
+    EXPLAIN_MATCH,
+    FIND_PATIENT,
+    LINK_PATIENTS,
+    MERGE_PERSONS,
+    REVIEW_DUPLICATES,
+    SEE_PERSON,
+    SEE_QUALITY,
+    SPLIT_PATIENT,
+)
+from .person_queries import (
+    Apart,
+    BenchItem,
+    BenchVersion,
+    DecisionLine,
+    HeldLine,
+    Workbench,
+    apart_of,
+    compared_persons,
+    decisions_of,
+    held_of_item,
+    workbench,
+)
 from .queries import (
-    Compared,
     HistoryLine,
     Pair,
     PersonSummary,
@@ -24,25 +67,48 @@ from .queries import (
     patients_of,
     person_of_public,
     persons_of,
+    shown_of,
     sources_of,
     summary,
     surviving,
 )
-from .queues import POSSIBLE_DUPLICATES
+from .queues import POSSIBLE_DUPLICATES, SUSPECTED_OVERLAYS
 
 __all__ = [
+    "DECIDE_OVERLAY",
     "EXPLAIN_MATCH",
     "FIND_PATIENT",
+    "KINDS",
+    "LINK_PATIENTS",
+    "MERGE_PERSONS",
     "POSSIBLE_DUPLICATES",
     "REVIEW_DUPLICATES",
+    "SEE_PERSON",
+    "SEE_QUALITY",
+    "SHOWN_FIELDS",
+    "SPLIT_PATIENT",
+    "SUSPECTED_OVERLAYS",
+    "Apart",
     "Arrival",
+    "BenchItem",
+    "BenchVersion",
+    "Board",
     "CannotDecide",
     "Compared",
+    "DecisionLine",
+    "Finding",
+    "HeldLine",
     "HistoryLine",
     "Hit",
     "Likeness",
+    "ListRow",
+    "Listing",
     "LookAlike",
+    "Measure",
+    "NotAsked",
+    "NotMerged",
     "Notice",
+    "NoticeLine",
     "Pair",
     "PatientKey",
     "PersonSummary",
@@ -50,27 +116,55 @@ __all__ = [
     "Placement",
     "SamePerson",
     "Score",
+    "Side",
     "SourcePatient",
     "Step",
+    "Suspect",
     "Suspicion",
+    "Tally",
     "ToldApart",
     "TypedDate",
+    "Undoing",
+    "Workbench",
+    "apart_of",
+    "ask_about_held",
+    "board",
+    "compared_persons",
+    "decisions_of",
     "find",
+    "held_messages",
+    "held_of_item",
     "history",
+    "hold_updates",
+    "let_go",
     "link",
     "link_by_notice",
+    "listed",
     "look_alikes",
+    "merge",
+    "merge_findings",
+    "notices_of",
     "pair",
     "pair_of_item",
+    "parted_by_message",
     "patients_of",
     "person_of_public",
     "persons_of",
     "place",
     "read_phone",
     "read_ssn",
+    "revoke_apart",
+    "settle_held",
+    "shown_of",
     "sources_of",
+    "split",
     "summary",
     "surviving",
+    "suspects",
     "tell_apart",
     "typed_dates",
+    "undo",
+    "undoing",
+    "unlink",
+    "workbench",
 ]

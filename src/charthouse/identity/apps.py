@@ -6,5 +6,9 @@ class IdentityConfig(AppConfig):
     label = "identity"
 
     def ready(self) -> None:
-        """Declare the app's queues wherever Django runs, the command line's ``work`` included."""
+        """Declare the app's queues wherever Django runs, the command line's ``work`` included, and how notices
+        leave."""
         from . import queues as queues
+        from . import transports
+
+        transports.register()

@@ -9,7 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
-from charthouse.foundation.tables import TableClass, table
+from charthouse.foundation.tables import Split, TableClass, table
 
 
 @table(TableClass.DIRECTORY)
@@ -30,7 +30,7 @@ class Person(models.Model):
         db_table = "identity_person"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class SourcePatient(models.Model):
     """A patient as one sender knows them: the row of the Patient resource, whose person it is, what a list shows.
 
@@ -58,7 +58,7 @@ class SourcePatient(models.Model):
         indexes = [models.Index("birth", "patient", name="identity_birth")]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class PatientTraits(models.Model):
     """What is compared: the latest traits and the blocking keys made of them, under a version of both rules."""
 
@@ -71,7 +71,7 @@ class PatientTraits(models.Model):
         db_table = "identity_traits"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class Key(models.Model):
     """A blocking key of a patient; the primary key's index answers a look-up alone."""
 
@@ -83,7 +83,7 @@ class Key(models.Model):
         db_table = "identity_key"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class PatientName(models.Model):
     """A word a patient is found by: one row a part of a name, folded."""
 
@@ -97,7 +97,7 @@ class PatientName(models.Model):
         indexes = [models.Index("folded", "patient", name="identity_name_word")]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class PatientIdentifier(models.Model):
     """A number a patient is found by. Telephone numbers and mail addresses have the systems ``tel`` and ``mailto``.
 
@@ -121,7 +121,8 @@ class PatientIdentifier(models.Model):
 @table(TableClass.MACHINERY)
 class Link(models.Model):
     """Why a source patient belongs to a person: one row an event, never changed. ``other`` is the source patient it
-    was compared with, ``person_from`` where it belonged before. The events of a patient replay to its person."""
+    was compared with, ``person_from`` where it belonged before, ``decision`` what moved it. The events of a patient
+    replay to its person."""
 
     class Kind(models.TextChoices):
         NEW = "new"
@@ -130,6 +131,10 @@ class Link(models.Model):
         MERGE_NOTICE = "merge-notice"
         LINKED = "linked"
         UNLINKED = "unlinked"
+        MERGED = "merged"
+        SPLIT = "split"
+        REJOINED = "rejoined"
+        UNDONE = "undone"
 
     id = models.BigAutoField(primary_key=True)
     patient = models.BigIntegerField()
@@ -144,6 +149,7 @@ class Link(models.Model):
     reason = models.TextField()
     message = models.BigIntegerField(null=True)
     occurred = models.DateTimeField(null=True)
+    decision = models.BigIntegerField(null=True)
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -152,12 +158,13 @@ class Link(models.Model):
             models.Index("patient", "id", name="identity_link_patient"),
             models.Index("person_to", "id", name="identity_link_to"),
             models.Index("person_from", "id", name="identity_link_from"),
+            models.Index("decision", name="identity_link_decision", condition=models.Q(decision__isnull=False)),
         ]
 
 
 @table(TableClass.MACHINERY)
 class NotSame(models.Model):
-    """Two source patients somebody found to be two persons; remembered for good. ``low`` < ``high``."""
+    """Two source patients somebody found to be two persons, and nobody took that back since. ``low`` < ``high``."""
 
     pk = models.CompositePrimaryKey("low", "high")
     low = models.BigIntegerField()
@@ -171,3 +178,148 @@ class NotSame(models.Model):
         constraints = [
             models.CheckConstraint(condition=models.Q(low__lt=models.F("high")), name="identity_not_same_order")
         ]
+
+
+@table(TableClass.MACHINERY)
+class NotSameEvent(models.Model):
+    """That two source patients were found to be two persons, or that this was taken back; never changed."""
+
+    class Verdict(models.TextChoices):
+        APART = "apart"
+        REVOKED = "revoked"
+
+    id = models.BigAutoField(primary_key=True)
+    low = models.BigIntegerField()
+    high = models.BigIntegerField()
+    verdict = models.TextField(choices=Verdict.choices)
+    actor = models.TextField()
+    reason = models.TextField()
+    decision = models.BigIntegerField(null=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_not_same_event"
+        indexes = [
+            models.Index("low", "high", name="identity_not_same_pair"),
+            models.Index("high", name="identity_not_same_high"),
+        ]
+
+
+@table(TableClass.MACHINERY)
+class Decision(models.Model):
+    """What somebody decided about whose source patients are, as a whole that can be undone: never changed.
+
+    ``person`` remains (of a merge or link) or was left (of an unlink or split); ``other`` is the one merged into
+    it, or parted from it. ``undoes`` is the decision whose inverse this is; no decision is undone twice. ``detail``
+    holds what it takes to explain and to undo it: ids and rules, no names.
+    """
+
+    class Kind(models.TextChoices):
+        MERGE = "merge"
+        LINK = "link"
+        NOTICE = "notice"
+        UNLINK = "unlink"
+        SPLIT = "split"
+        UNDO = "undo"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.TextField(choices=Kind.choices)
+    person = models.UUIDField()
+    other = models.UUIDField()
+    actor = models.TextField()
+    reason = models.TextField()
+    undoes = models.OneToOneField("self", models.PROTECT, null=True, related_name="undone_by", db_column="undoes")
+    detail = models.JSONField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_decision"
+        indexes = [
+            models.Index("person", "id", name="identity_decision_person"),
+            models.Index("other", "id", name="identity_decision_other"),
+            models.Index("at", "id", name="identity_decision_at"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind="undo", undoes__isnull=False)
+                | (~models.Q(kind="undo") & models.Q(undoes=None)),
+                name="identity_decision_undo_names_its_decision",
+            )
+        ]
+
+
+@table(TableClass.PATIENT, split=Split.STAYS)
+class HeldUpdate(models.Model):
+    """An update of a source patient that spoke rather of somebody else, and so was not filed: the traits it
+    brought, the evidence, and what somebody decided. ``parted`` is the public id of the patient it is filed under
+    where it was found to be another's."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SAME = "same"
+        ANOTHER = "another"
+        DROPPED = "dropped"
+
+    id = models.BigAutoField(primary_key=True)
+    patient = models.BigIntegerField()
+    message = models.BigIntegerField()
+    weight = models.FloatField()
+    waterfall = models.JSONField()
+    traits = models.JSONField()
+    labels = models.IntegerField()
+    display = models.JSONField()
+    state = models.TextField(choices=State.choices, db_default=State.OPEN)
+    parted = models.TextField(blank=True, db_default="", db_collation="C")
+    decided_by = models.TextField(blank=True, db_default="")
+    reason = models.TextField(blank=True, db_default="")
+    found_at = models.DateTimeField(db_default=Now())
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "identity_held_update"
+        constraints = [models.UniqueConstraint("patient", "message", name="identity_held_update_once")]
+        indexes = [
+            models.Index("message", name="identity_held_message"),
+            models.Index("parted", name="identity_held_parted", condition=~models.Q(parted="")),
+        ]
+
+
+@table(TableClass.DIRECTORY)
+class NoticeDestination(models.Model):
+    """Another system that is told of merges, their undoing and splits. ``address`` is of the outbox (mllp:, http:,
+    https:, file:); ``application`` and ``facility`` are how an HL7 message names the receiver."""
+
+    class Format(models.TextChoices):
+        HL7V2 = "hl7v2"
+        FHIR = "fhir"
+
+    name = models.TextField()
+    address = models.TextField(db_collation="C")
+    format = models.TextField(choices=Format.choices)
+    application = models.TextField(blank=True, db_default="")
+    facility = models.TextField(blank=True, db_default="")
+    added_by = models.TextField()
+    added_at = models.DateTimeField(db_default=Now())
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "identity_notice_destination"
+        constraints = [
+            models.UniqueConstraint(
+                "name", name="identity_notice_destination_name", condition=models.Q(removed_at=None)
+            )
+        ]
+
+
+@table(TableClass.MACHINERY)
+class Notice(models.Model):
+    """That a destination is told of a decision, by a message of the outbox."""
+
+    id = models.BigAutoField(primary_key=True)
+    decision = models.ForeignKey(Decision, models.PROTECT, related_name="notices", db_column="decision")
+    destination = models.ForeignKey(NoticeDestination, models.PROTECT, related_name="+", db_column="destination")
+    message = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_notice"

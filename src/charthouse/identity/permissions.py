@@ -31,3 +31,28 @@ EXPLAIN_MATCH = declare(
     "See why two patients were taken for one person or two",
     {Role.HIT, Role.PRIVACY, Role.MANAGER, Role.AUDITOR},
 )
+SEE_PERSON = declare(
+    "identity.see_person",
+    "See whose records a person's are, and every decision about it",
+    {Role.HIT, Role.PRIVACY, Role.MANAGER, Role.AUDITOR},
+)
+MERGE_PERSONS = declare("identity.merge_persons", "Merge two persons, and undo it", {Role.HIT, Role.MANAGER})
+LINK_PATIENTS = declare(
+    "identity.link_patients",
+    "Move one record to another person, and take back “not the same”",
+    {Role.HIT, Role.MANAGER},
+)
+SPLIT_PATIENT = declare(
+    "identity.split_patient",
+    "Part two persons whose records were written over each other",
+    {Role.HIT, Role.MANAGER},
+)
+DECIDE_OVERLAY = declare(
+    "identity.decide_overlay", "Decide whose an update is that speaks of somebody else", {Role.HIT, Role.MANAGER}
+)
+SEE_QUALITY = declare(
+    "identity.see_quality", "See how good the index is", {Role.HIT, Role.MANAGER, Role.PRIVACY, Role.AUDITOR}
+)
+MANAGE_NOTICES = declare(
+    "identity.manage_notices", "Say which systems are told of merges and splits", {Role.MANAGER, Role.ADMINISTRATOR}
+)

@@ -16,10 +16,11 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import today
 from charthouse.foundation.work.api import item as work_item
 
+from .compared import Compared, sides
 from .domain.dates import age_on
 from .domain.guards import guards_of
 from .domain.scorer import Score, score
-from .domain.traits import Traits, traits_from_json
+from .domain.traits import Display, traits_from_json
 from .models import Person
 from .permissions import EXPLAIN_MATCH, REVIEW_DUPLICATES
 from .policy import policy
@@ -45,14 +46,20 @@ class SourcePatient:
     updated_at: datetime
 
     @property
+    def display(self) -> Display:
+        """What a list shows of it."""
+        return Display(self.family, self.given, self.birth_date, self.sex, self.mrn, self.deceased)
+
+    @property
     def name(self) -> str:
         """Family, Given."""
-        return ", ".join(part for part in (self.family, self.given) if part)
+        return self.display.name
 
 
 @dataclass(frozen=True, slots=True)
 class PersonSummary:
-    """A person as the asker may see them; name, birth date and sex are of the source patient changed last."""
+    """A person as the asker may see them; name, birth date and sex are of the source patient changed last, or of
+    the one that was chosen when persons were merged."""
 
     person: UUID
     number: int
@@ -83,19 +90,6 @@ class HistoryLine:
     reason: str
     message: int | None
     occurred: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One field of two patients side by side; several values are joined by "; "."""
-
-    field: str
-    left: str
-    right: str
-
-    @property
-    def differs(self) -> bool:
-        return self.left != self.right
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +160,37 @@ def summary(ctx: AccessContext, person: UUID) -> PersonSummary | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT number FROM identity_person WHERE id = %s", [person])
         number = int(cursor.fetchone()[0])
-    shown = sources[0]
-    died = next((source.deceased for source in sources if source.deceased), "")
+    by_row, chosen = {source.patient: source for source in sources}, shown_of(person)
+
+    def shown(field: str) -> SourcePatient:
+        return by_row.get(chosen.get(field, 0), sources[0])
+
+    born = shown("birth_date").birth_date
+    died = shown("deceased").deceased or next((source.deceased for source in sources if source.deceased), "")
     return PersonSummary(
         person=person,
         number=number,
-        name=shown.name,
-        birth_date=shown.birth_date,
-        sex=shown.sex,
-        age=age_on(shown.birth_date, died if len(died) == 10 else _day().isoformat()),
+        name=shown("name").name,
+        birth_date=born,
+        sex=shown("sex").sex,
+        age=age_on(born, died if len(died) == 10 else _day().isoformat()),
         deceased=died,
         mrns=tuple(dict.fromkeys(source.mrn for source in sources if source.mrn)),
         sources=tuple(sources),
     )
+
+
+def shown_of(person: UUID) -> dict[str, int]:
+    """Which source patient's value the banner shows of a field (``SHOWN_FIELDS``), where somebody chose when
+    merging: the last choice that was not undone."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (detail->'shown')::text FROM identity_decision d WHERE person = %s AND detail ? 'shown'"
+            " AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1",
+            [person],
+        )
+        row = cursor.fetchone()
+    return {field: int(patient) for field, patient in orjson.loads(row[0]).items()} if row else {}
 
 
 def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:
@@ -198,7 +210,7 @@ def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:
 def pair(ctx: AccessContext, one: int, other: int) -> Pair | None:
     """Two source patients side by side; None where the asker may not see both. Raises PermissionRefused."""
     require(ctx, EXPLAIN_MATCH)
-    found = {source.patient: source for source in _sources(ctx, "patient = ANY(%s)", [[one, other]])}
+    found = patients_by_row(ctx, [one, other])
     if len(found) != 2:
         return None
     texts: dict[int, str] = _mapping(
@@ -210,7 +222,7 @@ def pair(ctx: AccessContext, one: int, other: int) -> Pair | None:
     return Pair(
         left=left,
         right=right,
-        fields=_side_by_side(left, a, right, b),
+        fields=sides(left.display, a, right.display, b),
         score=result,
         conflicts=tuple(guard.words for guard in guards_of(a, b, result.levels)),
     )
@@ -223,46 +235,9 @@ def pair_of_item(ctx: AccessContext, item: int) -> Pair | None:
     return pair(ctx, int(one), int(other))
 
 
-def _side_by_side(left: SourcePatient, a: Traits, right: SourcePatient, b: Traits) -> tuple[Compared, ...]:
-    return (
-        Compared("Name", left.name, right.name),
-        Compared("Birth date", left.birth_date, right.birth_date),
-        Compared("Sex", left.sex, right.sex),
-        Compared("Deceased", left.deceased, right.deceased),
-        Compared("Record number", left.mrn, right.mrn),
-        *(Compared(label, read(a), read(b)) for label, read in _READERS),
-    )
-
-
-def _other_names(traits: Traits) -> str:
-    return _joined(" ".join((name.given, *name.middle, name.family)).strip() for name in traits.names[1:])
-
-
-def _addresses(traits: Traits) -> str:
-    return _joined(
-        " ".join(part for part in (each.number, each.street, each.unit, each.city, each.state, each.postal) if part)
-        for each in traits.addresses
-    )
-
-
-def _ssn(traits: Traits) -> str:
-    return f"•••-••-{traits.ssn[-4:]}" if traits.ssn else ""
-
-
-def _joined(values: Iterable[str]) -> str:
-    return "; ".join(sorted(set(values)))
-
-
-_READERS = (
-    ("Other names", _other_names),
-    ("Social security number", _ssn),
-    ("Other numbers", lambda traits: _joined(each.value for each in traits.identifiers)),
-    ("Address", _addresses),
-    ("Telephone", lambda traits: _joined(traits.phones)),
-    ("Mail address", lambda traits: _joined(traits.emails)),
-    ("Mother's maiden name", lambda traits: " ".join(traits.mother)),
-    ("Birth order", lambda traits: str(traits.order or "")),
-)
+def patients_by_row(ctx: AccessContext, patients: Iterable[int]) -> dict[int, SourcePatient]:
+    """The source patients of these rows that the asker may see."""
+    return {each.patient: each for each in _sources(ctx, "patient = ANY(%s)", [list(patients)])}
 
 
 def _sources(ctx: AccessContext, condition: str, parameters: list[Any]) -> list[SourcePatient]:

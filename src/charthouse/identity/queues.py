@@ -1,4 +1,4 @@
-"""The work queue identity opens items in."""
+"""The work queues identity opens items in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import connection
 from charthouse.foundation.access.api import AccessContext
 from charthouse.foundation.work.api import Column, WorkItem, declare_queue
 
-from .permissions import REVIEW_DUPLICATES
+from .permissions import DECIDE_OVERLAY, REVIEW_DUPLICATES
 
 
 def _pairs(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
@@ -56,3 +56,33 @@ POSSIBLE_DUPLICATES = declare_queue(
 def matter(one: int, other: int) -> str:
     """What an item of two source patients is deduplicated by, whichever arrived first."""
     return f"{min(one, other)}-{max(one, other)}"
+
+
+def _patients(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    """The patient of each item, as far as the asker may see it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, family, given, sex, birth, mrn FROM identity_source_patient"
+            " WHERE patient = ANY(%s) AND labels & %s = 0",
+            [[int(item.detail["patient"]) for item in items if "patient" in item.detail], ~int(ctx.clearance)],
+        )
+        known = {row[0]: _words(*row[1:]) for row in cursor.fetchall()}
+    return {item.id: known.get(int(item.detail.get("patient", 0)), "a patient you may not see") for item in items}
+
+
+def _held(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    """How many messages are held for the patient."""
+    return {item.id: str(len(item.detail.get("messages", ()))) for item in items}
+
+
+#: A patient of whom an update speaks rather of somebody else; the update is held.
+SUSPECTED_OVERLAYS = declare_queue(
+    "identity.suspected-overlays",
+    "Suspected overlays",
+    DECIDE_OVERLAY.roles,
+    describe_page=_patients,
+    subject="Patient",
+    columns=[Column("Evidence", _evidence), Column("Held", _held)],
+    opens=lambda item: ("overlay", (item.id,)),
+    by_decision=True,
+).code

@@ -27,9 +27,10 @@ _SLOTS = 1 << 14
 #: From so many slots on, a batch takes the whole index instead: locks live in a table of limited size.
 _MOST_SLOTS = 512
 
-#: Whether the sender of a source patient ``s`` merged it away, under the person it has now. Such ones come last.
+#: Whether the sender of a source patient ``s`` merged it away, or a split that made it was undone, under the person
+#: it has now. Such ones come last.
 GIVEN_UP = (
-    "EXISTS (SELECT FROM identity_link l WHERE l.patient = s.patient AND l.kind = 'merge-notice'"
+    "EXISTS (SELECT FROM identity_link l WHERE l.patient = s.patient AND l.kind IN ('merge-notice', 'rejoined')"
     " AND l.person_to = s.person)"
 )
 
@@ -60,6 +61,7 @@ class LinkEvent:
     waterfall: Sequence[Step] = ()
     message: int | None = None
     occurred: datetime | None = None
+    decision: int | None = None
 
 
 @dataclass(slots=True)
@@ -107,6 +109,15 @@ def known_patients(patients: Sequence[int]) -> dict[int, Known]:
         return {row[0]: Known(row[0], row[1], row[2], traits_from_json(row[3])) for row in cursor.fetchall()}
 
 
+def persons_of_patients(patients: Sequence[int]) -> dict[int, UUID]:
+    """The persons of source patients, as they are at this moment; nobody is held off."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, person FROM identity_source_patient WHERE patient = ANY(%s)", [list(patients)]
+        )
+        return dict(cursor.fetchall())
+
+
 def persons_of_public(names: Iterable[str]) -> dict[str, UUID]:
     """The persons of patients by their public ids; they cannot move to another until the transaction ends."""
     wanted = sorted(set(names))
@@ -116,6 +127,15 @@ def persons_of_public(names: Iterable[str]) -> dict[str, UUID]:
         cursor.execute(
             "SELECT public_id, person FROM identity_source_patient WHERE public_id = ANY(%s) FOR KEY SHARE",
             [wanted],
+        )
+        return dict(cursor.fetchall())
+
+
+def rows_of_public(names: Iterable[str]) -> dict[str, int]:
+    """The rows of source patients by their public ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT public_id, patient FROM identity_source_patient WHERE public_id = ANY(%s)", [sorted(set(names))]
         )
         return dict(cursor.fetchall())
 
@@ -220,7 +240,7 @@ def write(writing: Writing) -> None:
     with connection.cursor() as cursor:
         if writing.changed:
             cursor.execute(_FORGET, {"patients": sorted(writing.changed)})
-        if writing.rows:
+        if writing.rows or writing.persons:
             cursor.execute(_WRITE, {**_persons(cursor, writing.persons), **_columns(list(writing.rows.values()))})
     write_events(writing.events)
 
@@ -269,13 +289,13 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
 
 _WRITE_EVENTS = """
 INSERT INTO identity_link (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason,
-                           message, occurred, at)
+                           message, occurred, decision, at)
 SELECT patient, person_from, person_to, other, kind, actor, model, weight, waterfall::jsonb, reason, message,
-       occurred, %s
+       occurred, decision, %s
   FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::float8[],
-              %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY
+              %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[]) WITH ORDINALITY
     AS e (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason, message, occurred,
-          place)
+          decision, place)
  ORDER BY place
 """
 
@@ -301,5 +321,6 @@ def write_events(events: Sequence[LinkEvent]) -> None:
                 _texts(event.reason for event in events),
                 _array(event.message for event in events),
                 _array(event.occurred for event in events),
+                _array(event.decision for event in events),
             ],
         )

@@ -11,6 +11,7 @@ from charthouse.intake.actions.manage_senders import (
 )
 from charthouse.intake.actions.mend_unfiled import correct_message, correct_sender, refuse_message, retry_message
 
+from .actions.decide_overlay import decide_overlay
 from .actions.retry_messages import retry_messages
 from .actions.take_in import Taken, take_in
 from .domain.arrival import Connector
@@ -56,6 +57,7 @@ __all__ = [
     "control_ids",
     "correct_message",
     "correct_sender",
+    "decide_overlay",
     "entered_by",
     "filing_runs",
     "message_state",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from charthouse.foundation.tables import TableClass, table
+from charthouse.foundation.tables import Split, TableClass, table
 
 
 class MessageState(models.TextChoices):
@@ -60,7 +60,7 @@ class Message(models.Model):
         ]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.STAYS)
 class Original(models.Model):
     """The bytes of one message or bundle entry as they came (zstd), never changed.
 

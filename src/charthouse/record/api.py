@@ -11,6 +11,7 @@ from charthouse.record.actions.file_resources import FilingBatch, Moved, file_re
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
+from .actions.reassign_resources import NotOfPatient, reassign_resources
 from .census_queries import census, facilities_of, inpatients
 from .chart import ChartSummary
 from .chart_queries import (
@@ -43,6 +44,7 @@ from .domain.filing import (
 )
 from .domain.packing import compress, decompress
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+from .ownership_queries import Owned, count_owned, entered_by_others, owned
 from .permissions import READ_CENSUS
 from .queries import (
     CONTENT_SYSTEM,
@@ -76,7 +78,9 @@ __all__ = [
     "FilingBatch",
     "FilingError",
     "Moved",
+    "NotOfPatient",
     "Outcome",
+    "Owned",
     "SearchError",
     "SearchPage",
     "SourceRow",
@@ -90,6 +94,7 @@ __all__ = [
     "census",
     "chart_summary",
     "compress",
+    "count_owned",
     "coverage",
     "current",
     "decompress",
@@ -98,6 +103,7 @@ __all__ = [
     "documents",
     "editable",
     "encounters",
+    "entered_by_others",
     "facilities_of",
     "file_resources",
     "filed_by",
@@ -108,9 +114,11 @@ __all__ = [
     "known_aliases",
     "medications",
     "of_patients",
+    "owned",
     "prepare",
     "problems",
     "procedures",
+    "reassign_resources",
     "remember_aliases",
     "resource",
     "results",

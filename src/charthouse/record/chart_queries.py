@@ -7,7 +7,7 @@ Every function takes the asker's AccessContext and leaves out what its labels fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from django.db import connection
@@ -68,15 +68,20 @@ def _page(
     return [item_of(each) for each in found], cursor_of(found[-1]) if more else None
 
 
-def chart_summary(ctx: AccessContext, patients: Patients) -> chart.ChartSummary:
-    """The banner of the chart; the first of ``patients`` leads. Raises LookupError where no patient may be seen."""
+def chart_summary(
+    ctx: AccessContext, patients: Patients, shown: Mapping[str, int] | None = None
+) -> chart.ChartSummary:
+    """The banner of the chart; the first of ``patients`` leads, but for fields of which ``shown`` names another.
+    Raises LookupError where no patient may be seen."""
     with connection.cursor() as cursor:
         stored = of_patients(cursor, ctx, patients, ["Patient"])
     if not stored:
         raise LookupError("No patient of this chart may be seen.")
     found = [item_of(each) for each in sorted(stored, key=lambda each: patients.index(each.row))]
     carried = _items(ctx, patients, ["AllergyIntolerance", "Flag", "RelatedPerson"])
-    return summary(found, carried, today(configuration().time_zone), _counts(ctx, patients))
+    ids = {each.row: each.public_id for each in stored}
+    chosen = {field: ids[row] for field, row in (shown or {}).items() if row in ids}
+    return summary(found, carried, today(configuration().time_zone), _counts(ctx, patients), chosen)
 
 
 def _counts(ctx: AccessContext, patients: Patients) -> Counter[str]:

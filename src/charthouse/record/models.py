@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from charthouse.foundation.tables import TableClass, table
+from charthouse.foundation.tables import Follows, Split, TableClass, table
 
 
 @table(TableClass.DIRECTORY)
@@ -24,7 +24,7 @@ class Source(models.Model):
         db_table = "record_source"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.FILED)
 class Resource(models.Model):
     """A FHIR resource as it stands: its compartment, times, labels and current version."""
 
@@ -47,7 +47,7 @@ class Resource(models.Model):
         db_table = "record_resource"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class Version(models.Model):
     """One version of a resource, never changed: its bytes and where they came from (``place`` is the segment of
     an HL7 message; a FHIR original is one entry, and all of it)."""
@@ -80,7 +80,7 @@ class _IndexRow(models.Model):
         abstract = True
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class TokenRow(_IndexRow):
     """A code, identifier or URI a search may name; 64-bit hashes."""
 
@@ -92,7 +92,7 @@ class TokenRow(_IndexRow):
         db_table = "record_index_token"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class StringRow(_IndexRow):
     """A folded string a search may begin or match."""
 
@@ -103,7 +103,7 @@ class StringRow(_IndexRow):
         db_table = "record_index_string"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class DateRow(_IndexRow):
     """A date or period, as the instants it spans."""
 
@@ -115,7 +115,7 @@ class DateRow(_IndexRow):
         db_table = "record_index_date"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class QuantityRow(_IndexRow):
     """A number or quantity, as the range its precision spans."""
 
@@ -128,7 +128,7 @@ class QuantityRow(_IndexRow):
         db_table = "record_index_quantity"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class ReferenceRow(_IndexRow):
     """A reference to another resource, by the hash of ``Type/id``."""
 
@@ -139,7 +139,7 @@ class ReferenceRow(_IndexRow):
         db_table = "record_index_reference"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class Attachment(models.Model):
     """The bytes of a document kept in the file store because they are too large for the resource itself."""
 
@@ -186,7 +186,7 @@ class DirectoryAlias(models.Model):
         db_table = "record_directory_alias"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Follows("patient", "account", "Account"))
 class AccountSegment(models.Model):
     """A billing or coding segment of an HL7 message, as it came, kept with its account."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
-from charthouse.foundation.tables import TableClass, table
+from charthouse.foundation.tables import Split, TableClass, table
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.STAYS)
 class Disclosure(models.Model):
     """Items of one patient that went to one recipient.
 
@@ -37,7 +37,7 @@ class Disclosure(models.Model):
         return f"Disclosure {self.pk}"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.STAYS)
 class DisclosureItem(models.Model):
     """One thing that went with a disclosure."""
 

@@ -5,7 +5,7 @@ Delivery is at least once; a receiver knows a repeat by its message id.
 
 from __future__ import annotations
 
-from .mending import DeadLetter, Depth, MessageNotDead, dead_letters, depth, discard, retry
+from .mending import DeadLetter, Delivery, Depth, MessageNotDead, dead_letters, deliveries, depth, discard, retry
 from .sending import LEASE, PATIENCE, Patience, enqueue, pump, send_due, trim
 from .transport import FolderTransport, Outgoing, Transport, TransportError, register_transport
 
@@ -13,6 +13,7 @@ __all__ = [
     "LEASE",
     "PATIENCE",
     "DeadLetter",
+    "Delivery",
     "Depth",
     "FolderTransport",
     "MessageNotDead",
@@ -21,6 +22,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "dead_letters",
+    "deliveries",
     "depth",
     "discard",
     "enqueue",

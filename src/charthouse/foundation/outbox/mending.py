@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -43,6 +44,27 @@ class Depth:
     waiting: int
     dead: int
     oldest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a message has come: waiting, sending, sent, dead or discarded, with what the last attempt said."""
+
+    message_id: UUID
+    state: str
+    attempts: int
+    error: str
+    sent_at: datetime | None
+
+
+def deliveries(message_ids: Iterable[UUID]) -> dict[UUID, Delivery]:
+    """How far messages have come; one that arrived long ago and was tidied away is left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message_id, state, attempts, error, sent_at FROM outbox_message WHERE message_id = ANY(%s)",
+            [list(message_ids)],
+        )
+        return {row[0]: Delivery(*row) for row in cursor}
 
 
 def depth() -> list[Depth]:

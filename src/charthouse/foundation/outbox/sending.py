@@ -116,20 +116,21 @@ def _claim(lease: timedelta) -> tuple[Outgoing, UUID] | None:
     # A message under way whose lease ran out was left by a sender that died.
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE outbox_message SET state = 'sending', claim = %s, next_try = %s, attempts = attempts + 1"
-            " WHERE id = (SELECT m.id FROM outbox_message AS m"
+            "UPDATE outbox_message AS o SET state = 'sending', claim = %s, next_try = %s, attempts = o.attempts + 1"
+            " FROM (SELECT m.id, m.state FROM outbox_message AS m"
             "  WHERE m.state IN ('waiting', 'sending') AND m.next_try <= %s"
             "  AND NOT EXISTS (SELECT FROM outbox_message AS e WHERE e.destination = m.destination"
             "   AND e.key = m.key AND e.id < m.id AND e.state IN ('waiting', 'sending', 'dead'))"
-            "  ORDER BY m.next_try, m.id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-            " RETURNING id, message_id, destination, kind, key, payload, attempts, enqueued_at",
+            "  ORDER BY m.next_try, m.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS due WHERE o.id = due.id"
+            " RETURNING o.id, o.message_id, o.destination, o.kind, o.key, o.payload, o.attempts, o.enqueued_at,"
+            " due.state = 'sending'",
             [claim, present + lease, present],
         )
         row = cursor.fetchone()
     if row is None:
         return None
-    id, message_id, destination, kind, key, payload, attempts, enqueued_at = row
-    return Outgoing(id, message_id, destination, kind, key, bytes(payload), attempts, enqueued_at), claim
+    id, message_id, destination, kind, key, payload, attempts, enqueued_at, left = row
+    return Outgoing(id, message_id, destination, kind, key, bytes(payload), attempts, enqueued_at, left), claim
 
 
 def _sent(message: Outgoing, claim: UUID) -> None:

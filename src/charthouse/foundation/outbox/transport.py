@@ -27,8 +27,8 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from
-    1."""
+    """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from 1.
+    ``uncertain`` says that a sender had it before and died: it may have arrived."""
 
     number: int
     message_id: UUID
@@ -38,6 +38,7 @@ class Outgoing:
     payload: bytes
     attempt: int
     enqueued_at: datetime
+    uncertain: bool = False
 
 
 class Transport(Protocol):

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from charthouse.foundation.clock import now
 
 from .items import UNFINISHED, HistoryEntry, ItemNotFound, ItemState, WorkError, WorkItem
 from .queues import Queue, queues, require_queue
+from .queues import queue as queue_of
 from .rows import COLUMNS, fetch
 
 _ORDER = "priority, coalesce(due, 'infinity'::timestamptz), id"
@@ -326,3 +327,26 @@ def _place(cursor: str) -> tuple[int, str, int]:
         return int(priority), due, int(id)
     except (ValueError, binascii.Error):
         raise WorkError("This page of the queue cannot be found; begin again at the first.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How long the items of a queue took from opening to the end: how many, the median and the slowest tenth's
+    beginning, None where none was finished."""
+
+    finished: int
+    median: timedelta | None
+    slowest: timedelta | None
+
+
+def resolution(queue: str, since: datetime) -> Resolution:
+    """How long those took that were finished since then. Says nothing of any item, so it asks for no right."""
+    queue_of(queue)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY finished_at - opened_at),"
+            " percentile_cont(0.9) WITHIN GROUP (ORDER BY finished_at - opened_at)"
+            " FROM work_item WHERE queue = %s AND state = 'finished' AND finished_at >= %s",
+            [queue, since],
+        )
+        return Resolution(*cursor.fetchone())

@@ -16,13 +16,15 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.work.api import finish_by_dedupe
-from charthouse.identity.actions.moving import Side, locked, move
+from charthouse.identity.actions.moving import Move, Side, ask_about, held_of, move, write_decision
+from charthouse.identity.actions.telling_others import tell_others
 from charthouse.identity.domain.traits import traits_of
+from charthouse.identity.models import Decision
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
-from charthouse.identity.store import LinkEvent, write_events
 
 CONTEXT = system_context("identity")
 KIND = "merge-notice"
+SAID = "The sender says that the two are one person."
 LEFT_BEHIND = (
     "A sender merged another record of this person into a second person. Perhaps this one belongs there too."
 )
@@ -71,29 +73,31 @@ def _follow(
     prior_row = _resolve(prior, source, "prior", "the patient who is merged away")
     if survivor_row == prior_row:
         raise _Refused("same-patient", "The message merges a patient with itself; there is nothing to do.")
-    sides = locked([survivor_row, prior_row])
+    sides = held_of([survivor_row, prior_row])
     kept, gone = sides[survivor_row], sides[prior_row]
     _check(kept, gone)
     if kept.person == gone.person and _has_notice(gone.patient, kept.patient):
         return Notice(linked=False, person=kept.person)
-    write_events(
-        [
-            LinkEvent(
-                patient=gone.patient,
-                person_from=gone.person,
-                person_to=kept.person,
-                kind=KIND,
-                actor=CONTEXT.actor,
-                reason="The sender says that the two are one person.",
-                other=kept.patient,
-                message=message,
-                occurred=occurred,
-            )
-        ]
+    decision = write_decision(
+        CONTEXT, Decision.Kind.NOTICE, kept.person, gone.person, SAID, {"message": message, "source": source}
+    )
+    left = move(
+        CONTEXT,
+        decision,
+        [Move(gone, kept.person)],
+        {
+            "kind": KIND,
+            "reason": SAID,
+            "others": {gone.patient: kept.patient},
+            "message": message,
+            "occurred": occurred,
+        },
+        "identity.link",
     )
     finish_by_dedupe(POSSIBLE_DUPLICATES, matter(kept.patient, gone.patient), "same", finished_by=CONTEXT.actor)
+    ask_about(CONTEXT, left, kept, LEFT_BEHIND)
     if kept.person != gone.person:
-        move(CONTEXT, kept, gone, KIND, LEFT_BEHIND)
+        tell_others(CONTEXT, decision)
     return Notice(linked=kept.person != gone.person, person=kept.person)
 
 

@@ -6,20 +6,34 @@ and how the evidence stood then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.work.api import finish_many_by_dedupe
-from charthouse.identity.actions.moving import Side, locked, move
-from charthouse.identity.actions.tell_apart import CannotDecide, SamePerson
+from charthouse.identity.actions.moving import (
+    CannotDecide,
+    Move,
+    Side,
+    ask_about,
+    held_of,
+    move,
+    needed,
+    undisturbed,
+    write_decision,
+)
+from charthouse.identity.actions.tell_apart import SamePerson
+from charthouse.identity.actions.telling_apart import told_apart
+from charthouse.identity.actions.telling_others import tell_others
 from charthouse.identity.domain.scorer import score
 from charthouse.identity.domain.traits import traits_from_json
+from charthouse.identity.models import Decision
 from charthouse.identity.permissions import REVIEW_DUPLICATES
 from charthouse.identity.policy import policy
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
-from charthouse.identity.store import LinkEvent, write_events
 
 KIND = "linked"
 LEFT_BEHIND = (
@@ -31,6 +45,7 @@ class ToldApart(CannotDecide):
     """Somebody found the two to be two persons; that decision must be undone first."""
 
 
+@undisturbed
 def link(ctx: AccessContext, one: int, other: int, reason: str) -> UUID:
     """Put two source patients under one person, the one that was here first, and finish the items that asked.
 
@@ -39,28 +54,30 @@ def link(ctx: AccessContext, one: int, other: int, reason: str) -> UUID:
     other's person, are two.
     """
     require(ctx, REVIEW_DUPLICATES)
-    if not reason.strip():
-        raise CannotDecide("Say why the two are the same person.")
+    reason = needed(reason, "Say why the two are the same person.")
     with transaction.atomic():
-        sides = locked([one, other])
-        if len(sides) != 2:
+        sides = held_of([one, other])
+        if one == other or not {one, other} <= set(sides):
             raise CannotDecide("Two different patients of the index are needed.")
         if sides[one].person == sides[other].person:
             raise SamePerson("The two are filed under one person already.")
-        kept, gone = _in_order(sides[one], sides[other])
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT patient FROM identity_source_patient WHERE person = %s", [kept.person])
-            family = [row[0] for row in cursor.fetchall()]
+        kept, gone = in_order(sides[one], sides[other])
+        family = [each.patient for each in sides.values() if each.person == kept.person]
         _refuse_told_apart(kept, gone, family)
-        write_events([_event(ctx, kept, gone, reason.strip())])
+        decision = write_decision(ctx, Decision.Kind.LINK, kept.person, gone.person, reason)
+        left = move(
+            ctx, decision, [Move(gone, kept.person)], {"kind": KIND, "reason": reason, **evidence(gone, kept)},
+            "identity.link",
+        )  # fmt: skip
         finish_many_by_dedupe(
             POSSIBLE_DUPLICATES, [matter(gone.patient, each) for each in family], "same", finished_by=ctx.actor
         )
-        move(ctx, kept, gone, KIND, LEFT_BEHIND)
+        ask_about(ctx, left, kept, LEFT_BEHIND)
+        tell_others(ctx, decision)
     return kept.person
 
 
-def _in_order(one: Side, other: Side) -> tuple[Side, Side]:
+def in_order(one: Side, other: Side) -> tuple[Side, Side]:
     """The side whose person has the older enterprise number, and the one that goes under it."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -72,14 +89,7 @@ def _in_order(one: Side, other: Side) -> tuple[Side, Side]:
 
 
 def _refuse_told_apart(kept: Side, gone: Side, family: list[int]) -> None:
-    pairs = [(min(gone.patient, each), max(gone.patient, each)) for each in family]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT low, high FROM identity_not_same n JOIN unnest(%s::bigint[], %s::bigint[]) AS p (low, high)"
-            " USING (low, high)",
-            [[low for low, _ in pairs], [high for _, high in pairs]],
-        )
-        found = cursor.fetchall()
+    found = told_apart([gone.patient], family)
     if not found:
         return
     if (min(gone.patient, kept.patient), max(gone.patient, kept.patient)) in found:
@@ -90,7 +100,8 @@ def _refuse_told_apart(kept: Side, gone: Side, family: list[int]) -> None:
     )
 
 
-def _event(ctx: AccessContext, kept: Side, gone: Side, reason: str) -> LinkEvent:
+def evidence(gone: Side, kept: Side) -> Mapping[str, Any]:
+    """How the two compare now, as the link event keeps it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT patient, traits::text FROM identity_traits WHERE patient = ANY(%s)",
@@ -99,15 +110,9 @@ def _event(ctx: AccessContext, kept: Side, gone: Side, reason: str) -> LinkEvent
         texts = dict(cursor.fetchall())
     model = policy().model
     found = score(traits_from_json(texts[gone.patient]), traits_from_json(texts[kept.patient]), model)
-    return LinkEvent(
-        patient=gone.patient,
-        person_from=gone.person,
-        person_to=kept.person,
-        kind=KIND,
-        actor=ctx.actor,
-        reason=reason,
-        other=kept.patient,
-        model=model.version,
-        weight=found.weight,
-        waterfall=found.waterfall,
-    )
+    return {
+        "others": {gone.patient: kept.patient},
+        "model": model.version,
+        "weight": found.weight,
+        "waterfall": found.waterfall,
+    }

@@ -1,20 +1,36 @@
-"""Putting a source patient under another's person: what a sender's notice and a technician's decision both do."""
+"""Putting source patients under another person: what a sender's notice and a person's decisions all do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import connection
+import orjson
+from django.db import OperationalError, connection
 
 from charthouse.foundation.access.api import AccessContext
-from charthouse.foundation.events.api import append as append_event
-from charthouse.foundation.ledger.api import Subject
+from charthouse.foundation.clock import wall
+from charthouse.foundation.events.api import NewEvent
+from charthouse.foundation.events.api import append_many as append_events
+from charthouse.foundation.ledger.api import JSON, Subject
 from charthouse.foundation.ledger.api import append as append_ledger
 from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
-from charthouse.identity.models import Person
+from charthouse.identity.models import Decision, Person
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
+from charthouse.identity.store import LinkEvent, persons_of_patients, write_events
+
+P = ParamSpec("P")
+R = TypeVar("R")
+#: How often an action is tried that the database ended because two waited for each other (SQLSTATE 40P01).
+_TRIES = 4
+_DEADLOCK = "40P01"
+
+
+class CannotDecide(ValueError):
+    """What was decided cannot be done as asked; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,14 @@ class Side:
     patient: int
     public_id: str
     person: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A source patient and the person it goes to."""
+
+    side: Side
+    to: UUID
 
 
 def locked(patients: Iterable[int]) -> dict[int, Side]:
@@ -38,50 +62,192 @@ def locked(patients: Iterable[int]) -> dict[int, Side]:
         return {row[0]: Side(*row) for row in cursor.fetchall()}
 
 
-def move(ctx: AccessContext, kept: Side, gone: Side, kind: str, left_behind: str) -> None:
-    """Put ``gone`` under the person of ``kept``, tell it, and ask about the other patients of the person it leaves.
+def held(persons: Collection[UUID]) -> dict[int, Side]:
+    """All source patients of the persons, and the persons themselves, held to the end of the transaction.
 
-    ``left_behind`` is the reason of the items that ask. The link event itself is the caller's to write.
+    An arriving patient holds the one it was found the same as. So whoever has all of a person's source patients has
+    waited for what was arriving, and is waited for by what arrives.
     """
+    found: dict[int, Side] = {}
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT patient, public_id, person FROM identity_source_patient"
+                " WHERE person = ANY(%s) AND NOT patient = ANY(%s) ORDER BY patient FOR UPDATE",
+                [list(persons), list(found)],
+            )
+            more = {row[0]: Side(*row) for row in cursor.fetchall()}
+            if not more:
+                break
+            found |= more
+        cursor.execute("SELECT id FROM identity_person WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [list(persons)])
+    return found
+
+
+def held_of(patients: Collection[int]) -> dict[int, Side]:
+    """All source patients of the persons that these belong to, held as by :func:`held`; one that moves meanwhile is
+    followed."""
+    while True:
+        sides = held(set(persons_of_patients(list(patients)).values()))
+        if set(persons_of_patients(list(patients))) <= set(sides):
+            return sides
+
+
+def undisturbed(act: Callable[P, R]) -> Callable[P, R]:
+    """Have an action of its own transaction done again where the database ended it because two waited for each
+    other. Within a caller's transaction the error goes to the caller."""
+
+    @wraps(act)
+    def again(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(_TRIES - 1):
+            try:
+                return act(*args, **kwargs)
+            except OperationalError as error:
+                if connection.in_atomic_block or getattr(error.__cause__, "sqlstate", "") != _DEADLOCK:
+                    raise
+        return act(*args, **kwargs)
+
+    return again
+
+
+def needed(reason: str, words: str) -> str:
+    """The reason that was given. Raises CannotDecide, with ``words``, where none was."""
+    reason = reason.strip()
+    if not reason:
+        raise CannotDecide(words)
+    return reason
+
+
+def write_decision(
+    ctx: AccessContext,
+    kind: Decision.Kind,
+    person: UUID,
+    other: UUID,
+    reason: str,
+    detail: Mapping[str, JSON] | None = None,
+    undoes: int | None = None,
+) -> int:
+    """Write a decision, which what it moves then names; returns its number."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM identity_person WHERE id = ANY(%s) ORDER BY id FOR UPDATE", [[kept.person, gone.person]]
+            "INSERT INTO identity_decision (kind, person, other, actor, reason, undoes, detail, at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s) RETURNING id",
+            [
+                kind.value,
+                person,
+                other,
+                ctx.actor,
+                reason,
+                undoes,
+                orjson.dumps(dict(detail or {})).decode(),
+                wall(),
+            ],
         )
-        cursor.execute(
-            "UPDATE identity_source_patient SET person = %s WHERE patient = %s", [kept.person, gone.patient]
-        )
-        cursor.execute("SELECT patient, public_id FROM identity_source_patient WHERE person = %s", [gone.person])
-        left = cursor.fetchall()
-        if not left:
-            cursor.execute("UPDATE identity_person SET state = %s WHERE id = %s", [Person.State.EMPTY, gone.person])
-    open_items(
-        [_left_behind(kept, patient, public_id, gone.person, left_behind) for patient, public_id in left],
-        opened_by=ctx.actor,
+        return int(cursor.fetchone()[0])
+
+
+def move(
+    ctx: AccessContext, decision: int, moves: Collection[Move], event: Mapping[str, Any], action: str
+) -> list[int]:
+    """Put source patients under other persons by a decision, and tell it; returns who was left without a move.
+
+    ``event`` gives the link events their kind, reason and evidence: fields of
+    :class:`~charthouse.identity.store.LinkEvent`, and ``others`` the patient each was compared with. Persons who
+    come to have nobody are empty from then on, those who come to have somebody are active. Returned are the
+    patients that stay with the persons that were left.
+    """
+    others: Mapping[int, int] = event.get("others", {})
+    said = {name: value for name, value in event.items() if name != "others"}
+    write_events(
+        [
+            LinkEvent(
+                patient=each.side.patient,
+                person_from=each.side.person,
+                person_to=each.to,
+                actor=ctx.actor,
+                other=others.get(each.side.patient),
+                decision=decision,
+                **said,
+            )
+            for each in moves
+        ]
     )
-    append_event(
-        "identity.linked",
-        key=str(kept.person),
-        payload={"patient": gone.patient, "person_from": str(gone.person), "person_to": str(kept.person)},
+    going = {each.side.patient: each.to for each in moves if each.to != each.side.person}
+    left = {each.side.person for each in moves if each.to != each.side.person}
+    staying: list[int] = []
+    if going:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE identity_source_patient s SET person = g.person"
+                " FROM unnest(%s::bigint[], %s::uuid[]) AS g (patient, person) WHERE s.patient = g.patient",
+                [list(going), list(going.values())],
+            )
+            cursor.execute(
+                "SELECT patient FROM identity_source_patient WHERE person = ANY(%s) ORDER BY patient", [list(left)]
+            )
+            staying = [row[0] for row in cursor.fetchall()]
+        settle_states({*left, *going.values()})
+    append_events(
+        [
+            NewEvent(
+                "identity.linked",
+                key=str(each.to),
+                payload={
+                    "patient": each.side.patient,
+                    "person_from": str(each.side.person),
+                    "person_to": str(each.to),
+                },
+            )
+            for each in moves
+            if each.to != each.side.person
+        ]
     )
+    persons = dict.fromkeys([*(each.to for each in moves), *(each.side.person for each in moves)])
     append_ledger(
         ctx,
-        "identity.link",
+        action,
         subjects=[
-            Subject("patient", gone.public_id),
-            Subject("person", str(kept.person)),
-            Subject("person", str(gone.person)),
+            *(Subject("patient", each.side.public_id) for each in moves),
+            *(Subject("person", str(each)) for each in persons),
         ],
-        detail={"kind": kind},
+        detail={"kind": str(event["kind"]), "decision": decision},
     )
+    return staying
 
 
-def _left_behind(kept: Side, patient: int, public_id: str, person: UUID, reason: str) -> NewItem:
-    return NewItem(
-        queue=POSSIBLE_DUPLICATES,
-        subject=ItemSubject("patient", public_id),
-        reason=reason,
-        dedupe=matter(kept.patient, patient),
-        patient=public_id,
-        person=str(person),
-        detail={"patients": [patient, kept.patient], "persons": [str(person), str(kept.person)]},
+def settle_states(persons: Collection[UUID]) -> None:
+    """Have each person's state say whether it has source patients."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE identity_person p SET state = CASE WHEN EXISTS"
+            " (SELECT FROM identity_source_patient s WHERE s.person = p.id) THEN %s ELSE %s END WHERE id = ANY(%s)",
+            [Person.State.ACTIVE, Person.State.EMPTY, list(persons)],
+        )
+
+
+def ask_about(ctx: AccessContext, patients: Iterable[int], kept: Side, reason: str) -> None:
+    """Put patients that were left behind in the queue, each with the one that the others went to."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT patient, public_id, person FROM identity_source_patient WHERE patient = ANY(%s)",
+            [list(patients)],
+        )
+        left = [Side(*row) for row in cursor.fetchall()]
+    open_items(
+        [
+            NewItem(
+                queue=POSSIBLE_DUPLICATES,
+                subject=ItemSubject("patient", each.public_id),
+                reason=reason,
+                dedupe=matter(kept.patient, each.patient),
+                patient=each.public_id,
+                person=str(each.person),
+                detail={
+                    "patients": [each.patient, kept.patient],
+                    "persons": [str(each.person), str(kept.person)],
+                },
+            )
+            for each in left
+        ],
+        opened_by=ctx.actor,
     )

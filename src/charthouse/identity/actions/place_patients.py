@@ -17,6 +17,7 @@ from uuid import UUID
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.ids import new_id
 from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
+from charthouse.identity.actions.telling_apart import remember
 from charthouse.identity.domain.decision import Candidate, Decision, Verdict, decide, judge
 from charthouse.identity.domain.guards import Outcome
 from charthouse.identity.domain.keys import Keys
@@ -34,6 +35,7 @@ from charthouse.identity.store import (
     known_patients,
     lock_keys,
     persons_of_public,
+    rows_of_public,
     write,
 )
 
@@ -44,7 +46,7 @@ CONTEXT = system_context("identity")
 class Arrival:
     """A Patient resource as it was filed: its row and public id in the record, who sent it in which message, the
     resource, its labels, and when what it tells happened. ``same_as`` are public ids of patients whom the person
-    who entered it, with their chart open, said it to be."""
+    who entered it, with their chart open, said it to be, ``apart_from`` those whom somebody found it not to be."""
 
     patient_row: int
     public_id: str
@@ -54,6 +56,7 @@ class Arrival:
     message: int | None = None
     occurred: datetime | None = None
     same_as: tuple[str, ...] = ()
+    apart_from: tuple[str, ...] = ()
 
 
 class Placed(StrEnum):
@@ -96,6 +99,7 @@ class _Newcomer:
     keys: Keys
     found: dict[int, Candidate] = field(default_factory=dict)
     said: UUID | None = None
+    apart: frozenset[UUID] = frozenset()
 
 
 @dataclass(slots=True)
@@ -138,6 +142,7 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
     known = known_patients(list({each.patient_row for each in arrivals}))
     newcomers = _newcomers(arrivals, prepared, known)
     _say(newcomers)
+    _part(newcomers)
     _look_up({row: each for row, each in newcomers.items() if each.said is None}, rules)
     batch = _Batch(rules)
     placements = []
@@ -149,6 +154,7 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
             placements.append(_refresh(batch, each, made, before))
             known[each.patient_row] = Known(before.patient, before.person, made.digest, made.traits)
     write(batch.writing)
+    _remember_apart(arrivals, newcomers)
     open_items(batch.items, opened_by=CONTEXT.actor)
     return placements
 
@@ -170,6 +176,29 @@ def _say(newcomers: Mapping[int, _Newcomer]) -> None:
     for each in newcomers.values():
         said = {persons[name] for name in each.arrival.same_as if name in persons}
         each.said = said.pop() if len(said) == 1 else None
+
+
+def _part(newcomers: Mapping[int, _Newcomer]) -> None:
+    """Note the persons whom an arrival was found not to be."""
+    named = {row: each.arrival.apart_from for row, each in newcomers.items() if each.arrival.apart_from}
+    persons = persons_of_public({name for names in named.values() for name in names}) if named else {}
+    for row, names in named.items():
+        newcomers[row].apart = frozenset(persons[name] for name in names if name in persons)
+
+
+def _remember_apart(arrivals: Sequence[Arrival], newcomers: Mapping[int, _Newcomer]) -> None:
+    """Remember for good whom arrivals were found not to be."""
+    named = {
+        each.patient_row: each.apart_from for each in arrivals if each.apart_from and each.patient_row in newcomers
+    }
+    if not named:
+        return
+    rows = rows_of_public({name for names in named.values() for name in names})
+    remember(
+        CONTEXT,
+        [(row, rows[name]) for row, names in named.items() for name in names if name in rows],
+        "An update under this number was found to be another person's.",
+    )
 
 
 def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
@@ -203,6 +232,7 @@ def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known])
         return _place_said(batch, newcomer, newcomer.said, known)
     found = {patient: batch.placed.get(patient, candidate) for patient, candidate in newcomer.found.items()}
     found.update(batch.sharing(newcomer.keys.first | newcomer.keys.loose))
+    found = {patient: each for patient, each in found.items() if each.person not in newcomer.apart}
     verdicts: list[Verdict] = [
         judge(traits, candidate, rules.model, rules.thresholds) for candidate in found.values()
     ]

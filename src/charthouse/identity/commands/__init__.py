@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from . import notifying
 from .evaluating import evaluate
 from .looking import explain, find
 
 app = typer.Typer(no_args_is_help=True, help="The master patient index.")
+app.add_typer(notifying.app, name="notify")
 app.command("find")(find)
 app.command("explain")(explain)
 app.command("evaluate")(evaluate)

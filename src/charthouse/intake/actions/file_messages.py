@@ -30,7 +30,16 @@ from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
-from charthouse.identity.api import link_by_notice, persons_of, place
+from charthouse.identity.api import (
+    Suspect,
+    hold_updates,
+    let_go,
+    link_by_notice,
+    parted_by_message,
+    persons_of,
+    place,
+    suspects,
+)
 from charthouse.intake.domain import cda_plan
 from charthouse.intake.domain.arrival import Connector, Format
 from charthouse.intake.domain.desk import Desk, Key, minter
@@ -58,6 +67,12 @@ from charthouse.record.api import (
 )
 
 CONTEXT = system_context("intake")
+#: The code of what is held because an update of its patient speaks rather of somebody else.
+OVERLAY = "suspected-overlay"
+_HELD = (
+    "This update speaks rather of somebody else than the patient whose number it has, and was not filed. "
+    "Somebody decides about it in the queue Suspected overlays."
+)
 
 
 @dataclass(slots=True)
@@ -106,6 +121,8 @@ class _Planned:
     cda: Converted | None = None
     broken: list[Problem] = field(default_factory=list)
     """What of a C-CDA document was broken before anything of it was filed."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    held: list[Suspect] = field(default_factory=list)
 
     @property
     def occurred(self) -> datetime | None:
@@ -123,6 +140,7 @@ class _Planned:
 def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     """File ``messages`` in order, in the caller's transaction, and say what became of each."""
     planned = [_Planned(each) for each in messages]
+    _rename_parted(planned)
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
     stored = _read_mapped(cursor, [each for each in planned if each.waiting.format is not Format.FHIR])
     batch = _plan_mapped(cursor, planned, stored)
@@ -145,6 +163,14 @@ def set_aside(cursor: Any, waiting: Waiting, problem: Problem) -> Result:
     return _settle(cursor, [planned], [], wall())[0]
 
 
+def _rename_parted(planned: Sequence[_Planned]) -> None:
+    """Have messages that somebody found to be of another than the patient they name mean that other."""
+    retried = [each.waiting.id for each in planned if each.waiting.retry]
+    found = parted_by_message(retried) if retried else {}
+    for each in planned:
+        each.renamed = found.get(each.waiting.id, {})
+
+
 def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
     for each in planned:
         waiting = each.waiting
@@ -154,7 +180,7 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
             ]
         surveyed = survey(waiting.entries)
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, surveyed))
-        plan: FhirPlan = Planner(waiting.sender.name, aliases, own=waiting.own).plan(surveyed)
+        plan: FhirPlan = Planner(waiting.sender.name, aliases, own=waiting.own, renamed=each.renamed).plan(surveyed)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
         _address(each)
 
@@ -164,12 +190,14 @@ def _read_mapped(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str
     keys: set[Key] = set()
     for each in planned:
         if each.waiting.format is Format.CDA:
-            found = cda_plan.read(each.waiting.originals[1][1], each.waiting.sender, each.waiting.tree)
+            found = cda_plan.read(
+                each.waiting.originals[1][1], each.waiting.sender, each.waiting.tree, each.renamed
+            )
             each.cda, each.broken, each.problems = found.converted, found.problems, list(found.problems)
             if found.converted:
                 keys.update(cda_plan.wanted(found.converted))
             continue
-        mapped = read(each.waiting.originals[1][1], each.waiting.sender)
+        mapped = read(each.waiting.originals[1][1], each.waiting.sender, each.renamed)
         each.hl7 = mapped.plan
         if mapped.problem:
             each.problems.append(mapped.problem)
@@ -255,8 +283,9 @@ def _database() -> str:
 
 
 def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
-    """Keep out what names nobody we know, and what would hand one patient's item to another."""
-    wrong: dict[int, tuple[str, str]] = {}
+    """Keep out what names nobody we know, what would hand one patient's item to another, and what would write
+    another person over a patient."""
+    wrong = _overlays(batch, planned)
     for filing in batch.without_patient():
         wrong[id(filing)] = (
             "unknown-patient",
@@ -286,6 +315,30 @@ def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
             seq = next((seq for seq, (row, _) in message.waiting.originals.items() if row == filing.original), 0)
             message.problems.append(Problem(seq, *reason, filing.place or f"entry {seq}"))
         message.filings = kept
+
+
+def _overlays(batch: FilingBatch, planned: Sequence[_Planned]) -> dict[int, tuple[str, str]]:
+    """What is said of a patient whose update in the same message speaks rather of somebody else: all of it is held,
+    the update first. What was entered here by hand is not suspected."""
+    messages = {each.waiting.id: each for each in planned}
+    updates = [
+        (filing, row)
+        for filing, row in batch.updates("Patient")
+        if filing.resource and not messages[filing.message].waiting.own
+    ]
+    found = suspects([_arrival(messages[filing.message], filing, row) for filing, row in updates])
+    wrong: dict[int, tuple[str, str]] = {}
+    for (update, _), suspect in zip(updates, found, strict=True):
+        if suspect is None:
+            continue
+        message = messages[update.message]
+        message.held.append(suspect)
+        for filing in message.filings:
+            if filing is update:
+                wrong[id(filing)] = (OVERLAY, _HELD)
+            elif filing.patient == update.public_id:
+                wrong[id(filing)] = (OVERLAY, f"This {filing.type} is held with the update of its patient.")
+    return wrong
 
 
 def _keep_attachments(cursor: Any, filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
@@ -324,22 +377,28 @@ def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
 def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
-    occurred = {each.waiting.id: each.occurred for each in planned}
-    own = {each.waiting.id for each in planned if each.waiting.own}
+    messages = {each.waiting.id: each for each in planned}
     for filing, done in zip(filings, filed, strict=True):
         if filing.type == "Patient" and done.outcome is not Outcome.UNCHANGED and filing.resource:
-            latest[done.row] = PatientArrival(
-                patient_row=done.row,
-                public_id=filing.public_id,
-                source=filing.source,
-                patient=filing.resource,
-                labels=filing.labels,
-                message=filing.message,
-                occurred=occurred[filing.message],
-                same_as=_same_as(filing.resource) if filing.message in own else (),
-            )
+            latest[done.row] = _arrival(messages[filing.message], filing, done.row)
     if latest:
         place(list(latest.values()))
+
+
+def _arrival(planned: _Planned, filing: Filing, row: int) -> PatientArrival:
+    """A Patient as identity takes it."""
+    resource = filing.resource or {}
+    return PatientArrival(
+        patient_row=row,
+        public_id=filing.public_id,
+        source=filing.source,
+        patient=resource,
+        labels=filing.labels,
+        message=filing.message,
+        occurred=planned.occurred,
+        same_as=_same_as(resource) if planned.waiting.own else (),
+        apart_from=tuple(named for named, parted in planned.renamed.items() if parted == filing.public_id),
+    )
 
 
 def _same_as(patient: Mapping[str, Any]) -> tuple[str, ...]:
@@ -397,7 +456,7 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         prior=merge.prior.removeprefix("Patient/"),
         source=waiting.sender.id,
         message=waiting.id,
-        occurred=planned.hl7.occurred if planned.hl7 else None,
+        occurred=planned.occurred,
     )
     if notice.problem and not (merge.action == "change" and notice.code == "unknown-prior"):
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
@@ -517,14 +576,25 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                 [_text(problem.place, 250) for _, problem in broken],
             ],
         )
-    unfiled = {each.waiting.id: each for each in planned if each.problems}
+    hold_updates(suspect for each in planned for suspect in each.held)
+    if retried:
+        still = {(one.arrival.patient_row, each.waiting.id) for each in retried for one in each.held}
+        let_go([each.waiting.id for each in retried], still)
+    # What is only held waits in a queue of its own.
+    unfiled = {
+        each.waiting.id: each
+        for each in planned
+        if any(problem.code != OVERLAY for problem in each.problems) or (each.problems and not each.held)
+    }
     if unfiled:
         open_items(
             [
                 NewItem(
                     queue=UNFILED,
                     subject=Subject("message", str(number)),
-                    reason=_text(each.problems[0].reason),
+                    reason=_text(
+                        next((one for one in each.problems if one.code != OVERLAY), each.problems[0]).reason
+                    ),
                     rule=None,
                     dedupe=str(number),
                 )

@@ -15,6 +15,7 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger.api import Subject, append
 from charthouse.foundation.work.api import finish_by_dedupe
+from charthouse.identity.api import let_go
 from charthouse.intake.domain.arrival import Connector
 from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.domain.hl7_plan import declared_codec
@@ -232,3 +233,4 @@ def _close(cursor: Any, message: int, state: str, ctx: AccessContext, note: str)
         [message, now, ctx.actor, "corrected" if note.startswith("corrected copy") else "refused", note],
     )
     finish_by_dedupe(UNFILED, str(message), state, finished_by=ctx.actor)
+    let_go([message])

@@ -5,12 +5,12 @@ A document is not all or nothing: what of it is broken is a problem with its pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from charthouse.exchange.cda.api import CdaError, Converted, Tree, to_fhir
 
-from .desk import Desk, Key, Made, apply_draft, minter
+from .desk import NOBODY, Desk, Key, Made, apply_draft, minter
 from .fhir_plan import Problem
 from .sender import Sender
 
@@ -26,11 +26,11 @@ class CdaRead:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(data: bytes, sender: Sender, tree: Tree | None = None) -> CdaRead:
+def read(data: bytes, sender: Sender, tree: Tree | None = None, renamed: Mapping[str, str] = NOBODY) -> CdaRead:
     """Convert one document; what cannot be is a problem with its place, never an exception. ``tree`` is the
-    document where it was parsed already."""
+    document where it was parsed already, ``renamed`` the patients whom it means by a number that is another's."""
     try:
-        converted = to_fhir(data, zone=sender.zone, mint=minter(sender.name), tree=tree)
+        converted = to_fhir(data, zone=sender.zone, mint=minter(sender.name, renamed), tree=tree)
     except CdaError as error:
         return CdaRead(problems=[Problem(1, "not-cda", str(error), "")])
     problems = [Problem(1, "section", reason, place) for place, reason in converted.faults[:_MOST]]

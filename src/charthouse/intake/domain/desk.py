@@ -21,15 +21,18 @@ from .fhir_plan import Problem
 from .naming import NPI, is_shared, resource_id, shared_id
 
 Key = tuple[str, str]
+#: No patient is filed under another id than its sender's name for it gives.
+NOBODY: Mapping[str, str] = {}
 
 
-def minter(source: str) -> Callable[[str, str], str]:
-    """The public ids of one sender's resources, from their natural keys."""
+def minter(source: str, renamed: Mapping[str, str] = NOBODY) -> Callable[[str, str], str]:
+    """The public ids of one sender's resources, from their natural keys; ``renamed`` patients have another."""
 
     def mint(resource_type: str, key: str) -> str:
         if is_shared(resource_type) and key.startswith("npi:"):
             return shared_id(resource_type, NPI, key[4:])
-        return resource_id(source, resource_type, key)
+        public_id = resource_id(source, resource_type, key)
+        return renamed.get(public_id, public_id) if resource_type == "Patient" else public_id
 
     return mint
 

@@ -137,10 +137,19 @@ def entry_of(seq: int, original: bytes, kind: str) -> Entry:
 
 class Planner:
     """Plans the entries of one message from one sender. ``own`` messages, entered at our own desk, may name what
-    is in the record by its id there."""
+    is in the record by its id there. ``renamed`` are the patients whom the message means by a number that is
+    another's, as public ids."""
 
-    def __init__(self, source: str, aliases: Mapping[str, str], *, own: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        aliases: Mapping[str, str],
+        *,
+        own: bool = False,
+        renamed: Mapping[str, str] | None = None,
+    ) -> None:
         self._source = source
+        self._renamed = renamed or {}
         self._own = own
         self._known = aliases
         self._local: dict[str, str] = {}
@@ -201,7 +210,7 @@ class Planner:
         elif sender_id and self._own and sender_id.startswith(RECORD_ID):
             public_id = sender_id.removeprefix(RECORD_ID)
         elif sender_id:
-            public_id = resource_id(self._source, kind, sender_id)
+            public_id = self._own_id(kind, sender_id)
         else:
             public_id = _by_content(self._source, kind, identifiers, entry.resource)
         if public_id is None:
@@ -233,7 +242,11 @@ class Planner:
             return known
         if is_shared(kind):
             return f"{kind}/{name_shared(self._source, kind, sender_id, (), self._known)}"
-        return f"{kind}/{resource_id(self._source, kind, sender_id)}"
+        return f"{kind}/{self._own_id(kind, sender_id)}"
+
+    def _own_id(self, kind: str, sender_id: str) -> str:
+        public_id = resource_id(self._source, kind, sender_id)
+        return self._renamed.get(public_id, public_id) if kind == "Patient" else public_id
 
     def _conditional(self, kind: str, query: str) -> str | None:
         name, _, token = query.partition("=")

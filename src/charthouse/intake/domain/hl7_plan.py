@@ -7,12 +7,12 @@ order the messages came, each seeing what the one before it did (:class:`Desk`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from charthouse.exchange.hl7v2.api import Hl7Error, Merge, Plan, Unsupported, parse, peek, to_fhir
 
-from .desk import Desk, Key, Made, apply_draft, file_resource, minter
+from .desk import NOBODY, Desk, Key, Made, apply_draft, file_resource, minter
 from .fhir_plan import Problem
 from .sender import Sender
 from .visits import apply_visit
@@ -26,11 +26,12 @@ class Hl7Read:
     problem: Problem | None = None
 
 
-def read(data: bytes, sender: Sender) -> Hl7Read:
-    """Parse and map one message; what cannot be is a problem with its place, never an exception."""
+def read(data: bytes, sender: Sender, renamed: Mapping[str, str] = NOBODY) -> Hl7Read:
+    """Parse and map one message; what cannot be is a problem with its place, never an exception. ``renamed`` are
+    the patients whom this message means by a number that is another's, as public ids."""
     try:
         data = in_charset(data, sender.charset)
-        return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name)))
+        return Hl7Read(plan=to_fhir(parse(data), zone=sender.zone, mint=minter(sender.name, renamed)))
     except Unsupported as error:
         return Hl7Read(problem=Problem(1, "unsupported", error.reason, error.place or "MSH-9"))
     except Hl7Error as error:

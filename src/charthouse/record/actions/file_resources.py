@@ -111,6 +111,15 @@ class FilingBatch:
                 found.append(Moved(filing, self._row_of(before), to_row))
         return found
 
+    def updates(self, kind: str) -> list[tuple[Filing, int]]:
+        """The filings of this type that would give a resource in the record a new version, with its row."""
+        type_id, found = TYPE_ID[kind], []
+        for filing in self._filings:
+            entry = self._known.get((type_id, filing.public_id)) if filing.type_id == type_id else None
+            if entry is not None and not filing.only_if_absent and entry.digest != filing.digest:
+                found.append((filing, entry.id))
+        return found
+
     def _row_of(self, patient: str) -> int | None:
         known = self._known.get((_PATIENT, patient))
         return known.id if known else None

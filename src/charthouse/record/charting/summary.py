@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from charthouse.foundation.access.api import Label
@@ -32,18 +33,28 @@ _NO_ALLERGY = {"716186003", "409137002", "428607008", "429625007"}
 
 
 def summary(
-    patients: Sequence[Item], others: Iterable[Item], today: date, counts: Mapping[str, int]
+    patients: Sequence[Item],
+    others: Iterable[Item],
+    today: date,
+    counts: Mapping[str, int],
+    shown: Mapping[str, str] = MappingProxyType({}),
 ) -> ChartSummary:
     """The banner. ``patients`` are the Patient resources, the one that leads first; ``others`` the
-    AllergyIntolerance, Flag, Consent and RelatedPerson resources among the chart's."""
-    main = patients[0].resource
-    died = _died(patients)
+    AllergyIntolerance, Flag, Consent and RelatedPerson resources among the chart's. ``shown`` says by id of which
+    Patient a field is shown where somebody chose: name, birth_date, sex, deceased, language."""
+
+    def led_by(field: str) -> Sequence[Item]:
+        chosen = shown.get(field)
+        return sorted(patients, key=lambda each: each.id != chosen) if chosen else patients
+
+    main = led_by("name")[0].resource
+    died = _died(led_by("deceased"))
     last_day = died.instant.date() if died.instant else today
     carried = list(others)
     known = allergies(each for each in carried if each.type == "AllergyIntolerance")
     none_known = [each for each in known if each.code and each.code.value in _NO_ALLERGY]
     real = tuple(_distinct(each for each in known if each not in none_known and _current(each)))
-    born = _first_text(patients, "birthDate")
+    born = _first_text(led_by("birth_date"), "birthDate")
     bits = Label.NONE
     for each in patients:
         bits |= Label(each.labels) | Label(bits_of(_security(each.resource)))
@@ -51,14 +62,14 @@ def summary(
         name=person_name(main.get("name")),
         birth_date=born,
         age=age(born, last_day),
-        sex=_first_text(patients, "gender"),
+        sex=_first_text(led_by("sex"), "gender"),
         mrns=tuple(dict.fromkeys(mrn for each in patients for mrn in _mrns(each.resource))),
         deceased=bool(died) or any(each.resource.get("deceasedBoolean") is True for each in patients),
         died=died,
         allergies=real,
         allergy_statement=none_known[0].title if none_known and not real else "",
         flags=tuple(_active(flags(each for each in carried if each.type == "Flag"))),
-        language=_language(patients),
+        language=_language(led_by("language")),
         interpreter=_interpreter(patients),
         confidential_address=_confidential_address(patients),
         contacts=tuple(_contacts(patients, [each for each in carried if each.type == "RelatedPerson"])),

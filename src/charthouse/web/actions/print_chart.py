@@ -165,7 +165,7 @@ def _opened(
         ctx = replace(ctx, clearance=ctx.clearance & ~needs_own_permission())
     patients = identity.patients_of(ctx, person)
     try:
-        return ctx, patients, record.chart_summary(ctx, patients)
+        return ctx, patients, record.chart_summary(ctx, patients, identity.shown_of(person))
     except LookupError:
         raise NothingToPrint("There is no such chart, or it is not open to you.") from None
 

@@ -112,7 +112,7 @@ def open_chart(ctx: AccessContext, person: UUID) -> OpenChart:
     """The chart; raises Http404 where this reader knows of no such person."""
     patients = identity.patients_of(ctx, person)
     try:
-        summary = record.chart_summary(ctx, patients)
+        summary = record.chart_summary(ctx, patients, identity.shown_of(person))
     except LookupError:
         raise Http404("There is no such chart, or it is not open to you.") from None
     return OpenChart(person, patients, summary)
