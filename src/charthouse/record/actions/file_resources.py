@@ -26,9 +26,12 @@ from charthouse.foundation.copying import (
 )
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
+from charthouse.record.domain.documents import SIGNED_TYPES
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
 from charthouse.record.domain.index_rows import COLUMNS, complete
 from charthouse.record.domain.types import TYPE_ID
+
+from .note_signing import note_signing
 
 _PATIENT = TYPE_ID["Patient"]
 _ENCOUNTER = TYPE_ID["Encounter"]
@@ -39,6 +42,7 @@ _RESOURCE_COLUMNS = (
 )  # fmt: skip
 _VERSION_COLUMNS = (
     "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place", "content",
+    "digest",
 )  # fmt: skip
 
 # The columns of a row that are never null, run by run.
@@ -146,6 +150,15 @@ class FilingBatch:
         copy_in(self._cursor, schema.VERSION, _VERSION_COLUMNS, versions)
         for table, rows in index.items():
             copy_in(self._cursor, table, COLUMNS[table], rows)
+        note_signing(
+            self._cursor,
+            [
+                (filing, done)
+                for filing, done in zip(filings, results, strict=True)
+                if filing.type in SIGNED_TYPES and done.outcome is not Outcome.UNCHANGED
+            ],
+            filed_at,
+        )
         return results
 
     def _number(self, filings: Sequence[Filing]) -> None:
@@ -170,6 +183,7 @@ class FilingBatch:
             blob(filing.place.encode()) if filing.place else NULL,
             length(filing.compressed),
             filing.compressed,
+            blob(filing.digest),
         )
         return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
 
