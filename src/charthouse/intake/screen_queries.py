@@ -209,6 +209,7 @@ REASONS = {
     "unresolved-reference": "A reference that leads nowhere",
     "not-valid": "Not valid by HL7's schema",
     "unknown-patient": "A patient who is not in the record",
+    "locked": "A document that was signed or corrected here",
     "internal": "Stopped with an unexpected fault",
 }
 
@@ -323,6 +324,9 @@ _HINTS: dict[str, tuple[str, ...]] = {
     "not-valid": ("Correct the marked element in a copy; the original stays as it came.",),
     "not-json": ("The text is cut short or damaged. Ask the sender to send it again.",),
     "unresolved-reference": ("Send what the reference names, then try again; or correct the reference in a copy.",),
+    "locked": (
+        "The document stays as it was signed or corrected. File what is new as an addendum, and refuse the message.",
+    ),
     "internal": ("Try again; if it stops again, the log names the fault.",),
 }
 

@@ -10,11 +10,14 @@ from typing import Any
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.clock import wall
+from charthouse.foundation.disclosure.api import DISCLOSURES_READ, DisclosureLine, disclosures_with
+from charthouse.foundation.ledger.api import Subject
 
 from .chart import Correction, DocumentEntry, Signature
 from .charting import documents as document_rows
 from .charting.item import item_of
-from .domain.documents import ADDED, Kind, Meaning, added_to
+from .domain.documents import Kind, Meaning, added_to
 from .domain.index_rows import target_hash
 from .domain.reasons import reason_words
 from .domain.types import TYPE_ID, TYPE_NAME
@@ -120,6 +123,16 @@ def correction(ctx: AccessContext, number: int) -> Correction | None:
     return correction_from(found) if found else None
 
 
+def recipients_of(ctx: AccessContext, number: int) -> list[DisclosureLine]:
+    """Who received a document before a correction of it, newest first. Raises PermissionRefused."""
+    require(ctx, DISCLOSURES_READ)
+    found = correction(ctx, number)
+    if found is None:
+        return []
+    item = Subject("resource", f"{found.type}/{found.document}")
+    return disclosures_with(ctx, [item], found.decided_at or wall())
+
+
 def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[Correction]:
     """What was retracted from or taken out of a chart, newest first, as far as the asker may see it."""
     with connection.cursor() as cursor:
@@ -132,7 +145,9 @@ def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[Correction]:
         return [correction_from(each) for each in cursor.fetchall()]
 
 
-def additions(cursor: Any, ctx: AccessContext, patients: Sequence[int], keys: Iterable[str]) -> dict[str, list[Stored]]:
+def additions(
+    cursor: Any, ctx: AccessContext, patients: Sequence[int], keys: Iterable[str]
+) -> dict[str, list[Stored]]:
     """The standing documents that are added to each of these (``Type/id``), oldest first: addenda, late entries."""
     wanted = list(keys)
     if not wanted:
@@ -210,22 +225,3 @@ def unsigned_count(ctx: AccessContext, most: int) -> int:
             [ctx.actor, ~int(ctx.clearance), most],
         )
         return int(cursor.fetchone()[0])
-
-
-def locked_here(cursor: Any, keys: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Of documents (type number, row), those that were signed or corrected here: their senders no longer change
-    them."""
-    if not keys:
-        return set()
-    kinds, rows = [kind for kind, _ in keys], [row for _, row in keys]
-    cursor.execute(
-        "WITH asked AS (SELECT * FROM unnest(%s::smallint[], %s::bigint[]) AS a (type, resource)) "
-        "SELECT a.type, a.resource FROM asked a WHERE EXISTS (SELECT FROM record_signature s "
-        "WHERE s.type = a.type AND s.resource = a.resource AND s.message = 0) OR EXISTS ("
-        "SELECT FROM record_correction c JOIN record_correction_decision d ON d.correction_id = c.id "
-        "WHERE c.type = a.type AND c.resource = a.resource AND d.outcome = 'done' AND c.kind <> ALL(%s))",
-        [kinds, rows, [each.value for each in ADDED]],
-    )
-    return {(kind, row) for kind, row in cursor.fetchall()}
-
-

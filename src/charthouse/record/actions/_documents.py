@@ -3,7 +3,6 @@ it becomes with a Provenance, in one transaction."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +27,7 @@ from charthouse.record.domain.documents import Kind, Meaning, Party
 from charthouse.record.domain.exact import editable
 from charthouse.record.domain.filing import Filed, Filing, prepare
 from charthouse.record.domain.types import TYPE_ID
-from charthouse.record.queries import Stored, current, versions
+from charthouse.record.queries import Stored, current, seen_of, versions
 
 from .file_resources import FilingBatch
 
@@ -62,11 +61,6 @@ class Taken:
     @property
     def subjects(self) -> list[Subject]:
         return [Subject("resource", self.key), Subject("patient", self.patient)]
-
-
-def seen_of(stored: Stored) -> str:
-    """What a screen that shows a version sends back: its number, and the hash of the bytes that were shown."""
-    return f"{stored.version}:{hashlib.sha256(stored.content).hexdigest()}"
 
 
 def party(ctx: AccessContext) -> Party:
@@ -229,4 +223,3 @@ def tell(
         key=taken.patient,
         payload={"type": taken.stored.type, "id": taken.stored.public_id, "patient": taken.patient, **detail},
     )
-

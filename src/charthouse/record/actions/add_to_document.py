@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import now
 from charthouse.foundation.ids import named_text
-from charthouse.record.charting.item import item_of
 from charthouse.record.charting import documents as document_rows
+from charthouse.record.charting.item import item_of
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind, Meaning, Party, Stage, StageEntry
 from charthouse.record.permissions import ADD_TO_DOCUMENT, SIGN
@@ -34,8 +34,8 @@ from .sign_document import sign_taken
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What is added. ``once`` is the form's own number: the same form sent twice adds once. ``dictated_by`` is whose
-    words they are where another wrote them down. ``speaks_of`` is the moment it tells about, needed of a late
+    """What is added. ``once`` is the form's own number: the same form sent twice adds once. ``dictated_by`` is
+    whose words they are where another wrote them down. ``speaks_of`` is the moment it tells about, needed of a late
     entry."""
 
     text: str

@@ -1,4 +1,4 @@
-"""Amend a signed document: its text is changed by who signed it, and signed anew; the text before stays readable."""
+"""Amend a signed document: who signed it changes its text and signs anew; the text before stays readable."""
 
 from __future__ import annotations
 

@@ -16,9 +16,7 @@ from ._documents import DocumentError, Patients, Taken, patient_id, require_stan
 from .decide_correction import apply_correction
 
 
-def ask_to_retract(
-    ctx: AccessContext, patients: Patients, kind: str, id: str, reason: Reason, *, seen: str
-) -> int:
+def ask_to_retract(ctx: AccessContext, patients: Patients, kind: str, id: str, reason: Reason, *, seen: str) -> int:
     """Ask for a document to be taken back; returns the correction's number.
 
     It is done when somebody else confirms it, or at once where the rule asks for no second person. Raises
@@ -56,7 +54,12 @@ def _ask(
         second = needs_second_person(what)
         kept = keep_correction(ctx, taken, what, why, done=False, to_patient=to_patient)
         tell(
-            ctx, "record.ask-for-correction", "record.correction-asked-for", taken, kind=what.value, correction=kept.pk
+            ctx,
+            "record.ask-for-correction",
+            "record.correction-asked-for",
+            taken,
+            kind=what.value,
+            correction=kept.pk,
         )
         if second:
             ask_second_person(ctx, taken, kept, what)

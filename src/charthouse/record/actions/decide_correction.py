@@ -16,12 +16,12 @@ from charthouse.record.domain.reasons import reason_words
 from charthouse.record.domain.types import TYPE_NAME
 from charthouse.record.models import Correction, CorrectionDecision
 from charthouse.record.permissions import ASK_TO_RETRACT, DECIDE_CORRECTION
-from charthouse.record.queries import Stored
+from charthouse.record.queries import Stored, seen_of
 from charthouse.record.queues import CORRECTIONS
 from charthouse.record.signature_queries import additions
 
 from ._corrections import Reason, keep_correction, keep_decision, tell_recipients
-from ._documents import SYSTEM, DocumentError, Taken, Work, note_of, party, patient_id, seen_of, take, tell
+from ._documents import SYSTEM, DocumentError, Taken, Work, note_of, party, patient_id, take, tell
 
 
 def confirm_correction(ctx: AccessContext, number: int, note: str = "") -> None:
@@ -116,7 +116,9 @@ def _companions(ctx: AccessContext, cursor: Any, taken: Taken) -> list[Taken]:
                 found[key] = stored
                 wanted.append(key)
     if any(not ctx.sees(each.labels) for each in found.values()):
-        raise DocumentError("Something was added to this document that is not open to you. Ask somebody who may see it.")
+        raise DocumentError(
+            "Something was added to this document that is not open to you. Ask somebody who may see it."
+        )
     return [take(cursor, ctx, [patient], each.type, each.public_id, seen_of(each)) for each in found.values()]
 
 
@@ -144,4 +146,3 @@ def _one(
         work.prove(taken, [f"DocumentReference/{made_id}"], kind, agents=agents, told=False)
     made = work.done()[(taken.stored.type, taken.stored.public_id)].version
     keep_decision(ctx, kept, "done", note=note, made_version=made, made_id=made_id)
-

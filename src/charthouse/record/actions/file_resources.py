@@ -26,10 +26,11 @@ from charthouse.foundation.copying import (
 )
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
-from charthouse.record.domain.documents import SIGNED_TYPES
+from charthouse.record.domain.documents import DOCUMENT_TYPES, SIGNED_TYPES
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
 from charthouse.record.domain.index_rows import COLUMNS, complete
 from charthouse.record.domain.types import TYPE_ID
+from charthouse.record.locked import locked_here
 
 from .note_signing import note_signing
 
@@ -114,6 +115,18 @@ class FilingBatch:
             elif (before := first.setdefault(key, filing.patient)) != filing.patient:
                 found.append(Moved(filing, self._row_of(before), to_row))
         return found
+
+    def locked(self) -> list[Filing]:
+        """The filings that would change a document which was signed or corrected here."""
+        concerned = [
+            (filing, entry)
+            for filing in self._filings
+            if filing.type in DOCUMENT_TYPES
+            and (entry := self._known.get((filing.type_id, filing.public_id))) is not None
+            and (entry.digest, entry.state) != (filing.digest, filing.state)
+        ]
+        here = locked_here(self._cursor, [(filing.type_id, entry.id) for filing, entry in concerned])
+        return [filing for filing, entry in concerned if (filing.type_id, entry.id) in here]
 
     def _row_of(self, patient: str) -> int | None:
         known = self._known.get((_PATIENT, patient))

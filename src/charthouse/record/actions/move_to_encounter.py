@@ -26,7 +26,9 @@ def move_to_encounter(
     with transaction.atomic(), connection.cursor() as cursor:
         taken = take(cursor, ctx, patients, kind, id, seen)
         require_standing(taken)
-        found = current(cursor, ctx, [("Encounter", encounter)]).get(("Encounter", encounter)) if encounter else None
+        found = (
+            current(cursor, ctx, [("Encounter", encounter)]).get(("Encounter", encounter)) if encounter else None
+        )
         if found is None or found.patient not in patients:
             raise DocumentError("Choose one of the encounters of this chart.")
         if documents.encounter_of(taken.resource) == encounter:
@@ -38,6 +40,13 @@ def move_to_encounter(
         kept = keep_correction(
             ctx, taken, Kind.WRONG_ENCOUNTER, why, done=True, to_encounter=encounter, made_version=made
         )
-        tell(ctx, "record.move-to-encounter", "record.document-corrected", taken, kind="wrong-encounter", version=made)
+        tell(
+            ctx,
+            "record.move-to-encounter",
+            "record.document-corrected",
+            taken,
+            kind="wrong-encounter",
+            version=made,
+        )
         tell_recipients(ctx, taken, kept, Kind.WRONG_ENCOUNTER)
     return made

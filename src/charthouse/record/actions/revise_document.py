@@ -24,7 +24,7 @@ def revise_document(ctx: AccessContext, patients: Patients, kind: str, id: str, 
         before = documents.own_text(taken.resource)
         if before is None or not documents.is_unsigned(taken.resource):
             raise DocumentError("Only an unsigned document that is one plain text is changed; add an addendum.")
-        if not may_revise(ctx, taken.resource):
+        if ctx.actor not in documents.makers(taken.resource):
             raise DocumentError("Its author, or who transcribed it, changes this document.")
         if before == wanted:
             raise DocumentError("Nothing was changed in the text; nothing was filed.")
@@ -34,9 +34,3 @@ def revise_document(ctx: AccessContext, patients: Patients, kind: str, id: str, 
         made = work.done()[(kind, id)].version
         tell(ctx, "record.revise-document", "record.document-revised", taken, version=made)
     return made
-
-
-def may_revise(ctx: AccessContext, resource: documents.Json) -> bool:
-    """Whether the asker wrote, dictated or transcribed the document."""
-    wrote = {each.key for each in documents.authors(resource)}
-    return ctx.actor in wrote | {each.party.key for each in documents.stages(resource)}

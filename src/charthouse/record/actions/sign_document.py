@@ -137,5 +137,3 @@ def _attested(cursor: Any, taken: Taken) -> bool:
         each.current and each.meaning.makes_final
         for each in signatures_of(cursor, taken.stored.type, taken.stored.row, taken.stored.version)
     )
-
-

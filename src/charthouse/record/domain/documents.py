@@ -188,6 +188,12 @@ def authors(resource: Mapping[str, Any]) -> list[Party]:
     return [each for each in found if each is not None]
 
 
+def makers(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of everybody who wrote, dictated or transcribed a document: they may change it until it is signed."""
+    listed = [*authors(resource), *(each.party for each in stages(resource))]
+    return tuple(dict.fromkeys(each.key for each in listed if each.key))
+
+
 def stages(resource: Mapping[str, Any]) -> list[StageEntry]:
     """The stages a document says it went through, in the order written."""
     found = []
@@ -517,7 +523,7 @@ def left_behind(of: Mapping[str, Any], *, id: str, moved: str) -> Json:
 
 #: HL7 v3 DataOperation and DocumentCompletion, by what was done.
 _ACTIVITIES = {
-    **{kind: ("v3-DataOperation", "APPEND") for kind in ADDED},
+    **dict.fromkeys(ADDED, ("v3-DataOperation", "APPEND")),
     Kind.AMENDMENT: ("v3-DataOperation", "UPDATE"),
     Kind.WRONG_ENCOUNTER: ("v3-DataOperation", "UPDATE"),
     Kind.WRONG_PATIENT: ("v3-DataOperation", "UPDATE"),

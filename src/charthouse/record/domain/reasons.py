@@ -20,7 +20,9 @@ OTHER = "other"
 def reasons(kind: Kind) -> Mapping[str, str]:
     """The reasons for a correction of this kind: codes with their titles, in the order they are offered."""
     listed = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
-    return MappingProxyType({str(each["code"]): str(each["title"]) for each in listed if kind.value in each["kind"]})
+    return MappingProxyType(
+        {str(each["code"]): str(each["title"]) for each in listed if kind.value in each["kind"]}
+    )
 
 
 def reason_words(kind: Kind, code: str, note: str) -> str:
