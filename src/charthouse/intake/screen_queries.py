@@ -324,9 +324,7 @@ _HINTS: dict[str, tuple[str, ...]] = {
     "not-valid": ("Correct the marked element in a copy; the original stays as it came.",),
     "not-json": ("The text is cut short or damaged. Ask the sender to send it again.",),
     "unresolved-reference": ("Send what the reference names, then try again; or correct the reference in a copy.",),
-    "locked": (
-        "The document stays as it was signed or corrected. File what is new as an addendum, and refuse the message.",
-    ),
+    "locked": ("The document stays as it was signed or corrected. File what is new as an addendum; refuse this.",),
     "internal": ("Try again; if it stops again, the log names the fault.",),
 }
 

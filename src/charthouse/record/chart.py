@@ -200,9 +200,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """Who says what of a document. ``version`` is what they saw, ``as_version`` the one that says so; ``at`` is None
-    where a message does not tell. ``by_hand`` tells a signature made here from one a message told of; ``current`` is
-    False where the text changed since."""
+    """Who says what of a document. ``version`` is what they saw, ``as_version`` the one that says so; ``at`` is
+    None where a message does not tell. ``by_hand`` tells a signature made here from one a message told of;
+    ``current`` is False where the text changed since."""
 
     version: int
     as_version: int
@@ -220,8 +220,8 @@ class Signature:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """A correction of a document: asked for by ``name`` at ``at``; ``outcome`` is ``done``, ``refused``,
-    ``withdrawn``, or empty while it waits for a second person. ``patient`` and ``to_patient`` are rows, ``made`` the
-    id of the document it put beside the first."""
+    ``withdrawn``, or empty while it waits for a second person. ``patient`` and ``to_patient`` are rows, ``made``
+    the id of the document it put beside the first."""
 
     id: int
     type: str
@@ -250,6 +250,10 @@ class Correction:
     @property
     def done(self) -> bool:
         return self.outcome == "done"
+
+    @property
+    def is_refused(self) -> bool:
+        return self.outcome in {"refused", "withdrawn"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

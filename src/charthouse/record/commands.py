@@ -41,7 +41,7 @@ def verify(
         int | None, typer.Option(min=1, max=64, help="How many processes read at once; else one a processor.")
     ] = None,
 ) -> None:
-    """Check that every version is there as it was filed, and that every signature binds it. Exits with 1 on damage."""
+    """Check that every version is there as it was filed and every signature binds it. Exits with 1 on damage."""
     if form is Format.JSON:
         report = verify_record(processes=processes)
         typer.echo(json.dumps(report.as_json()))

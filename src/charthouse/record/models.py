@@ -214,8 +214,8 @@ class Signature(models.Model):
     """A signature, by hand here or told by a message: who says what of which bytes, when. Never changed.
 
     ``sha256`` is of the bytes of ``version``, which the signer saw; ``as_version`` is the version that says so of
-    itself (the same where it arrived signed). ``files`` are the hashes of the files that belong to it. ``message`` is
-    0 for one made here. ``seal`` covers all of it under a key that no database holds.
+    itself (the same where it arrived signed). ``files`` are the hashes of the files that belong to it. ``message``
+    is 0 for one made here. ``seal`` covers all of it under a key that no database holds.
     """
 
     resource = models.BigIntegerField()
@@ -274,8 +274,8 @@ class Correction(models.Model):
 class CorrectionDecision(models.Model):
     """What became of a correction: ``done``, ``refused`` or ``withdrawn``; by whom. Once, never changed.
 
-    ``made_version`` is the version it made of the document, ``made_id`` the document it made beside it (an addition,
-    or what stays behind in the chart a document was taken out of).
+    ``made_version`` is the version it made of the document, ``made_id`` the document it made beside it (an
+    addition, or what stays behind in the chart a document was taken out of).
     """
 
     correction = models.OneToOneField(Correction, models.PROTECT, related_name="decision", primary_key=True)

@@ -22,7 +22,7 @@ def _found(items: Sequence[WorkItem]) -> dict[int, Correction]:
 
 
 def _kinds(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
-    return {item: Kind(each.kind).title for item, each in _found(items).items()}
+    return {item: Kind(each.kind).words for item, each in _found(items).items()}
 
 
 def _askers(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:

@@ -41,7 +41,8 @@ def signatures_of(cursor: Any, kind: str, row: int, version: int) -> list[Signat
     if not found:
         return []
     cursor.execute(
-        "SELECT d.made_version FROM record_correction c JOIN record_correction_decision d ON d.correction_id = c.id "
+        "SELECT d.made_version FROM record_correction c "
+        "JOIN record_correction_decision d ON d.correction_id = c.id "
         "WHERE c.type = %s AND c.resource = %s AND d.outcome = 'done' AND c.kind = ANY(%s)",
         [number, row, [each.value for each in _LEAVES_TEXT]],
     )
@@ -68,8 +69,8 @@ def signatures_of(cursor: Any, kind: str, row: int, version: int) -> list[Signat
 
 
 _CORRECTIONS = (
-    "SELECT c.id, c.type, c.public_id, c.version, c.patient, c.kind, c.reason, c.note, c.to_patient, c.to_encounter, "
-    "c.by, c.name, c.at, d.outcome, d.note, d.made_version, d.made_id, d.by, d.name, d.at "
+    "SELECT c.id, c.type, c.public_id, c.version, c.patient, c.kind, c.reason, c.note, c.to_patient, "
+    "c.to_encounter, c.by, c.name, c.at, d.outcome, d.note, d.made_version, d.made_id, d.by, d.name, d.at "
     "FROM record_correction c LEFT JOIN record_correction_decision d ON d.correction_id = c.id "
 )
 
@@ -221,7 +222,8 @@ def unsigned_count(ctx: AccessContext, most: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM (SELECT FROM record_unsigned u JOIN record_resource r ON r.type = u.type "
-            "AND r.id = u.resource WHERE u.authors @> ARRAY[%s]::text[] AND r.state = 0 AND r.labels & %s = 0 LIMIT %s) AS w",
+            "AND r.id = u.resource WHERE u.authors @> ARRAY[%s]::text[] AND r.state = 0 AND r.labels & %s = 0 "
+            "LIMIT %s) AS w",
             [ctx.actor, ~int(ctx.clearance), most],
         )
         return int(cursor.fetchone()[0])

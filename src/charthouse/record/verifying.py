@@ -71,8 +71,8 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at and found. ``provable`` are the versions that were filed with a digest of their own; of the
-    others only the newest of a resource can be proved. ``findings`` are the first, in the order of the record."""
+    """What was looked at and found. ``provable`` are the versions that were filed with a digest of their own; of
+    the others only the newest of a resource can be proved. ``findings`` are the first, in the record's order."""
 
     versions: int = 0
     provable: int = 0
@@ -181,8 +181,8 @@ _VERSIONS = (
     "WHERE type = %s AND resource BETWEEN %s AND %s ORDER BY resource, version"
 )
 _SIGNATURES = (
-    "SELECT resource, version, as_version, meaning, signer, name, role, signed_at, recorded_at, message, statement, "
-    "sha256, files, seal FROM record_signature WHERE type = %s AND resource BETWEEN %s AND %s ORDER BY id"
+    "SELECT resource, version, as_version, meaning, signer, name, role, signed_at, recorded_at, message, "
+    "statement, sha256, files, seal FROM record_signature WHERE type = %s AND resource BETWEEN %s AND %s ORDER BY id"
 )
 
 
@@ -202,7 +202,7 @@ def _check(wanted: _Range) -> Report:
                 signatures.setdefault(row, []).append(_Signed(*said))
         checking = _Checking(TYPE_NAME[wanted.type_id], resources, signatures)
         with connection.chunked_cursor() as stream:
-            stream.itersize = _FETCHED
+            stream.cursor.itersize = _FETCHED
             stream.execute(_VERSIONS, values)
             for row, version, digest, content in stream:
                 checking.version(row, version, digest, content)
@@ -356,13 +356,13 @@ def sentences(report: Report) -> Iterable[str]:
     """The report in words."""
     rate = report.versions / report.seconds if report.seconds else 0
     yield (
-        f"{report.versions} versions of {report.resources} resources and {report.signatures} signatures were looked at "
-        f"in {report.seconds:.1f} s ({rate:,.0f} versions a second)."
+        f"{report.versions} versions of {report.resources} resources and {report.signatures} signatures were "
+        f"looked at in {report.seconds:.1f} s ({rate:,.0f} versions a second)."
     )
     if report.provable < report.versions:
         yield (
-            f"Note: {report.versions - report.provable} versions were filed before versions had a digest of their own; "
-            "of these the newest of each resource was proved."
+            f"Note: {report.versions - report.provable} versions were filed before versions had a digest of their "
+            "own; of these the newest of each resource was proved."
         )
     if report.is_whole:
         yield "The record is whole: no version is missing or altered, and every signature binds what was signed."

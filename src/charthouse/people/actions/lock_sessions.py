@@ -87,7 +87,7 @@ def unlock_session(request: HttpRequest, secret: str) -> bool:
         return False
     with one_at_a_time(user.username):
         allowed = not is_locked_out(request, user.username)
-        how = _proof(user, secret) if allowed else None
+        how = proof(user, secret) if allowed else None
         ctx = asker(request, user)
         if how is None:
             locked_out = note_failure(request, user.username) or not allowed

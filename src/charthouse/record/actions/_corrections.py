@@ -11,13 +11,14 @@ from charthouse.foundation.disclosure.api import disclosures_with
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.rulepacks.api import choices, parameter
 from charthouse.foundation.work.api import open_item
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain.documents import Kind
 from charthouse.record.domain.reasons import OTHER, reason_words, reasons
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.models import Correction, CorrectionDecision
 from charthouse.record.queues import CORRECTIONS, RECIPIENTS
 
-from ._documents import SYSTEM, DocumentError, Taken, note_of
+from ._documents import SYSTEM, Taken, note_of
 
 SECOND_PERSON = "record.second-person"
 TELL_RECIPIENTS = "record.tell-recipients"
@@ -60,6 +61,7 @@ def keep_correction(
     made_id: str = "",
 ) -> Correction:
     """Write down a correction; with ``done`` also that it was done, for it needs no second person."""
+    assert taken.stored.patient is not None
     kept = Correction.objects.create(
         resource=taken.stored.row,
         type=TYPE_ID[taken.stored.type],
@@ -107,7 +109,7 @@ def ask_second_person(ctx: AccessContext, taken: Taken, kept: Correction, kind: 
     open_item(
         CORRECTIONS,
         subject=Subject("correction", str(kept.pk)),
-        reason=f"{kind.title}: somebody else has to confirm it.",
+        reason=f"{kind.words}: somebody else has to confirm it.",
         rule=SECOND_PERSON,
         due=now() + timedelta(days=int(parameter(SECOND_PERSON, "days"))),
         dedupe=str(kept.pk),

@@ -12,23 +12,14 @@ from charthouse.foundation.clock import now
 from charthouse.foundation.ids import named_text
 from charthouse.record.charting import documents as document_rows
 from charthouse.record.charting.item import item_of
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind, Meaning, Party, Stage, StageEntry
 from charthouse.record.permissions import ADD_TO_DOCUMENT, SIGN
 from charthouse.record.queries import current
 
 from ._corrections import Reason, keep_correction, reason_of, tell_recipients
-from ._documents import (
-    DocumentError,
-    Patients,
-    Work,
-    party,
-    prose,
-    require_confirmed,
-    require_standing,
-    take,
-    tell,
-)
+from ._documents import Patients, Work, party, prose, require_confirmed, require_standing, take, tell
 from .sign_document import sign_taken
 
 
@@ -99,7 +90,7 @@ def _add(
         require_confirmed(confirmed)
         if given.dictated_by is not None and given.dictated_by.key != ctx.actor:
             raise DocumentError("Who dictated it signs it; it cannot be signed for somebody else.")
-    text = prose(given.text, f"There is no text. Write the {what.title.lower()}.")
+    text = prose(given.text, f"There is no text. Write the {what.words.lower()}.")
     reason = reason_of(what, given.reason)
     made = named_text("addition", given.once, kind, id)
     with transaction.atomic(), connection.cursor() as cursor:

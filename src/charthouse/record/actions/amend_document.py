@@ -7,13 +7,14 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind, Meaning
 from charthouse.record.permissions import AMEND, SIGN
 from charthouse.record.signature_queries import signatures_of
 
 from ._corrections import Reason, keep_correction, reason_of, tell_recipients
-from ._documents import DocumentError, Patients, Work, prose, require_confirmed, require_standing, take, tell
+from ._documents import Patients, Work, prose, require_confirmed, require_standing, take, tell
 from .sign_document import sign_taken
 
 

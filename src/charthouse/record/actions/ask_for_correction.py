@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind
 from charthouse.record.permissions import ASK_TO_RETRACT
@@ -12,7 +13,7 @@ from charthouse.record.queries import current
 from charthouse.record.signature_queries import corrections_of
 
 from ._corrections import Reason, ask_second_person, keep_correction, needs_second_person, reason_of
-from ._documents import DocumentError, Patients, Taken, patient_id, require_standing, take, tell
+from ._documents import Patients, Taken, patient_id, require_standing, take, tell
 from .decide_correction import apply_correction
 
 

@@ -10,6 +10,7 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.ids import named_text
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.work.api import finish_by_dedupe
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind
 from charthouse.record.domain.reasons import reason_words
@@ -21,7 +22,7 @@ from charthouse.record.queues import CORRECTIONS
 from charthouse.record.signature_queries import additions
 
 from ._corrections import Reason, keep_correction, keep_decision, tell_recipients
-from ._documents import SYSTEM, DocumentError, Taken, Work, note_of, party, patient_id, take, tell
+from ._documents import SYSTEM, Taken, Work, note_of, party, patient_id, take, tell
 
 
 def confirm_correction(ctx: AccessContext, number: int, note: str = "") -> None:
@@ -39,7 +40,7 @@ def confirm_correction(ctx: AccessContext, number: int, note: str = "") -> None:
 
 
 def refuse_correction(ctx: AccessContext, number: int, note: str) -> None:
-    """Leave the document as it is; who asked may withdraw, others refuse. Raises PermissionRefused, DocumentError."""
+    """Leave the document as it is: who asked withdraws, others refuse. Raises PermissionRefused, DocumentError."""
     with transaction.atomic(), connection.cursor() as cursor:
         kept, taken = _waiting(ctx, cursor, number)
         own = kept.by == ctx.actor
@@ -84,7 +85,7 @@ def _settled(ctx: AccessContext, kept: Correction, taken: Taken, outcome: str) -
 
 
 def apply_correction(ctx: AccessContext, cursor: Any, kept: Correction, taken: Taken, note: str = "") -> None:
-    """Do a correction that takes a document, with what was added to it, out of a chart; in the caller's transaction."""
+    """Take a document, with what was added to it, out of a chart; in the caller's transaction."""
     kind = Kind(kept.kind)
     reason = Reason(kept.reason, kept.note, reason_words(kind, kept.reason, kept.note))
     companions = _companions(ctx, cursor, taken)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind
 from charthouse.record.permissions import MOVE_TO_ENCOUNTER
 from charthouse.record.queries import current
 
 from ._corrections import Reason, keep_correction, reason_of, tell_recipients
-from ._documents import DocumentError, Patients, Work, require_standing, take, tell
+from ._documents import Patients, Work, require_standing, take, tell
 
 
 def move_to_encounter(

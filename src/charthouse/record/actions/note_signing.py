@@ -1,4 +1,4 @@
-"""Keep what filing learns of signatures, in its own transaction: who attests which version, and what nobody did yet.
+"""Keep what filing learns of signatures, in its transaction: who attests which version, and what nobody did yet.
 
 Messages and hands write the same rows, so that there is one answer to "is it signed, and by whom".
 """
@@ -46,7 +46,7 @@ def signature_key() -> bytes:
 
 
 def add_signatures(cursor: Any, signatures: Iterable[NewSignature]) -> int:
-    """Keep signatures, each sealed; how many were new. One of the same version, signer and meaning is there once."""
+    """Keep signatures, each sealed; how many were new. The same of a version, signer and meaning is there once."""
     rows = [
         [
             each.row, TYPE_ID[bound.kind], bound.version, bound.as_version, bound.meaning, bound.signer, bound.name,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.permissions import REVISE
 
-from ._documents import DocumentError, Patients, Work, party, prose, require_standing, take, tell
+from ._documents import Patients, Work, party, prose, require_standing, take, tell
 
 
 def revise_document(ctx: AccessContext, patients: Patients, kind: str, id: str, text: str, *, seen: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Attestation, Meaning
 from charthouse.record.domain.sealing import Bound, sha256
@@ -19,7 +20,6 @@ from charthouse.record.permissions import SIGN, VERIFY_TRANSCRIPTION
 from charthouse.record.signature_queries import signatures_of
 
 from ._documents import (
-    DocumentError,
     Patients,
     Taken,
     Work,
@@ -50,8 +50,8 @@ def sign_document(
 ) -> int:
     """Sign the version that was ``seen``; returns the version that says so.
 
-    ``confirmed`` is when the signer last proved who they are in this session (wall clock). Raises PermissionRefused,
-    NotConfirmed, ChangedSince, DocumentError.
+    ``confirmed`` is when the signer last proved who they are in this session (wall clock). Raises
+    PermissionRefused, NotConfirmed, ChangedSince, DocumentError.
     """
     require(ctx, VERIFY_TRANSCRIPTION if meaning is Meaning.VERIFIER else SIGN)
     require_confirmed(confirmed)
@@ -59,8 +59,7 @@ def sign_document(
         raise DocumentError("Open the document and sign what you see.")
     with transaction.atomic(), connection.cursor() as cursor:
         taken = take(cursor, ctx, patients, kind, id, seen)
-        version = sign_taken(cursor, ctx, taken, meaning, note_of(statement))
-    return version
+        return sign_taken(cursor, ctx, taken, meaning, note_of(statement))
 
 
 def sign_taken(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning, statement: str) -> int:

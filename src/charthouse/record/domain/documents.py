@@ -82,7 +82,7 @@ class Kind(StrEnum):
     WRONG_ENCOUNTER = "wrong-encounter"
 
     @property
-    def title(self) -> str:
+    def words(self) -> str:
         return _KINDS[self]
 
 
@@ -189,7 +189,7 @@ def authors(resource: Mapping[str, Any]) -> list[Party]:
 
 
 def makers(resource: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys of everybody who wrote, dictated or transcribed a document: they may change it until it is signed."""
+    """The keys of who wrote, dictated or transcribed a document: they may change it until it is signed."""
     listed = [*authors(resource), *(each.party for each in stages(resource))]
     return tuple(dict.fromkeys(each.key for each in listed if each.key))
 
@@ -214,9 +214,11 @@ def attestations(resource: Mapping[str, Any]) -> list[Attestation]:
         for part in _extensions(resource, ATTESTER)
         if (party := party_of(_first(part.get("party"), "valueReference"))) is not None
     ]
-    for each in _objects(resource.get("attester")):
-        if (party := party_of(each.get("party"))) is not None:
-            found.append(Attestation(Meaning.AUTHENTICATOR, party, str(each.get("time") or "")))
+    found += [
+        Attestation(Meaning.AUTHENTICATOR, party, str(each.get("time") or ""))
+        for each in _objects(resource.get("attester"))
+        if (party := party_of(each.get("party"))) is not None
+    ]
     lone = party_of(resource.get("authenticator"))
     if lone is not None and all(each.party != lone for each in found):
         found.insert(0, Attestation(Meaning.AUTHENTICATOR, lone))
@@ -479,13 +481,13 @@ def addition(
         "subject": of["subject"],
         "date": written,
         "author": [author.reference()],
-        "description": f"{kind.title} to {title}",
+        "description": f"{kind.words} to {title}",
     }
     if of["resourceType"] == _LINKED:
         made["relatesTo"] = [{"code": "appends", "target": target}]
     else:
         context["related"] = [target]
-    made["content"] = [{"attachment": text_attachment(text, kind.title)}]
+    made["content"] = [{"attachment": text_attachment(text, kind.words)}]
     made["context"] = context
     return _corrected(made, kind, reason)
 
@@ -571,7 +573,7 @@ def provenance(
         system, code = _ACTIVITIES[activity]
         made["activity"] = {
             "coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{system}", "code": code}],
-            "text": activity.title,
+            "text": activity.words,
         }
     elif isinstance(activity, Meaning):
         made["activity"] = {"text": activity.words}

@@ -37,10 +37,12 @@ class Bound:
         """HMAC-SHA256 under the site's signature key, which is in no database: a row that was made or changed
         without it does not fit."""
         parts = [
-            self.kind, self.public_id, str(self.version), str(self.as_version), self.meaning, self.signer, self.name,
-            self.role, _instant(self.signed_at), _instant(self.recorded_at), str(self.message), self.statement,
-            self.sha256.hex(), *(each.hex() for each in self.files),
-        ]  # fmt: skip
+            *(self.kind, self.public_id, str(self.version), str(self.as_version)),
+            *(self.meaning, self.signer, self.name, self.role),
+            *(_instant(self.signed_at), _instant(self.recorded_at), str(self.message), self.statement),
+            self.sha256.hex(),
+            *(each.hex() for each in self.files),
+        ]
         written = b"".join(len(data := part.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + data
                            for part in parts)  # fmt: skip
         return hmac.digest(key, b"charthouse signature 1" + written, hashlib.sha256)
