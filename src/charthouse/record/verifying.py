@@ -182,7 +182,8 @@ _VERSIONS = (
 )
 _SIGNATURES = (
     "SELECT resource, version, as_version, meaning, signer, name, role, signed_at, recorded_at, message, "
-    "statement, sha256, files, seal FROM record_signature WHERE type = %s AND resource BETWEEN %s AND %s ORDER BY id"
+    "statement, sha256, files, seal FROM record_signature WHERE type = %s AND resource BETWEEN %s AND %s "
+    "ORDER BY id"
 )
 
 
