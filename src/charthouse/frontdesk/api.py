@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .actions._entering import Entered
+from .actions._entering import Entered, once_of, reading_of
 from .actions.correct_demographics import Demographics, correct_demographics, open_demographics
 from .actions.enter_allergy import enter_allergy
 from .actions.enter_coverage import enter_coverage
@@ -92,7 +92,9 @@ __all__ = [
     "file_document",
     "former_values",
     "limits",
+    "once_of",
     "open_demographics",
+    "reading_of",
     "register_person",
     "write_note",
 ]

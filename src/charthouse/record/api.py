@@ -9,6 +9,7 @@ from __future__ import annotations
 from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
 
 from .actions._corrections import Reason, needs_second_person
+from .actions._documents import CONFIRMED as SIGNING_AGAIN
 from .actions.add_to_document import Addition, file_addendum, file_late_entry
 from .actions.amend_document import amend_document
 from .actions.ask_for_correction import ask_to_move, ask_to_retract
@@ -40,7 +41,7 @@ from .chart_queries import (
 from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
-from .domain.documents import ACCOUNT, MOVED_TYPES, Kind, Meaning, Party, Stage, StageEntry, staged
+from .domain.documents import ACCOUNT, MOVED_TYPES, SIGNED_TYPES, Kind, Meaning, Party, Stage, StageEntry, staged
 from .domain.exact import editable
 from .domain.filing import (
     Filed,
@@ -110,6 +111,8 @@ __all__ = [
     "RECIPIENTS",
     "REVISE",
     "SIGN",
+    "SIGNED_TYPES",
+    "SIGNING_AGAIN",
     "TYPE_ID",
     "TYPE_NAME",
     "VERIFY_TRANSCRIPTION",

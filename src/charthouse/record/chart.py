@@ -289,6 +289,7 @@ class Document(DocumentEntry):
     """The text of a document that is one plain text, so that it can be changed by form."""
     unsigned: bool = False
     final: bool = False
+    authors: tuple[str, ...] = ()
     makers: tuple[str, ...] = ()
     """The accounts and references of who wrote, dictated or transcribed it."""
 

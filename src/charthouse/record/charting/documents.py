@@ -11,7 +11,16 @@ import nh3
 
 from charthouse.record.chart import Document, DocumentEntry, Part, PartKind
 from charthouse.record.domain.attachments import attachments_of, decoded
-from charthouse.record.domain.documents import ADDED, correction_of, is_final, is_unsigned, makers, own_text, stages
+from charthouse.record.domain.documents import (
+    ADDED,
+    authors,
+    correction_of,
+    is_final,
+    is_unsigned,
+    makers,
+    own_text,
+    stages,
+)
 
 from .clinical import detail
 from .elements import code, concept, concepts, first_when, items, reference, references
@@ -121,6 +130,7 @@ def document(item: Item, sizes: dict[str, tuple[str, int]]) -> Document:
         own_text=own_text(r),
         unsigned=is_unsigned(r),
         final=is_final(r),
+        authors=tuple(each.key for each in authors(r) if each.key),
         makers=makers(r),
     )
 
