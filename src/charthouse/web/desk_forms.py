@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.access.api import AccessContext, Role, may
 from charthouse.frontdesk import api as frontdesk
+from charthouse.people import api as people
+from charthouse.record.api import SIGN
 
 Options = tuple[tuple[str, str], ...]
 
@@ -30,6 +32,7 @@ class Field:
     wrong: str = ""
     longest: int = 250
     inputmode: str = ""
+    rows: int = 16
     first: bool = False
 
     @property
@@ -258,16 +261,33 @@ def coverage_groups(ctx: AccessContext, person: UUID) -> list[Group]:
     ]  # fmt: skip
 
 
-def note_groups(ctx: AccessContext, person: UUID) -> list[Group]:
-    return [
-        Group(
-            "The note",
-            (
-                Field("type", "Kind of note", kind="choice", blank="Choose", needed=True,
-                      options=options(frontdesk.document_types("note"))),
-                _encounters(ctx, person),
-                *moment("when", "Speaks of"),
-                Field("text", "Text", kind="area", wide=True, needed=True, longest=100_000),
-            ),
-        )
-    ]  # fmt: skip
+def note_groups(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> list[Group]:
+    """The fields of a note, by sections where a template was chosen."""
+    signing = [Field("sign", "Sign it at once", kind="check")] if may(ctx, SIGN) else []
+    return [Group("The note", (*_about_note(ctx, person, typed), *_texts(typed), *signing))]
+
+
+def dictation_groups(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> list[Group]:
+    """The fields of a dictation: whose words they are, and the same as of a note."""
+    doctors = tuple((each.actor, each.name) for each in people.colleagues([Role.PHYSICIAN]))
+    whose = Field("dictated_by", "Dictated by", kind="choice", blank="Choose", needed=True, options=doctors)
+    return [Group("The dictation", (whose, *_about_note(ctx, person, typed), *_texts(typed)))]
+
+
+def _about_note(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> tuple[Field, ...]:
+    kind = Field(
+        "type", "Kind of note", kind="choice", blank="Choose", needed=True,
+        options=options(frontdesk.document_types("note")),
+    )  # fmt: skip
+    chosen = () if typed.get("template") in frontdesk.note_templates() else (kind,)
+    return (*chosen, _encounters(ctx, person), *moment("when", "Speaks of"))
+
+
+def _texts(typed: Mapping[str, str]) -> tuple[Field, ...]:
+    sections = frontdesk.note_templates().get(typed.get("template", ""))
+    if not sections:
+        return (Field("text", "Text", kind="area", wide=True, needed=True, longest=100_000),)
+    return tuple(
+        Field(each.field, each.title, kind="area", help=each.prompt, wide=True, longest=30_000, rows=4)
+        for each in sections
+    )

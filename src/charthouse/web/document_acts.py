@@ -39,8 +39,9 @@ def _why(kind: Kind) -> Group:
     return Group(
         "Why",
         (
-            Field("reason", "Reason", kind="choice", blank="Choose", needed=True, options=options(record.reasons(kind))),
-            Field("note", "In words", longest=1000, wide=True, help="Kept with the correction; needed for another reason"),
+            Field("reason", "Reason", kind="choice", blank="Choose", needed=True,
+                  options=options(record.reasons(kind))),
+            Field("note", "In words", longest=1000, wide=True, help="Kept with it; needed for another reason"),
         ),
     )  # fmt: skip
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from charthouse.foundation import clock
 from charthouse.foundation.access.api import may
 from charthouse.foundation.disclosure.api import DISCLOSURES_READ
 from charthouse.foundation.ledger import api as ledger
-from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk import api as frontdesk
 from charthouse.identity import api as identity
 from charthouse.people import api as people
@@ -26,6 +24,7 @@ from charthouse.record.api import Addition, Kind, Meaning, Party, Reason
 from charthouse.record.chart import Correction, Document
 from charthouse.web import desk_forms, document_acts, permissions
 from charthouse.web.document_acts import ACTS, Act
+from charthouse.web.proving import asks_secret, proved
 from charthouse.web.reading import note_chart, note_search
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -45,21 +44,6 @@ def _opened(request: SignedInRequest, person: UUID, type: str, id: str) -> tuple
     return opened, shown
 
 
-def _proved(request: SignedInRequest) -> datetime | None:
-    """When the asker last proved who they are, now with what was sent. Raises DocumentError where it is wrong."""
-    secret = request.POST.get("secret", "")
-    if secret and not people.confirm_identity(request.access, request, secret):
-        raise record.NotConfirmed("This is not your password, nor a code of your authenticator.")
-    return people.confirmed_at(request)
-
-
-def _asks_secret(request: SignedInRequest) -> bool:
-    proved = people.confirmed_at(request)
-    return proved is None or clock.wall() - proved > timedelta(
-        minutes=int(parameter(record.SIGNING_AGAIN, "minutes"))
-    )
-
-
 def _shown(
     request: SignedInRequest,
     opened: OpenChart,
@@ -68,8 +52,8 @@ def _shown(
     context: dict[str, Any],
     fault: record.DocumentError | None,
 ) -> HttpResponse:
-    """The form beside its document. Where that changed meanwhile both texts are shown, and the form goes on from what
-    it is now."""
+    """The form beside its document. Where that changed meanwhile, both texts are shown and the form goes on from
+    what it is now."""
     changed = fault if isinstance(fault, record.ChangedSince) else None
     note_chart(request.access, opened.person, _ABOUT, resource=(document.type, document.id))
     parts = [with_pages(request.access, opened.patients, document, part) for part in document.parts]
@@ -80,7 +64,7 @@ def _shown(
         "seen": changed.seen if changed else document.seen,
         "changed": changed,
         "fault": str(fault) if fault else "",
-        "asks_secret": _asks_secret(request),
+        "asks_secret": asks_secret(request),
         **context,
     }
     return render(request, template, page, status=409 if changed else 422 if fault else 200)
@@ -108,7 +92,7 @@ def sign(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResp
                 id,
                 seen=request.POST.get("seen", ""),
                 meaning=Meaning(meaning),
-                confirmed=_proved(request),
+                confirmed=proved(request),
                 statement=request.POST.get("statement", ""),
             )
         except record.DocumentError as error:
@@ -137,8 +121,6 @@ def _next_unsigned(request: SignedInRequest, document: Document, person: UUID) -
 
 
 def _sign_address(person: UUID, type: str, id: str) -> str:
-    from django.urls import reverse
-
     return reverse("document-sign", kwargs={"person": person, "type": type, "id": id})
 
 
@@ -184,7 +166,7 @@ def _done(request: SignedInRequest, opened: OpenChart, document: Document, act: 
         return _add(request, opened, document, act.kind, why)
     if act.kind is Kind.AMENDMENT:
         text = request.POST.get("text", "")
-        record.amend_document(ctx, patients, *key, text, why, seen=seen, confirmed=_proved(request))
+        record.amend_document(ctx, patients, *key, text, why, seen=seen, confirmed=proved(request))
         return "Amended and signed. The text before stays readable."
     if act.kind is Kind.WRONG_ENCOUNTER:
         record.move_to_encounter(ctx, patients, *key, request.POST.get("encounter", ""), why, seen=seen)
@@ -240,7 +222,7 @@ def _add(request: SignedInRequest, opened: OpenChart, document: Document, kind: 
         given,
         seen=request.POST.get("seen", ""),
         sign=sign,
-        confirmed=_proved(request) if sign else None,
+        confirmed=proved(request) if sign else None,
     )
     return f"{kind.words} filed{' and signed' if sign else ', unsigned'}. It stands with the document."
 
