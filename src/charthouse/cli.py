@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "mllp": ("charthouse.intake.commands", "mllp", "The MLLP listener alone.", True),
     "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
+    "record": ("charthouse.record.commands", "app", "The legal record: prove versions and signatures.", True),
     "identity": ("charthouse.identity.commands", "app", "Find patients; see why two are one; evaluate.", False),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),

@@ -14,3 +14,4 @@ FILE_DOCUMENT = declare("frontdesk.file_document", "File a paper or a file in a 
 ENTER_VITAL_SIGNS = declare("frontdesk.enter_vital_signs", "Enter vital signs", {Role.MED_TECH, Role.PHYSICIAN})
 ENTER_ALLERGY = declare("frontdesk.enter_allergy", "Enter an allergy", {Role.PHYSICIAN, Role.MED_TECH})
 WRITE_NOTE = declare("frontdesk.write_note", "Write a note", {Role.PHYSICIAN})
+TRANSCRIBE = declare("frontdesk.transcribe", "Enter what somebody dictated", {Role.HIT, Role.MANAGER})

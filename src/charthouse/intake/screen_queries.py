@@ -214,6 +214,7 @@ REASONS = {
     "unresolved-reference": "A reference that leads nowhere",
     "not-valid": "Not valid by HL7's schema",
     "unknown-patient": "A patient who is not in the record",
+    "locked": "A document that was signed or corrected here",
     "internal": "Stopped with an unexpected fault",
 }
 
@@ -341,6 +342,7 @@ _HINTS: dict[str, tuple[str, ...]] = {
         "Everything else of the document is filed, and its text can be read in the chart.",
         "Correct the marked place in a copy, or refuse it when nothing is missing.",
     ),
+    "locked": ("The document stays as it was signed or corrected. File what is new as an addendum; refuse this.",),
     "internal": ("Try again; if it stops again, the log names the fault.",),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .actions.change_password import change_password, confirm_password
+from .actions.confirm_identity import confirm_identity, confirmed_at
 from .actions.end_sessions import (
     end_account_sessions,
     end_other_sessions,
@@ -189,7 +190,9 @@ __all__ = [
     "check_digits",
     "close_facility",
     "colleagues",
+    "confirm_identity",
     "confirm_password",
+    "confirmed_at",
     "context_for",
     "context_for_request",
     "correct_npi",

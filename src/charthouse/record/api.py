@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
 
+from .actions._corrections import Reason, needs_second_person
+from .actions._documents import CONFIRMED as SIGNING_AGAIN
+from .actions.add_to_document import Addition, file_addendum, file_late_entry
+from .actions.amend_document import amend_document
+from .actions.ask_for_correction import ask_to_move, ask_to_retract
+from .actions.decide_correction import confirm_correction, refuse_correction
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
+from .actions.move_to_encounter import move_to_encounter
 from .actions.name_directory import remember_aliases, set_source, source_id
 from .actions.reassign_resources import NotOfPatient, reassign_resources
+from .actions.revise_document import revise_document
+from .actions.sign_document import MEANINGS, sign_document
 from .census_queries import census, facilities_of, inpatients
 from .chart import ChartSummary
 from .chart_queries import (
@@ -25,14 +34,17 @@ from .chart_queries import (
     document_file,
     documents,
     encounters,
+    export,
     immunizations,
     medications,
     problems,
     procedures,
     resource,
 )
+from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
+from .domain.documents import ACCOUNT, MOVED_TYPES, SIGNED_TYPES, Kind, Meaning, Party, Stage, StageEntry, staged
 from .domain.exact import editable
 from .domain.filing import (
     Filed,
@@ -43,9 +55,23 @@ from .domain.filing import (
     prepare,
 )
 from .domain.packing import compress, decompress
+from .domain.reasons import reasons
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .ownership_queries import Owned, count_owned, entered_by_others, owned
 from .permissions import READ_CENSUS
+from .permissions import (
+    ADD_TO_DOCUMENT,
+    AMEND,
+    ASK_TO_RETRACT,
+    DECIDE_CORRECTION,
+    MOVE_TO_ENCOUNTER,
+    READ_CENSUS,
+    READ_CORRECTIONS,
+    READ_UNSIGNED,
+    REVISE,
+    SIGN,
+    VERIFY_TRANSCRIPTION,
+)
 from .queries import (
     CONTENT_SYSTEM,
     SourceRow,
@@ -58,42 +84,86 @@ from .queries import (
     source_rows,
     versions,
 )
+from .queues import CORRECTIONS, RECIPIENTS
 from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
+from .signature_queries import (
+    UnsignedDocument,
+    UnsignedPage,
+    correction,
+    recipients_of,
+    taken_out,
+    unsigned_count,
+    unsigned_documents,
+)
 
 __all__ = [
+    "ACCOUNT",
+    "ADD_TO_DOCUMENT",
+    "AMEND",
+    "ASK_TO_RETRACT",
     "CONTENT_SYSTEM",
+    "CORRECTIONS",
+    "DECIDE_CORRECTION",
     "DIRECTORY_TYPES",
+    "MEANINGS",
+    "MOVED_TYPES",
+    "MOVE_TO_ENCOUNTER",
     "READ_CENSUS",
+    "READ_CORRECTIONS",
+    "READ_UNSIGNED",
+    "RECIPIENTS",
+    "REVISE",
+    "SIGN",
+    "SIGNED_TYPES",
+    "SIGNING_AGAIN",
     "TYPE_ID",
     "TYPE_NAME",
+    "VERIFY_TRANSCRIPTION",
     "AccountSegmentRow",
+    "Addition",
     "Break",
+    "ChangedSince",
     "ChartSummary",
     "DetachedPart",
+    "DocumentError",
     "FacilityCensus",
     "Filed",
     "Filing",
     "FilingBatch",
     "FilingError",
+    "Kind",
+    "Meaning",
     "Moved",
+    "NotConfirmed",
     "NotOfPatient",
     "Outcome",
     "Owned",
+    "Party",
+    "Reason",
     "SearchError",
     "SearchPage",
     "SourceRow",
+    "Stage",
+    "StageEntry",
     "State",
     "Stay",
     "Stored",
+    "UnsignedDocument",
+    "UnsignedPage",
     "active_medications",
     "active_problems",
     "allergies",
+    "amend_document",
     "appointments",
+    "ask_to_move",
+    "ask_to_retract",
     "census",
     "chart_summary",
     "compress",
+    "confirm_correction",
+    "correction",
     "count_owned",
     "coverage",
     "current",
@@ -104,7 +174,10 @@ __all__ = [
     "editable",
     "encounters",
     "entered_by_others",
+    "export",
     "facilities_of",
+    "file_addendum",
+    "file_late_entry",
     "file_resources",
     "filed_by",
     "immunizations",
@@ -113,20 +186,31 @@ __all__ = [
     "keep_attachments",
     "known_aliases",
     "medications",
+    "move_to_encounter",
+    "needs_second_person",
     "of_patients",
     "owned",
     "prepare",
     "problems",
     "procedures",
+    "reasons",
     "reassign_resources",
+    "recipients_of",
+    "refuse_correction",
     "remember_aliases",
     "resource",
     "results",
+    "revise_document",
     "same_content",
     "search",
     "set_source",
+    "sign_document",
     "source_id",
     "source_rows",
+    "staged",
+    "taken_out",
+    "unsigned_count",
+    "unsigned_documents",
     "versions",
     "vitals",
 ]

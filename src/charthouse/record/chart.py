@@ -16,6 +16,8 @@ from typing import Generic, TypeVar
 
 from charthouse.foundation.access.api import Label
 
+from .domain.documents import Kind, Meaning, StageEntry
+
 
 class Mark(StrEnum):
     """Why an item is not to be read as final. One function of the record decides it for screen, print, export
@@ -199,25 +201,109 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who says what of a document. ``version`` is what they saw, ``as_version`` the one that says so; ``at`` is
+    None where a message does not tell. ``by_hand`` tells a signature made here from one a message told of;
+    ``current`` is False where the text changed since."""
+
+    version: int
+    as_version: int
+    meaning: Meaning
+    signer: str
+    name: str
+    role: str = ""
+    at: datetime | None = None
+    recorded: datetime
+    by_hand: bool
+    statement: str = ""
+    current: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A correction of a document: asked for by ``name`` at ``at``; ``outcome`` is ``done``, ``refused``,
+    ``withdrawn``, or empty while it waits for a second person. ``patient`` and ``to_patient`` are rows, ``made``
+    the id of the document it put beside the first."""
+
+    id: int
+    type: str
+    document: str
+    version: int
+    patient: int
+    kind: Kind
+    reason: str
+    to_patient: int | None = None
+    to_encounter: str = ""
+    by: str
+    name: str
+    at: datetime
+    outcome: str = ""
+    decision_note: str = ""
+    made_version: int | None = None
+    made: str = ""
+    decided_by: str = ""
+    decider: str = ""
+    decided_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        return not self.outcome
+
+    @property
+    def done(self) -> bool:
+        return self.outcome == "done"
+
+    @property
+    def is_refused(self) -> bool:
+        return self.outcome in {"refused", "withdrawn"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentEntry(Row):
     """A document in the list: DocumentReference, Composition, DiagnosticReport with a text, and the like.
-    ``title`` is its kind in words; ``when`` the time it speaks of."""
+    ``title`` is its kind in words; ``when`` the time it speaks of; ``added_as`` says that it was written after
+    another one, and ``additions`` how many were written after this one."""
 
     author: str = ""
     service: str = ""
     encounter: str = ""
     authored: When = UNKNOWN
+    added_as: Kind | None = None
+    additions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document(DocumentEntry):
-    """A document with its contents. ``signed_by`` and ``signed`` are empty until it is authenticated."""
+    """A document with its contents, who signed it, and what was added to it and corrected of it."""
 
     parts: tuple[Part, ...] = ()
-    signed_by: str = ""
-    signed: When = UNKNOWN
     relations: tuple[tuple[str, str, str], ...] = ()
     """(how it relates, type, id) of documents it replaces, amends or is replaced by."""
+    signatures: tuple[Signature, ...] = ()
+    stages: tuple[StageEntry, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    added: tuple[Document, ...] = ()
+    """Addenda and late entries to it, oldest first; to be shown with it wherever it is shown."""
+    seen: str = ""
+    """What an act on what was seen names: the version and the hash of its bytes."""
+    versions: int = 1
+    own_text: str | None = None
+    """The text of a document that is one plain text, so that it can be changed by form."""
+    unsigned: bool = False
+    final: bool = False
+    authors: tuple[str, ...] = ()
+    makers: tuple[str, ...] = ()
+    """The accounts and references of who wrote, dictated or transcribed it."""
+
+    @property
+    def signed(self) -> tuple[Signature, ...]:
+        """The signatures that speak of the document as it stands."""
+        return tuple(each for each in self.signatures if each.current and each.meaning.makes_final)
+
+    @property
+    def questioned(self) -> Correction | None:
+        """The correction that waits for a second person."""
+        return next((each for each in self.corrections if each.waits), None)
 
 
 @dataclass(frozen=True, slots=True)

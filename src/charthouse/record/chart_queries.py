@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 from django.db import connection
@@ -25,8 +27,10 @@ from .charting.encounters import encounters as encounter_rows
 from .charting.item import Item, item_of
 from .charting.summary import summary
 from .domain.attachments import attachments_of, binary_id, decoded
+from .domain.filing import STATE_NUMBER, State
 from .domain.types import TYPE_ID, TYPE_NAME
-from .queries import Stored, current, cursor_of, of_patients, place_of
+from .queries import STORED, Stored, current, cursor_of, of_patients, place_of, seen_of, stored_from, versions
+from .signature_queries import additions, corrections_of, signatures_of
 
 Patients = Sequence[int]
 
@@ -48,8 +52,9 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: Rows of a page.
+#: Rows of a page, and resources read at once for an export.
 _PAGE = 100
+_EXPORTED = 500
 
 
 def _items(ctx: AccessContext, patients: Patients, kinds: Sequence[str], limit: int | None = None) -> list[Item]:
@@ -102,23 +107,87 @@ def encounters(ctx: AccessContext, patients: Patients, cursor: str | None = None
 
 
 def documents(ctx: AccessContext, patients: Patients, cursor: str | None = None) -> chart.Page[chart.DocumentEntry]:
-    """The list of documents, newest first."""
+    """The list of documents, newest first; each says how many were added to it."""
     found, more = _page(ctx, patients, _DOCUMENTS, cursor)
-    return chart.Page(tuple(document_rows.entries(found)), more)
+    listed = document_rows.entries(found)
+    with connection.cursor() as db:
+        added = additions(db, ctx, patients, [f"{row.type}/{row.id}" for row in listed])
+    rows = [
+        replace(row, additions=len(added[key])) if (key := f"{row.type}/{row.id}") in added else row
+        for row in listed
+    ]
+    return chart.Page(tuple(rows), more)
 
 
-def document(ctx: AccessContext, patients: Patients, type: str, id: str) -> chart.Document | None:
-    """One document of this chart with its contents; None where there is none or it may not be seen."""
+def document(
+    ctx: AccessContext, patients: Patients, type: str, id: str, version: int | None = None
+) -> chart.Document | None:
+    """One document of this chart with its contents, as it stands or as an earlier ``version`` of it read.
+
+    Who signed it, what was added to it and corrected of it come with it. None where there is none or it may not be
+    seen.
+    """
     stored = _one(ctx, patients, type, id)
     if stored is None:
         return None
+    newest = stored.version
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT public_id, media_type, size FROM record_attachment WHERE type = %s AND resource = %s",
-            [TYPE_ID[type], stored.row],
-        )
-        sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
-    return document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place))
+        if version is not None and version != newest:
+            listed = versions(cursor, ctx, type, id)
+            earlier = next((each for each in listed if each.version == version), None)
+            if earlier is None:
+                return None
+            stored = earlier
+        return _whole(cursor, ctx, patients, stored, newest, {stored.row})
+
+
+def _whole(
+    cursor: Any, ctx: AccessContext, patients: Patients, stored: Stored, newest: int, seen: set[int]
+) -> chart.Document:
+    """A document with all that belongs to it. ``seen`` are the rows above it, so that a circle ends."""
+    cursor.execute(
+        "SELECT public_id, media_type, size FROM record_attachment WHERE type = %s AND resource = %s",
+        [TYPE_ID[stored.type], stored.row],
+    )
+    sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
+    key = f"{stored.type}/{stored.public_id}"
+    added = additions(cursor, ctx, patients, [key]).get(key, [])
+    whole = document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place))
+    return replace(
+        whole,
+        signatures=tuple(signatures_of(cursor, stored.type, stored.row, stored.version)),
+        corrections=tuple(corrections_of(cursor, stored.type, stored.row)),
+        added=tuple(
+            _whole(cursor, ctx, patients, each, each.version, {*seen, each.row})
+            for each in added
+            if each.row not in seen
+        ),
+        additions=len(added),
+        seen=seen_of(stored),
+        versions=newest,
+    )
+
+
+def export(ctx: AccessContext, patients: Patients) -> Iterator[Stored]:
+    """Everything a chart holds as FHIR, what was retracted among it, marked so, in the order of its rows.
+
+    Status, relatesTo and Provenance tell what was signed, added and corrected. What its sender deleted is left out.
+    """
+    after = (0, 0)
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {STORED} FROM record_resource r JOIN record_version v "  # noqa: S608 (fixed words)
+                "ON v.type = r.type AND v.resource = r.id AND v.version = r.version "
+                "WHERE r.patient = ANY(%s) AND r.state <> %s AND r.labels & %s = 0 AND (r.type, r.id) > (%s, %s) "
+                "ORDER BY r.type, r.id LIMIT %s",
+                [list(patients), STATE_NUMBER[State.DELETED], ~int(ctx.clearance), *after, _EXPORTED],
+            )
+            found = [stored_from(each) for each in cursor.fetchall()]
+        yield from found
+        if len(found) < _EXPORTED:
+            return
+        after = (TYPE_ID[found[-1].type], found[-1].row)
 
 
 def document_file(

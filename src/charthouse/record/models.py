@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from charthouse.foundation.tables import Follows, Split, TableClass, table
@@ -62,6 +64,7 @@ class Version(models.Model):
     state = models.SmallIntegerField()
     place = models.TextField(null=True)
     content = models.BinaryField()
+    digest = models.BinaryField(null=True)
 
     class Meta:
         managed = False
@@ -204,3 +207,100 @@ class AccountSegment(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "message", "place"], name="record_account_segment_once")
         ]
+
+
+@table(TableClass.PATIENT)
+class Signature(models.Model):
+    """A signature, by hand here or told by a message: who says what of which bytes, when. Never changed.
+
+    ``sha256`` is of the bytes of ``version``, which the signer saw; ``as_version`` is the version that says so of
+    itself (the same where it arrived signed). ``files`` are the hashes of the files that belong to it. ``message``
+    is 0 for one made here. ``seal`` covers all of it under a key that no database holds.
+    """
+
+    resource = models.BigIntegerField()
+    type = models.SmallIntegerField()
+    version = models.IntegerField()
+    as_version = models.IntegerField()
+    meaning = models.TextField(db_collation="C")
+    signer = models.TextField(db_collation="C")
+    name = models.TextField()
+    role = models.TextField(db_collation="C")
+    signed_at = models.DateTimeField(null=True)
+    recorded_at = models.DateTimeField()
+    message = models.BigIntegerField()
+    statement = models.TextField()
+    sha256 = models.BinaryField()
+    files = ArrayField(models.BinaryField())
+    seal = models.BinaryField()
+
+    class Meta:
+        db_table = "record_signature"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["type", "resource", "version", "signer", "meaning", "name"], name="record_signature_once"
+            )
+        ]
+
+
+@table(TableClass.PATIENT)
+class Correction(models.Model):
+    """A correction of a document, asked for or done: which kind, of which version, why, by whom. Never changed.
+
+    ``patient`` is whose chart it was in. ``to_patient`` (a row) and ``to_encounter`` (a public id) are where the
+    document is to go. What became of it stands in its decision; one that needs no second person has it at once.
+    """
+
+    resource = models.BigIntegerField()
+    type = models.SmallIntegerField()
+    public_id = models.TextField(db_collation="C")
+    version = models.IntegerField()
+    patient = models.BigIntegerField(db_index=True)
+    kind = models.TextField(db_collation="C")
+    reason = models.TextField(db_collation="C")
+    note = models.TextField()
+    to_patient = models.BigIntegerField(null=True)
+    to_encounter = models.TextField(db_collation="C", blank=True, default="")
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_correction"
+        indexes = [models.Index(fields=["type", "resource"], name="record_correction_resource")]
+
+
+@table(TableClass.PATIENT)
+class CorrectionDecision(models.Model):
+    """What became of a correction: ``done``, ``refused`` or ``withdrawn``; by whom. Once, never changed.
+
+    ``made_version`` is the version it made of the document, ``made_id`` the document it made beside it (an
+    addition, or what stays behind in the chart a document was taken out of).
+    """
+
+    correction = models.OneToOneField(Correction, models.PROTECT, related_name="decision", primary_key=True)
+    outcome = models.TextField(db_collation="C")
+    note = models.TextField()
+    made_version = models.IntegerField(null=True)
+    made_id = models.TextField(db_collation="C", blank=True, default="")
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_correction_decision"
+
+
+@table(TableClass.PATIENT)
+class Unsigned(models.Model):
+    """A document that nobody authenticated yet: whose it is, and who wrote it (accounts and references)."""
+
+    pk = models.CompositePrimaryKey("type", "resource")
+    type = models.SmallIntegerField()
+    resource = models.BigIntegerField()
+    authors = ArrayField(models.TextField(db_collation="C"))
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_unsigned"
+        indexes = [GinIndex(fields=["authors"], name="record_unsigned_authors")]

@@ -22,6 +22,7 @@ from .domain.filing import State
 from .domain.index_rows import token_hash
 from .domain.labels import bits_of
 from .domain.packing import decompress
+from .domain.sealing import sha256
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
@@ -51,6 +52,11 @@ class Stored:
         """The content parsed."""
         parsed: dict[str, Any] = orjson.loads(self.content)
         return parsed
+
+
+def seen_of(stored: Stored) -> str:
+    """What a screen that shows a version sends back: its number, and the hash of the bytes that were shown."""
+    return f"{stored.version}:{sha256(stored.content).hex()}"
 
 
 _STATES = list(State)

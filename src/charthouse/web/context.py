@@ -12,11 +12,12 @@ from charthouse.foundation.access.api import AccessContext, may
 from charthouse.identity.api import FIND_PATIENT, POSSIBLE_DUPLICATES
 from charthouse.intake.api import UNFILED
 from charthouse.people.api import time_left
+from charthouse.record.api import CORRECTIONS
 
 from . import navigation
 
 #: Screens of their own about the items of a queue, and that queue.
-_QUEUES = {"duplicate": POSSIBLE_DUPLICATES, "unfiled": UNFILED}
+_QUEUES = {"duplicate": POSSIBLE_DUPLICATES, "unfiled": UNFILED, "correction": CORRECTIONS}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

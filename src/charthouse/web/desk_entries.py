@@ -25,11 +25,12 @@ class Offer:
 
 DOCUMENT = Offer("document", "documents", "a", "File a paper", frontdesk.FILE_DOCUMENT)
 NOTE = Offer("note", "documents", "c", "Write a note", frontdesk.WRITE_NOTE)
+DICTATION = Offer("dictation", "documents", "i", "Enter a dictation", frontdesk.TRANSCRIBE)
 ENCOUNTER = Offer("encounter", "encounters", "a", "Enter an encounter", frontdesk.ENTER_ENCOUNTER)
 VITAL_SIGNS = Offer("vital-signs", "vitals", "a", "Enter vital signs", frontdesk.ENTER_VITAL_SIGNS)
 ALLERGY = Offer("allergy", "allergies", "a", "Enter an allergy", frontdesk.ENTER_ALLERGY)
 COVERAGE = Offer("coverage", "coverage", "a", "Enter coverage", frontdesk.ENTER_COVERAGE)
-OFFERS = (DOCUMENT, NOTE, ENCOUNTER, VITAL_SIGNS, ALLERGY, COVERAGE)
+OFFERS = (DOCUMENT, NOTE, DICTATION, ENCOUNTER, VITAL_SIGNS, ALLERGY, COVERAGE)
 
 
 def offered(ctx: AccessContext, section: str) -> list[Offer]:

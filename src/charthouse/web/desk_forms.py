@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.access.api import AccessContext, Role, may
 from charthouse.frontdesk import api as frontdesk
+from charthouse.people import api as people
+from charthouse.record.api import SIGN
 
 Options = tuple[tuple[str, str], ...]
 
@@ -30,6 +32,7 @@ class Field:
     wrong: str = ""
     longest: int = 250
     inputmode: str = ""
+    rows: int = 16
     first: bool = False
 
     @property
@@ -76,11 +79,13 @@ def filled(groups: Iterable[Group], values: Mapping[str, str], faults: Mapping[s
     ]
 
 
-def _options(choices: Mapping[str, str]) -> Options:
+def options(choices: Mapping[str, str]) -> Options:
+    """Codes with their titles as a choice offers them."""
     return tuple(choices.items())
 
 
-def _moment(name: str, label: str, help: str = "Empty means now") -> tuple[Field, Field]:
+def moment(name: str, label: str, help: str = "Empty means now") -> tuple[Field, Field]:
+    """The two fields of a moment: day and time."""
     return (
         Field(name, label, help=help, longest=40),
         Field(f"{name}_time", f"{label}: time", help="Like 14:30", longest=10),
@@ -108,7 +113,7 @@ def person_groups(*, registering: bool) -> list[Group]:
                     "birth", "Birth date", help="9 Mar 1952, 3/9/1952, 1952-03-09 or 1952", needed=True, longest=40
                 ),
                 Field("birth_unknown", "Nobody knows the birth date", kind="check"),
-                Field("sex", "Sex", kind="choice", options=_options(frontdesk.SEXES), blank="Choose", needed=True),
+                Field("sex", "Sex", kind="choice", options=options(frontdesk.SEXES), blank="Choose", needed=True),
             ),
         ),
         Group(
@@ -132,7 +137,7 @@ def person_groups(*, registering: bool) -> list[Group]:
                     inputmode="numeric",
                 ),
                 Field("language", "Language", help=f"{languages} or any other", longest=60),
-                Field("interpreter", "Interpreter", kind="choice", options=_options(frontdesk.INTERPRETER)),
+                Field("interpreter", "Interpreter", kind="choice", options=options(frontdesk.INTERPRETER)),
             ),
         ),
     ]  # fmt: skip
@@ -170,7 +175,7 @@ def document_groups(ctx: AccessContext, person: UUID) -> list[Group]:
                     help=f"PDF, TIFF, JPEG or PNG, at most {largest} MB",
                 ),
                 Field("type", "Kind of document", kind="choice", blank="Choose", needed=True,
-                      options=_options(frontdesk.document_types("paper"))),
+                      options=options(frontdesk.document_types("paper"))),
                 Field("date", "Date on the document", needed=True, help="In any usual form", longest=40),
                 _encounters(ctx, person),
                 Field("description", "Description", longest=200, help="What to know before opening it"),
@@ -184,12 +189,12 @@ def encounter_groups(ctx: AccessContext, person: UUID) -> list[Group]:
         Group(
             "The encounter",
             (
-                Field("class", "Kind", kind="choice", options=_options(frontdesk.ENCOUNTER_CLASSES), blank="Choose",
+                Field("class", "Kind", kind="choice", options=options(frontdesk.ENCOUNTER_CLASSES), blank="Choose",
                       needed=True),
-                Field("state", "State", kind="choice", options=_options(frontdesk.ENCOUNTER_STATES), blank="Choose",
+                Field("state", "State", kind="choice", options=options(frontdesk.ENCOUNTER_STATES), blank="Choose",
                       needed=True),
-                *_moment("start", "Begins"),
-                *_moment("end", "Ends", "Empty while it is not over"),
+                *moment("start", "Begins"),
+                *moment("end", "Ends", "Empty while it is not over"),
                 Field("why", "Reason", wide=True, longest=250, help="Why the person comes, in their words"),
             ),
         )
@@ -209,7 +214,7 @@ def vital_sign_groups(ctx: AccessContext, person: UUID) -> list[Group]:
         )
         for sign in frontdesk.SIGNS.values()
     )
-    taken = (*_moment("when", "Taken"), _encounters(ctx, person), Field("note", "Note", wide=True, longest=500))
+    taken = (*moment("when", "Taken"), _encounters(ctx, person), Field("note", "Note", wide=True, longest=500))
     return [Group("Measured", signs), Group("When and where", taken)]
 
 
@@ -219,15 +224,15 @@ def allergy_groups(ctx: AccessContext, person: UUID) -> list[Group]:
             "The allergy",
             (
                 Field("statement", "What is entered", kind="choice", blank="",
-                      options=_options(frontdesk.ALLERGY_STATEMENTS), value="allergy"),
+                      options=options(frontdesk.ALLERGY_STATEMENTS), value="allergy"),
                 Field("substance", "Substance", help="Medicine, food or other", longest=120),
-                Field("kind", "Kind", kind="choice", options=_options(frontdesk.ALLERGY_KINDS)),
-                Field("criticality", "Danger", kind="choice", options=_options(frontdesk.CRITICALITIES),
+                Field("kind", "Kind", kind="choice", options=options(frontdesk.ALLERGY_KINDS)),
+                Field("criticality", "Danger", kind="choice", options=options(frontdesk.CRITICALITIES),
                       blank="Choose"),
                 Field("reaction", "Reaction", help="Hives, swelling, …", longest=250),
                 Field("severity", "Severity of the reaction", kind="choice",
-                      options=_options(frontdesk.SEVERITIES)),
-                Field("certainty", "Certainty", kind="choice", options=_options(frontdesk.CERTAINTIES), blank="",
+                      options=options(frontdesk.SEVERITIES)),
+                Field("certainty", "Certainty", kind="choice", options=options(frontdesk.CERTAINTIES), blank="",
                       value="unconfirmed"),
                 Field("onset", "Since", help="A date, a month or a year", longest=40),
                 Field("note", "Note", wide=True, longest=500),
@@ -245,9 +250,9 @@ def coverage_groups(ctx: AccessContext, person: UUID) -> list[Group]:
                 Field("member", "Member number", longest=60),
                 Field("group", "Group", longest=80),
                 Field("plan", "Plan", longest=80),
-                Field("order", "Order", kind="choice", options=_options(frontdesk.ORDERS), blank="Unknown"),
+                Field("order", "Order", kind="choice", options=options(frontdesk.ORDERS), blank="Unknown"),
                 Field("relationship", "The patient is the holder's", kind="choice", blank="Unknown",
-                      options=_options(frontdesk.RELATIONSHIPS)),
+                      options=options(frontdesk.RELATIONSHIPS)),
                 Field("holder", "Holder of the policy", help="Where it is not the patient", longest=120),
                 Field("from", "Valid from", longest=40),
                 Field("until", "Valid until", longest=40),
@@ -256,16 +261,33 @@ def coverage_groups(ctx: AccessContext, person: UUID) -> list[Group]:
     ]  # fmt: skip
 
 
-def note_groups(ctx: AccessContext, person: UUID) -> list[Group]:
-    return [
-        Group(
-            "The note",
-            (
-                Field("type", "Kind of note", kind="choice", blank="Choose", needed=True,
-                      options=_options(frontdesk.document_types("note"))),
-                _encounters(ctx, person),
-                *_moment("when", "Speaks of"),
-                Field("text", "Text", kind="area", wide=True, needed=True, longest=100_000),
-            ),
-        )
-    ]  # fmt: skip
+def note_groups(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> list[Group]:
+    """The fields of a note, by sections where a template was chosen."""
+    signing = [Field("sign", "Sign it at once", kind="check")] if may(ctx, SIGN) else []
+    return [Group("The note", (*_about_note(ctx, person, typed), *_texts(typed), *signing))]
+
+
+def dictation_groups(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> list[Group]:
+    """The fields of a dictation: whose words they are, and the same as of a note."""
+    doctors = tuple((each.actor, each.name) for each in people.colleagues([Role.PHYSICIAN]))
+    whose = Field("dictated_by", "Dictated by", kind="choice", blank="Choose", needed=True, options=doctors)
+    return [Group("The dictation", (whose, *_about_note(ctx, person, typed), *_texts(typed)))]
+
+
+def _about_note(ctx: AccessContext, person: UUID, typed: Mapping[str, str]) -> tuple[Field, ...]:
+    kind = Field(
+        "type", "Kind of note", kind="choice", blank="Choose", needed=True,
+        options=options(frontdesk.document_types("note")),
+    )  # fmt: skip
+    chosen = () if typed.get("template") in frontdesk.note_templates() else (kind,)
+    return (*chosen, _encounters(ctx, person), *moment("when", "Speaks of"))
+
+
+def _texts(typed: Mapping[str, str]) -> tuple[Field, ...]:
+    sections = frontdesk.note_templates().get(typed.get("template", ""))
+    if not sections:
+        return (Field("text", "Text", kind="area", wide=True, needed=True, longest=100_000),)
+    return tuple(
+        Field(each.field, each.title, kind="area", help=each.prompt, wide=True, longest=30_000, rows=4)
+        for each in sections
+    )

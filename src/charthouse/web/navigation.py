@@ -12,6 +12,7 @@ from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
+from charthouse.record.api import READ_UNSIGNED
 
 from . import permissions
 
@@ -54,7 +55,13 @@ WORK = "Work"
 _STROKES = {UNFILED: "g u"}
 
 GROUPS = (
-    Group(WORK, (Item("Today", "home", permissions.OPEN_HOME, "g h"),)),
+    Group(
+        WORK,
+        (
+            Item("Today", "home", permissions.OPEN_HOME, "g h"),
+            Item("Unsigned documents", "unsigned", READ_UNSIGNED, "g n"),
+        ),
+    ),
     Group(
         "Look up",
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from charthouse.foundation.access.api import Role, declare
+from charthouse.record.api import SIGN, VERIFY_TRANSCRIPTION
 
 OPEN_HOME = declare("web.home", "Open the first page", Role)
 READ_CHART = declare(
@@ -30,3 +31,6 @@ DISCLOSE_PRINT = declare(
     {Role.HIT, Role.RELEASE, Role.PRIVACY, Role.PHYSICIAN, Role.MANAGER},
 )
 OPEN_DESK = declare("web.desk", "Open the work queues", Role)
+SIGN_OR_VERIFY = declare(
+    "web.sign_or_verify", "Sign a document or verify its transcription", SIGN.roles | VERIFY_TRANSCRIPTION.roles
+)

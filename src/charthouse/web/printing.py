@@ -9,8 +9,9 @@ import re
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from charthouse.configuration import configuration
 from charthouse.foundation.access.api import Label
-from charthouse.record.chart import Interpretation, Mark
+from charthouse.record.chart import Correction, Interpretation, Mark, Signature
 
 _FHIR_DATE = re.compile(
     r"(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
@@ -60,6 +61,27 @@ def fhir_date(text: str, *, time: bool = True) -> str:
 def local_time(instant: datetime, zone: ZoneInfo) -> str:
     """An aware instant in ``zone``: "8 Nov 2026 14:22"."""
     return fhir_date(instant.astimezone(zone).strftime("%Y-%m-%dT%H:%M"))
+
+
+def local_day(instant: datetime) -> str:
+    """The day of an aware instant in the site's zone: "8 Nov 2026"."""
+    zone = ZoneInfo(configuration().time_zone)
+    return fhir_date(instant.astimezone(zone).strftime("%Y-%m-%d"))
+
+
+def signature(given: Signature) -> str:
+    """Who signed and when, in words: "Signed by B. Novak, 8 Nov 2026 14:22"."""
+    moment = given.at and local_time(given.at, ZoneInfo(configuration().time_zone))
+    statement = f" ({given.statement})" if given.statement else ""
+    return f"{given.meaning.words} by {given.name}{f', {moment}' if moment else ''}{statement}"
+
+
+def correction(given: Correction) -> str:
+    """A correction in words: what, why, by whom, and how far it is."""
+    if given.waits:
+        return f"{given.kind.words} asked for by {given.name}, not confirmed yet: {given.reason}"
+    by = f"{given.name}, confirmed by {given.decider}" if given.decided_by != given.by else given.name
+    return f"{given.kind.words}, {local_day(given.decided_at or given.at)}, by {by}: {given.reason}"
 
 
 def ago(instant: datetime, now: datetime) -> str:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from .views import (
     chart,
+    documents,
     duplicates,
     enter,
     errors,
@@ -40,6 +41,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
         files.page,
         name="chart-page",
     ),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/sign", documents.sign, name="document-sign"),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/change", documents.change, name="document-change"),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/correct", documents.correct, name="document-correct"),
+    *(
+        path(
+            f"chart/<uuid:person>/documents/<slug:type>/<str:id>/correct/{act.kind.value}", view, name=act.url_name
+        )
+        for act, view in documents.VIEWS
+    ),
+    path("unsigned/", documents.unsigned, name="unsigned"),
+    path("corrections/<int:number>", documents.correction, name="correction"),
+    path("corrections/<int:number>/confirm", documents.confirm, name="correction-confirm"),
+    path("corrections/<int:number>/refuse", documents.refuse, name="correction-refuse"),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
     path("chart/<uuid:person>/print/<slug:section>", prints.section, name="print-section"),

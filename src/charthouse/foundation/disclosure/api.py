@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from .own_permission import needs_own_permission
 from .permissions import DISCLOSURES_READ
-from .records import Basis, DisclosureLine, How, Recipient, disclosures_of, record_disclosure, record_disclosures
+from .records import (
+    Basis,
+    DisclosureLine,
+    How,
+    Recipient,
+    disclosures_of,
+    disclosures_with,
+    record_disclosure,
+    record_disclosures,
+)
 
 __all__ = [
     "DISCLOSURES_READ",
@@ -17,6 +26,7 @@ __all__ = [
     "How",
     "Recipient",
     "disclosures_of",
+    "disclosures_with",
     "needs_own_permission",
     "record_disclosure",
     "record_disclosures",

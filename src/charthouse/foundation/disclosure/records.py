@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Purpose, require
@@ -184,11 +185,11 @@ def disclosures_of(
     """
     require(ctx, DISCLOSURES_READ)
     patients = [patient] if isinstance(patient, str) else list(patient)
-    rows = (
-        Disclosure.objects.filter(patient__in=patients, at__gte=since, at__lt=until)
-        .prefetch_related("items")
-        .order_by("-at", "-id")
-    )
+    return _lines(Disclosure.objects.filter(patient__in=patients, at__gte=since, at__lt=until))
+
+
+def _lines(found: QuerySet[Disclosure]) -> list[DisclosureLine]:
+    rows = found.prefetch_related("items").order_by("-at", "-id")
     return [
         DisclosureLine(
             row.pk,
@@ -206,3 +207,16 @@ def disclosures_of(
         )
         for row in rows
     ]
+
+
+def disclosures_with(ctx: AccessContext, items: Iterable[Subject], before: datetime) -> list[DisclosureLine]:
+    """The disclosures recorded before an instant of the wall clock that held any of these items, newest first.
+
+    Raises PermissionRefused without the right.
+    """
+    require(ctx, DISCLOSURES_READ)
+    wanted = Q(pk__in=[])
+    for item in items:
+        wanted |= Q(kind=item.kind, item=item.id)
+    ids = DisclosureItem.objects.filter(wanted).values("disclosure")
+    return _lines(Disclosure.objects.filter(pk__in=ids, recorded_at__lt=before))

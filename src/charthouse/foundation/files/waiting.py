@@ -1,7 +1,7 @@
 """Files that wait a short while for the one who chose them, until they are kept for good or forgotten.
 
 They are no part of the record: sealed under a key of their own, named by a keyed hash of owner and purpose, bound
-to both, in no table and in no dump.
+to both, in no table and in no dump. What may wait for another time waits on another shelf.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ class _Place:
     bound_to: bytes
 
 
-def keep_waiting(owner: str, purpose: str, file: WaitingFile, *, most: int) -> None:
-    """Let a file wait, in the place of the one that waited for the same; an owner's oldest beyond ``most`` go."""
-    place = _place(owner, purpose)
+def keep_waiting(owner: str, purpose: str, file: WaitingFile, *, most: int, shelf: str = "") -> None:
+    """Let a file wait, in the place of the one that waited for the same; an owner's oldest of the shelf beyond ``most``
+    go."""
+    place = _place(owner, purpose, shelf)
     nonce = secrets.token_bytes(_NONCE)
     sealed = nonce + AESGCM(key_file(_KEY_NAME)).encrypt(nonce, msgspec.msgpack.encode(file), place.bound_to)
     folder = place.path.parent
@@ -62,9 +63,9 @@ def keep_waiting(owner: str, purpose: str, file: WaitingFile, *, most: int) -> N
         path.unlink(missing_ok=True)
 
 
-def waiting(owner: str, purpose: str, *, at_most: timedelta) -> WaitingFile | None:
+def waiting(owner: str, purpose: str, *, at_most: timedelta, shelf: str = "") -> WaitingFile | None:
     """The file that waits for this, unless it has waited longer or cannot be opened."""
-    place = _place(owner, purpose)
+    place = _place(owner, purpose, shelf)
     try:
         if _written(place.path) < time.time() - at_most.total_seconds():
             return None
@@ -75,26 +76,30 @@ def waiting(owner: str, purpose: str, *, at_most: timedelta) -> WaitingFile | No
     return msgspec.msgpack.decode(opened, type=WaitingFile)
 
 
-def forget_waiting(owner: str, purpose: str) -> None:
+def forget_waiting(owner: str, purpose: str, shelf: str = "") -> None:
     """Delete the file that waits for this, where there is one."""
-    _place(owner, purpose).path.unlink(missing_ok=True)
+    _place(owner, purpose, shelf).path.unlink(missing_ok=True)
 
 
-def sweep_waiting(than: timedelta) -> int:
-    """Delete every file that has waited longer; how many."""
+def sweep_waiting(than: timedelta, shelf: str = "") -> int:
+    """Delete every file of a shelf that has waited longer; how many."""
     before = time.time() - than.total_seconds()
     gone = 0
-    for path in (configuration().files / _FOLDER).glob("*/*"):
+    for path in _shelf(shelf).glob("*/*"):
         if _written(path) < before:
             path.unlink(missing_ok=True)
             gone += 1
     return gone
 
 
-def _place(owner: str, purpose: str) -> _Place:
+def _shelf(name: str) -> Path:
     # A dump leaves out what begins with a dot.
+    return configuration().files / (f"{_FOLDER}-{name}" if name else _FOLDER)
+
+
+def _place(owner: str, purpose: str, shelf: str) -> _Place:
     folder, name = (_named(each) for each in (owner, f"{owner}\0{purpose}"))
-    return _Place(configuration().files / _FOLDER / folder / f".{name}", f"{owner}\0{purpose}".encode())
+    return _Place(_shelf(shelf) / folder / f".{name}", f"{owner}\0{purpose}".encode())
 
 
 def _named(what: str) -> str:

@@ -291,6 +291,12 @@ def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
             "unknown-patient",
             f"The {filing.type} names a patient who is not in the record. Send the patient, then try this again.",
         )
+    for filing in batch.locked():
+        wrong[id(filing)] = (
+            "locked",
+            f"This {filing.type} was signed or corrected here, and its sender's change would undo that. "
+            "Look at both; what is new in it is filed as an addendum.",
+        )
     moved = batch.moved()
     persons = persons_of({row for each in moved for row in (each.from_row, each.to_row) if row}) if moved else {}
     for each in moved:

@@ -87,7 +87,7 @@ def unlock_session(request: HttpRequest, secret: str) -> bool:
         return False
     with one_at_a_time(user.username):
         allowed = not is_locked_out(request, user.username)
-        how = _proof(user, secret) if allowed else None
+        how = proof(user, secret) if allowed else None
         ctx = asker(request, user)
         if how is None:
             locked_out = note_failure(request, user.username) or not allowed
@@ -108,7 +108,8 @@ def unlock_session(request: HttpRequest, secret: str) -> bool:
     return True
 
 
-def _proof(user: User, secret: str) -> str | None:
+def proof(user: User, secret: str) -> str | None:
+    """How a secret proves who somebody is, by a code or the password; None where it does not."""
     if _CODE.match(secret) and (factor := use_code(user, secret)) is not None:
         return factor.value if factor is Factor.TOTP else Factor.RECOVERY_CODE.value
     return "password" if user.check_password(secret) else None

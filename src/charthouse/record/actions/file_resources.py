@@ -26,9 +26,13 @@ from charthouse.foundation.copying import (
 )
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
+from charthouse.record.domain.documents import DOCUMENT_TYPES, SIGNED_TYPES
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
 from charthouse.record.domain.index_rows import COLUMNS, complete
 from charthouse.record.domain.types import TYPE_ID
+from charthouse.record.locked import locked_here
+
+from .note_signing import note_signing
 
 _PATIENT = TYPE_ID["Patient"]
 _ENCOUNTER = TYPE_ID["Encounter"]
@@ -39,6 +43,7 @@ _RESOURCE_COLUMNS = (
 )  # fmt: skip
 _VERSION_COLUMNS = (
     "resource", "message", "original", "filed_at", "authored", "version", "type", "state", "place", "content",
+    "digest",
 )  # fmt: skip
 
 # The columns of a row that are never null, run by run.
@@ -120,6 +125,18 @@ class FilingBatch:
                 found.append((filing, entry.id))
         return found
 
+    def locked(self) -> list[Filing]:
+        """The filings that would change a document which was signed or corrected here."""
+        concerned = [
+            (filing, entry)
+            for filing in self._filings
+            if filing.type in DOCUMENT_TYPES
+            and (entry := self._known.get((filing.type_id, filing.public_id))) is not None
+            and (entry.digest, entry.state) != (filing.digest, filing.state)
+        ]
+        here = locked_here(self._cursor, [(filing.type_id, entry.id) for filing, entry in concerned])
+        return [filing for filing, entry in concerned if (filing.type_id, entry.id) in here]
+
     def _row_of(self, patient: str) -> int | None:
         known = self._known.get((_PATIENT, patient))
         return known.id if known else None
@@ -155,6 +172,15 @@ class FilingBatch:
         copy_in(self._cursor, schema.VERSION, _VERSION_COLUMNS, versions)
         for table, rows in index.items():
             copy_in(self._cursor, table, COLUMNS[table], rows)
+        note_signing(
+            self._cursor,
+            [
+                (filing, done)
+                for filing, done in zip(filings, results, strict=True)
+                if filing.type in SIGNED_TYPES and done.outcome is not Outcome.UNCHANGED
+            ],
+            filed_at,
+        )
         return results
 
     def _number(self, filings: Sequence[Filing]) -> None:
@@ -179,6 +205,7 @@ class FilingBatch:
             blob(filing.place.encode()) if filing.place else NULL,
             length(filing.compressed),
             filing.compressed,
+            blob(filing.digest),
         )
         return Filed(filing.type, filing.public_id, entry.id, entry.version, patient, outcome)
 

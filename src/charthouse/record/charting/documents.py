@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from html import unescape
+from typing import TYPE_CHECKING, Any
 
 import nh3
 
 from charthouse.exchange.cda import api as cda
-from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
+from charthouse.record.chart import Document, DocumentEntry, Part, PartKind
 from charthouse.record.domain.attachments import attachments_of, decoded
+from charthouse.record.domain.documents import (
+    ADDED,
+    authors,
+    correction_of,
+    is_final,
+    is_unsigned,
+    makers,
+    own_text,
+    stages,
+)
 
 from .clinical import detail
-from .elements import code, concept, concepts, first, first_when, items, reference, references, when
-from .item import Item
+from .elements import code, concept, concepts, first_when, items, reference, references
+from .item import Item, item_of
+
+if TYPE_CHECKING:
+    from charthouse.record.queries import Stored
 
 #: What may stand in a narrative on screen: text, tables and lists; nothing that runs, loads or styles.
 _TAGS = {
@@ -38,13 +52,13 @@ def sanitized(html: str) -> str:
 
 def entries(found: Sequence[Item]) -> list[DocumentEntry]:
     """The list of documents. A report whose text stands in a DocumentReference, too, is listed once."""
-    listed = [_entry(item) for item in found if item.type != "DiagnosticReport"]
+    listed = [entry(item) for item in found if item.type != "DiagnosticReport"]
     said = {digest for item in found if item.type != "DiagnosticReport" for digest in _digests(item)}
     for item in found:
         if item.type == "DiagnosticReport":
             own = _digests(item)
             if own and not own <= said:
-                listed.append(_entry(item))
+                listed.append(entry(item))
     return sorted(listed, key=lambda row: (row.when.instant is not None, row.when.instant), reverse=True)
 
 
@@ -56,7 +70,8 @@ def _digests(item: Item) -> set[str]:
     }
 
 
-def _entry(item: Item) -> DocumentEntry:
+def entry(item: Item) -> DocumentEntry:
+    """One document as the list has it."""
     return DocumentEntry(**_common(item))
 
 
@@ -91,6 +106,7 @@ def _common(item: Item) -> dict[str, Any]:
             conclusion=str(r.get("conclusion") or ""),
             custodian=reference(r.get("custodian")),
         ),
+        "added_as": correction[0] if (correction := correction_of(r)) and correction[0] in ADDED else None,
     }
 
 
@@ -101,7 +117,7 @@ def document(
     ``Binary`` id; ``content_of`` the bytes of an attachment by its place, for a C-CDA document, which is read by
     its sections."""
     r = item.resource
-    parts = []
+    parts: list[Part] = []
     for place, attachment in enumerate(attachments_of(r)):
         if content_of is not None and is_clinical_document(attachment):
             parts += _sections_of(r, place, attachment, content_of(place))
@@ -115,19 +131,16 @@ def document(
     narrative = (r.get("text") or {}).get("div")
     if not parts and narrative:
         parts.append(Part(PartKind.HTML, "text/html", text=sanitized(narrative)))
-    authenticator = reference(r.get("authenticator")) or reference(
-        [
-            each.get("party")
-            for each in items(r.get("attester"))
-            if isinstance(each, dict) and each.get("mode") == "legal"
-        ]
-    )
     return Document(
         **_common(item),
         parts=tuple(parts),
-        signed_by=authenticator,
-        signed=_signed(r),
         relations=tuple(_relations(r)),
+        stages=tuple(stages(r)),
+        own_text=own_text(r),
+        unsigned=is_unsigned(r),
+        final=is_final(r),
+        authors=tuple(each.key for each in authors(r) if each.key),
+        makers=makers(r),
     )
 
 
@@ -178,11 +191,17 @@ _NOT_IN_FULL = {
 }
 
 
-def _signed(r: dict[str, Any]) -> When:
-    for each in items(r.get("attester")):
-        if isinstance(each, dict) and each.get("mode") == "legal":
-            return when(each.get("time"))
-    return when(first([e for e in items(r.get("extension")) if "authenticat" in str(e)]).get("valueDateTime"))
+def text_of(stored: Stored) -> str:
+    """What a version of a document says as plain text, to be laid beside another; files are named."""
+    said = []
+    for part in document(item_of(stored), {}).parts:
+        if part.kind is PartKind.TEXT:
+            said.append(part.text)
+        elif part.kind is PartKind.HTML:
+            said.append(unescape(nh3.clean(part.text, tags=set())))
+        else:
+            said.append(f"[{part.title or part.media_type}]")
+    return "\n\n".join(said)
 
 
 def _sections(value: Any) -> Iterable[dict[str, Any]]:

@@ -20,9 +20,11 @@ from charthouse.exchange.fhir.api import (
 from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
 
 from .attachments import DetachedPart
+from .documents import SIGNED_TYPES, Attestation, attestations, authors, is_unsigned
 from .index_rows import Endings, render
 from .labels import bits_of
 from .packing import compress
+from .sealing import sha256
 from .types import TYPE_ID
 
 
@@ -52,6 +54,15 @@ class FilingError(Exception):
     def __init__(self, reason: str, filing: Filing) -> None:
         super().__init__(reason)
         self.filing = filing
+
+
+class Signing(msgspec.Struct, frozen=True, gc=False):
+    """What a document says of being signed, and the SHA-256 of the bytes that say so."""
+
+    unsigned: bool
+    authors: tuple[str, ...]
+    attestations: tuple[Attestation, ...]
+    sha256: bytes
 
 
 class Filing(msgspec.Struct, gc=False):
@@ -84,6 +95,7 @@ class Filing(msgspec.Struct, gc=False):
     place: str = ""
     only_if_absent: bool = False
     attachments: tuple[DetachedPart, ...] = ()
+    signing: Signing | None = None
 
 
 class Filed(msgspec.Struct, frozen=True, gc=False):
@@ -133,7 +145,17 @@ def prepare(resource: dict[str, Any], content: bytes, *, deleted: bool = False) 
         state=STATE_NUMBER[state],
         index=render(extract(resource, patient, encounter), labels=labels, type_id=type_id),
         resource=resource if kind in _KEPT else None,
+        signing=signing_of(resource, content) if kind in SIGNED_TYPES else None,
     )
+
+
+def signing_of(resource: dict[str, Any], content: bytes) -> Signing | None:
+    """None where a document says neither that it is signed by somebody nor that it is not yet."""
+    unsigned, attested = is_unsigned(resource), attestations(resource)
+    if not unsigned and not attested:
+        return None
+    wrote = tuple(dict.fromkeys(each.key for each in authors(resource) if each.key)) if unsigned else ()
+    return Signing(unsigned, wrote, tuple(attested), sha256(content))
 
 
 def _entered_in_error(resource: dict[str, Any]) -> bool:

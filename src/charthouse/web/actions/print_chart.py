@@ -121,6 +121,7 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
     if not whole:
         gathered.leave_out(f"what is older than the newest {len(rows)}.")
     if section == "documents":
+        _taken_out(ctx, patients, gathered)
         _contents(ctx, patients, rows, gathered)
     draft = Draft("web/chart_section", title, _content(gathered), patient=_identity(summary), notes=(_PARTIAL,))
     return _finished(ctx, person, draft, gathered, outside, part=section)
@@ -320,11 +321,12 @@ def _about(document: Document) -> list[tuple[str, str | None]]:
         ("Written", printing_parts.moment(document.authored)),
         ("About", printing_parts.moment(document.when)),
     ]
-    if document.signed_by:
-        signed = printing_parts.moment(document.signed)
-        pairs.append(("Signed", f"{document.signed_by}, {signed}" if signed else document.signed_by))
+    if document.signed:
+        pairs.append(("Signed", "; ".join(printing.signature(each) for each in document.signed)))
     elif document.mark is not Mark.NONE:
         pairs.append(("Signed", printing.mark(document.mark)))
+    pairs += [(each.stage.value.capitalize(), each.party.name or None) for each in document.stages]
+    pairs += [("Corrected", printing.correction(each)) for each in document.corrections if not each.is_refused]
     return pairs + [
         pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]
     ]
@@ -335,12 +337,27 @@ def _said(reference: str) -> str:
     return "" if _ID.fullmatch(reference) else reference
 
 
+def _taken_out(ctx: AccessContext, patients: Patients, gathered: _Gathered) -> None:
+    """What was retracted from the chart, without what it said."""
+    found = record.taken_out(ctx, patients)
+    if found:
+        gathered.parts.append({"kind": "heading", "text": "Taken out of this chart"})
+        pairs = [(printing.local_day(each.decided_at or each.at), printing.correction(each)) for each in found]
+        gathered.parts.append({"kind": "facts", "columns": 1, "pairs": pairs})
+
+
+def _ids(document: Document) -> set[str]:
+    return {document.id, *(id for each in document.added for id in _ids(each))}
+
+
 def _contents(ctx: AccessContext, patients: Patients, rows: Sequence[Row], gathered: _Gathered) -> None:
-    """The documents of the list one after the other."""
+    """The documents of the list one after the other; what was added to one follows it."""
+    shown: set[str] = set()
     for row in rows[:MOST_DOCUMENTS]:
         document = record.document(ctx, patients, row.type, row.id)
-        if document is None:
+        if document is None or row.id in shown:
             continue
+        shown |= _ids(document)
         gathered.parts.append({"kind": "heading", "text": document.title, "mark": printing.mark(document.mark)})
         gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _about(document)})
         _document(ctx, patients, document, gathered)
@@ -366,6 +383,14 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
             gathered.parts += narrative.parts_of(part.text)
         else:
             _file(ctx, patients, document, part, gathered, pdf_before)
+    for each in document.added:
+        added_as = f"{each.added_as.words}: " if each.added_as else ""
+        gathered.parts.append(
+            {"kind": "heading", "text": f"{added_as}{each.title}", "mark": printing.mark(each.mark)}
+        )
+        gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _about(each)})
+        gathered.keys.append((each.type, each.id))
+        _document(ctx, patients, each, gathered)
 
 
 def _file(

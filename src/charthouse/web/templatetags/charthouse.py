@@ -139,6 +139,10 @@ def mark(value: Mark) -> SafeString:
     return _MARKS[value]
 
 
+register.filter("signed", printing.signature)
+register.filter("corrected", printing.correction)
+
+
 @register.filter
 def flag(value: Interpretation) -> SafeString:
     """What a result means, by sign and word: red only where it is critical."""

@@ -17,7 +17,7 @@ from charthouse.identity import api as identity
 from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
 from charthouse.record.chart import Document, Part, PartKind
-from charthouse.web import pdf, permissions, results, trends
+from charthouse.web import document_acts, pdf, permissions, results, trends
 from charthouse.web.desk_entries import offered
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
@@ -63,6 +63,10 @@ def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict
     return {"page": page, "matrix": results.by_date(page.rows)}
 
 
+def _documents(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
+    return {"page": record.documents(ctx, patients, cursor), "taken_out": record.taken_out(ctx, patients)}
+
+
 def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
     series = record.vitals(ctx, patients)
     return {"trends": [trends.draw(one) for one in series], "matrix": results.over_time(series)}
@@ -71,7 +75,7 @@ def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[
 SECTIONS = (
     Section("overview", "Overview", "g o", _overview),
     Section("encounters", "Encounters", "g e", _listed("encounters")),
-    Section("documents", "Documents", "g d", _listed("documents")),
+    Section("documents", "Documents", "g d", _documents),
     Section("results", "Results", "g r", _results),
     Section("vitals", "Vitals", "g v", _vitals),
     Section("problems", "Problems", "g p", _listed("problems")),
@@ -146,19 +150,27 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
 def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """One document beside the list; only the document itself when the list asked for it."""
     opened = open_chart(request.access, person)
-    shown = record.document(request.access, opened.patients, type, id)
+    version = request.GET.get("version", "")
+    number = int(version) if version.isdecimal() and len(version) < 10 else None
+    shown = record.document(request.access, opened.patients, type, id, number)
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
-    parts = [_with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
-    context = opened.context(request.access, "documents") | {"listing": True, "document": shown, "parts": parts}
+    parts = [with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
+    context = opened.context(request.access, "documents") | {
+        "listing": True,
+        "document": shown,
+        "parts": parts,
+        **document_acts.context(request.access, shown),
+    }
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
     page = record.documents(request.access, opened.patients, request.GET.get("older"))
-    return render(request, "web/chart/documents.html", context | {"page": page})
+    more = {"page": page, "taken_out": record.taken_out(request.access, opened.patients)}
+    return render(request, "web/chart/documents.html", context | more)
 
 
-def _with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
+def with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
     """A part as it is shown: a PDF with its number of pages and its text, one that cannot be read as a download."""
     if part.kind is not PartKind.PDF or part.file is None or part.pages is not None:
         return part

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,10 +12,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.access.api import AccessContext, may
 from charthouse.frontdesk import api as frontdesk
+from charthouse.record import api as record
 from charthouse.web import desk_entries, desk_forms
 from charthouse.web.desk_entries import Offer
+from charthouse.web.proving import asks_secret, proved
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -27,13 +29,17 @@ Act = Callable[[SignedInRequest, UUID, dict[str, str]], HttpResponse]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One form: what it is offered as, what its fields are, what it does, and what its button says."""
+    """One form: what it is offered as, what its fields are, what it does, and what its button says.
+
+    ``drafts`` is under which name it is kept to be finished later; such a form may be written by a template.
+    """
 
     offer: Offer
-    groups: Callable[[AccessContext, UUID], list[desk_forms.Group]]
+    groups: Callable[[AccessContext, UUID, Mapping[str, str]], list[desk_forms.Group]]
     act: Act
     saves: str = "File it"
     files: bool = False
+    drafts: str = ""
 
 
 def _say(request: SignedInRequest, entered: frontdesk.Entered, filed: str) -> None:
@@ -62,60 +68,108 @@ def _file(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> Http
 
 
 def _note(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> HttpResponse:
-    document = frontdesk.write_note(request.access, person, typed)
-    _say(request, document, "Filed. The note says of itself that nobody has signed it.")
+    signed = bool(typed.get("sign"))
+    document = frontdesk.write_note(request.access, person, typed, proved(request) if signed else None)
+    _say(
+        request,
+        document,
+        "Filed and signed." if signed else "Filed. The note says of itself that nobody has signed it.",
+    )
     return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
 
+def _dictation(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> HttpResponse:
+    document = frontdesk.enter_dictation(request.access, person, typed)
+    _say(request, document, "Filed. It waits for the signature of who dictated it.")
+    return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
+
+
+def _same(groups: Callable[[AccessContext, UUID], list[desk_forms.Group]]) -> Callable[..., list[desk_forms.Group]]:
+    """Fields that are the same whatever was typed."""
+    return lambda ctx, person, typed: groups(ctx, person)
+
+
 ENTRIES = (
-    Entry(desk_entries.DOCUMENT, desk_forms.document_groups, _file, files=True),
-    Entry(desk_entries.NOTE, desk_forms.note_groups, _note, "File unsigned"),
+    Entry(desk_entries.DOCUMENT, _same(desk_forms.document_groups), _file, files=True),
+    Entry(desk_entries.NOTE, desk_forms.note_groups, _note, "File the note", drafts="note"),
+    Entry(
+        desk_entries.DICTATION, desk_forms.dictation_groups, _dictation, "File the dictation", drafts="dictation"
+    ),
     Entry(
         desk_entries.ENCOUNTER,
-        desk_forms.encounter_groups,
+        _same(desk_forms.encounter_groups),
         _to_section("encounters", "The encounter is filed.", frontdesk.enter_encounter),
     ),
     Entry(
         desk_entries.VITAL_SIGNS,
-        desk_forms.vital_sign_groups,
+        _same(desk_forms.vital_sign_groups),
         _to_section("vitals", "The vital signs are filed.", frontdesk.enter_vital_signs),
     ),
     Entry(
         desk_entries.ALLERGY,
-        desk_forms.allergy_groups,
+        _same(desk_forms.allergy_groups),
         _to_section("allergies", "It is filed.", frontdesk.enter_allergy),
     ),
     Entry(
         desk_entries.COVERAGE,
-        desk_forms.coverage_groups,
+        _same(desk_forms.coverage_groups),
         _to_section("coverage", "The coverage is filed.", frontdesk.enter_coverage),
     ),
 )
+
+
+_STEPS = frozenset({"keep", "forget"})
+
+
+def _draft(request: SignedInRequest, person: UUID, entry: Entry, typed: dict[str, str]) -> HttpResponse:
+    """Keep what was typed to be finished later, or throw it away."""
+    if typed["step"] == "forget":
+        frontdesk.forget_note_draft(request.access, person, entry.drafts)
+        messages.success(request, "The draft is thrown away.")
+        return redirect(entry.offer.url_name, person=person)
+    frontdesk.keep_note_draft(request.access, person, entry.drafts, typed, entry.offer.permission)
+    messages.success(request, "Kept for you alone. Open the form again to go on; nothing is filed yet.")
+    return redirect("chart-section", person=person, section=entry.offer.section)
+
+
+def _templates(typed: dict[str, str]) -> list[tuple[str, str, bool]]:
+    """The templates to choose from: code, title, whether it is at hand."""
+    titles = frontdesk.document_types("note")
+    return [(code, titles[code], code == typed.get("template")) for code in frontdesk.note_templates()]
 
 
 def _view(entry: Entry) -> Callable[..., HttpResponse]:
     def view(request: SignedInRequest, person: UUID) -> HttpResponse:
         opened = open_chart(request.access, person)
         typed, faults, twin = {"once": str(uuid.uuid4())}, {}, None
+        kept = frontdesk.note_draft(request.access, person, entry.drafts) if entry.drafts else None
         if request.method == "POST":
             typed = typed_in(request)
             try:
+                if entry.drafts and typed.get("step") in _STEPS:
+                    return _draft(request, person, entry, typed)
                 return entry.act(request, person, typed)
             except frontdesk.Unfit as error:
                 faults = error.faults
             except frontdesk.FiledBefore as error:
                 faults, twin = {"": str(error)}, error.twin
-            except frontdesk.FrontdeskError as error:
+            except (frontdesk.FrontdeskError, record.DocumentError) as error:
                 faults = {"": str(error)}
+        elif entry.drafts:
+            typed |= {"template": request.GET.get("template", "")} if "template" in request.GET else kept or {}
         waits = frontdesk.chosen_file(request.access, person, typed) if entry.files and faults else None
         note_chart(request.access, person, entry.offer.section)
         context = opened.context(request.access, entry.offer.section) | {
             "entry": entry,
-            "groups": desk_forms.filled(entry.groups(request.access, person), typed, faults),
+            "groups": desk_forms.filled(entry.groups(request.access, person, typed), typed, faults),
             "faults": faults,
             "typed": typed,
             "twin": twin,
             "waits": waits,
+            "kept": kept is not None,
+            "templates": _templates(typed) if entry.drafts else [],
+            "signs": entry.drafts == "note" and may(request.access, record.SIGN),
+            "asks_secret": asks_secret(request),
         }
         return render(request, "web/register/enter.html", context)
 

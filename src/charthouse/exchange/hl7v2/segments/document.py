@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from charthouse.exchange.drafts import Draft, Mode
 from charthouse.exchange.hl7v2.datatypes import Json, concept, encapsulated, reference_pointer, text_attachment
-from charthouse.exchange.hl7v2.directory import practitioners
+from charthouse.exchange.hl7v2.directory import practitioner, practitioners
 from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
 from charthouse.exchange.hl7v2.systems import authority
+from charthouse.exchange.hl7v2.times import date_time
 
 from . import security
 from .observation import Outcome, document_status, value_of
 
+#: Extensions of a document as the record reads them: a stage of its making, and one who attested it.
+STAGE: Final = "urn:charthouse:fhir:StructureDefinition:document-stage"
+ATTESTER: Final = "urn:charthouse:fhir:StructureDefinition:document-attester"
 _V2_0270 = "http://terminology.hl7.org/CodeSystem/v2-0270"
 _LOINC = "http://loinc.org"
 # Table 0270 (document type), with the LOINC document type that means the same.
@@ -142,6 +148,45 @@ def _people(mapping: Mapping, txa: Segment, elements: Json) -> None:
     signers = practitioners(mapping, txa, 22) or practitioners(mapping, txa, 10)
     if signers:
         elements["authenticator"] = signers[0]
+    extensions = [*_stages(mapping, txa, authors), *_signed(mapping, txa)]
+    if extensions:
+        elements["extension"] = extensions
+
+
+def _stages(mapping: Mapping, txa: Segment, authors: list[Json]) -> list[Json]:
+    """How the text came about, where the message tells: dictated (TXA-6, TXA-9) and transcribed (TXA-7, TXA-11)."""
+    typists, typed = practitioners(mapping, txa, 11), mapping.time(txa, 7)
+    found = []
+    if authors and (typists or typed or txa.get(17).upper() == "DI"):
+        found.append(_extension(STAGE, stage="dictated", at=mapping.time(txa, 6), by=authors[0]))
+    if typists or typed:
+        found.append(_extension(STAGE, stage="transcribed", at=typed, by=typists[0] if typists else None))
+    return found
+
+
+def _signed(mapping: Mapping, txa: Segment) -> list[Json]:
+    """Each who authenticated (TXA-22), with the time beside the name where it is given."""
+    found = []
+    for value in txa.values(22):
+        party = practitioner(mapping, value, txa)
+        if party:
+            at = date_time(value.get(15), mapping.zone) if value.get(15) else None
+            found.append(_extension(ATTESTER, meaning="authenticator", time=at, party=party))
+    return found
+
+
+_VALUES = {"stage": "valueCode", "meaning": "valueCode", "at": "valueDateTime", "time": "valueDateTime"}
+
+
+def _extension(url: str, **parts: str | Json | None) -> Json:
+    return {
+        "url": url,
+        "extension": [
+            {"url": name, _VALUES.get(name, "valueReference"): value}
+            for name, value in parts.items()
+            if value is not None
+        ],
+    }
 
 
 def _relate(mapping: Mapping, txa: Segment, trigger: str, key: str, elements: Json) -> None:
