@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from charthouse.record.actions.file_resources import FilingBatch, Moved, file_resources
 
+from .actions.index_texts import index_all_anew, index_texts, run_text_index, texts_changed
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.name_directory import remember_aliases, set_source, source_id
@@ -20,6 +21,7 @@ from .chart_queries import (
     coverage,
     document,
     document_file,
+    document_versions,
     documents,
     encounters,
     immunizations,
@@ -40,8 +42,10 @@ from .domain.filing import (
     prepare,
 )
 from .domain.packing import compress, decompress
+from .domain.text_rows import TextSection
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
-from .permissions import READ_CENSUS
+from .domain.words import Snippet, asked, places
+from .permissions import READ_CENSUS, SEARCH_RECORD
 from .queries import (
     CONTENT_SYSTEM,
     SourceRow,
@@ -57,11 +61,23 @@ from .queries import (
 from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
+from .text_queries import (
+    TextFilter,
+    TextFound,
+    TextHit,
+    TextLag,
+    TooManyEndings,
+    search_all,
+    search_chart,
+    text_lag,
+    text_services,
+)
 
 __all__ = [
     "CONTENT_SYSTEM",
     "DIRECTORY_TYPES",
     "READ_CENSUS",
+    "SEARCH_RECORD",
     "TYPE_ID",
     "TYPE_NAME",
     "AccountSegmentRow",
@@ -77,12 +93,20 @@ __all__ = [
     "Outcome",
     "SearchError",
     "SearchPage",
+    "Snippet",
     "SourceRow",
     "State",
     "Stay",
     "Stored",
+    "TextFilter",
+    "TextFound",
+    "TextHit",
+    "TextLag",
+    "TextSection",
+    "TooManyEndings",
     "allergies",
     "appointments",
+    "asked",
     "census",
     "chart_summary",
     "compress",
@@ -91,6 +115,7 @@ __all__ = [
     "decompress",
     "document",
     "document_file",
+    "document_versions",
     "documents",
     "editable",
     "encounters",
@@ -98,23 +123,32 @@ __all__ = [
     "file_resources",
     "filed_by",
     "immunizations",
+    "index_all_anew",
+    "index_texts",
     "inpatients",
     "keep_account_segments",
     "keep_attachments",
     "known_aliases",
     "medications",
     "of_patients",
+    "places",
     "prepare",
     "problems",
     "procedures",
     "remember_aliases",
     "resource",
     "results",
+    "run_text_index",
     "same_content",
     "search",
+    "search_all",
+    "search_chart",
     "set_source",
     "source_id",
     "source_rows",
+    "text_lag",
+    "text_services",
+    "texts_changed",
     "versions",
     "vitals",
 ]

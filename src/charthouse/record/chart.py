@@ -194,6 +194,9 @@ class Part:
     size: int | None = None
     pages: int | None = None
     language: str = ""
+    machine: str = ""
+    """What a machine (``engine``) read in a scan: never to be taken for what somebody wrote."""
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

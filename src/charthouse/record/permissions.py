@@ -9,3 +9,8 @@ READ_CENSUS = declare(
     "Read the midnight census",
     {Role.HIT, Role.CODER, Role.COORDINATOR, Role.MANAGER, Role.AUDITOR},
 )
+SEARCH_RECORD = declare(
+    "record.search",
+    "Search for words across charts",
+    {Role.HIT, Role.CODER, Role.REGISTRAR, Role.RELEASE, Role.PRIVACY, Role.MANAGER},
+)

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from .views import (
     chart,
+    compare,
     duplicates,
     enter,
     errors,
@@ -24,6 +25,7 @@ from .views import (
     rules,
     tour,
     unfiled,
+    words,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -31,7 +33,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("find/", find.find, name="find"),
     path("find/suggest", find.suggest, name="find-suggest"),
+    path("words/", words.everywhere, name="words"),
     path("chart/<uuid:person>/", chart.chart, name="chart"),
+    path("chart/<uuid:person>/words", words.in_chart, name="chart-words"),
     path("chart/<uuid:person>/<slug:section>", chart.chart, name="chart-section"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>", chart.document, name="chart-document"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>/file/<int:file>", files.file, name="chart-file"),
@@ -40,6 +44,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         files.page,
         name="chart-page",
     ),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/compare", compare.compare, name="chart-compare"),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/words", compare.words, name="chart-document-words"),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
     path("chart/<uuid:person>/print/<slug:section>", prints.section, name="print-section"),

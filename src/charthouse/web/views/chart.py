@@ -21,6 +21,7 @@ from charthouse.web import pdf, permissions, results, trends
 from charthouse.web.desk_entries import offered
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
+from charthouse.web.word_search import words_of
 
 Patients = Sequence[int]
 Reader = Callable[[AccessContext, Patients, str | None], dict[str, Any]]
@@ -151,7 +152,13 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
     parts = [_with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
-    context = opened.context(request.access, "documents") | {"listing": True, "document": shown, "parts": parts}
+    context = opened.context(request.access, "documents") | {
+        "listing": True,
+        "document": shown,
+        "parts": parts,
+        "paged": any(part.kind is PartKind.PDF and (part.pages or 0) > 1 for part in parts),
+        "words_found": words_of(request, person),
+    }
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
     page = record.documents(request.access, opened.patients, request.GET.get("older"))
