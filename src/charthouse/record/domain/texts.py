@@ -23,14 +23,15 @@ LONGEST_TEXT = 2_000_000
 MOST_PAGES = 1_000
 
 _BLANKS = re.compile(r"[^\S\n]+")
-_LINES = re.compile(r"\n\s*\n+")
+_LINE_END, _LINES = re.compile(r" ?\n ?"), re.compile(r"\n{3,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def tidy(text: str) -> str:
     """Text in composed form with single blanks, without control characters, cut at :data:`LONGEST_TEXT`."""
     text = _CONTROL.sub(" ", text[:LONGEST_TEXT].replace("\r\n", "\n").replace("\r", "\n"))
-    return _LINES.sub("\n\n", _BLANKS.sub(" ", unicodedata.normalize("NFC", text))).strip()
+    text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text))
+    return _LINES.sub("\n\n", _LINE_END.sub("\n", text)).strip()
 
 
 def text_of(content: bytes, media_type: str) -> str:

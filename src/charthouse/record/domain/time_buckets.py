@@ -1,9 +1,9 @@
 """The time of a text as part of what its words are indexed under, so that a search may begin at the newest.
 
-A word stands in the index as ``word/`` and four octal digits: the thirty days its text is of, counted from 1950. Fewer
-digits mean 240, 1,920 or 15,360 days; so any span of time is a few beginnings of keys, which lie beside each other in
-the index. A search goes from the newest span to older and larger ones, and ends as soon as it has found enough.
-Texts without a date are as old as can be, those beyond the year 2286 as new.
+A word stands in the index as ``word/`` and four octal digits: the thirty days its text is of, counted from 1950.
+Fewer digits mean 240, 1,920 or 15,360 days; so any span of time is a few beginnings of keys, which lie beside
+each other in the index. A search goes from the newest span to older and larger ones, and ends as soon as it has
+found enough. Texts without a date are as old as can be, those beyond the year 2286 as new.
 """
 
 from __future__ import annotations
