@@ -42,7 +42,7 @@ NOT_FOLLOWED = {
     "duplicate-different", "duplicate-ask", "register-alike", "unfiled-retry", "unfiled-sender",
     "unfiled-correct", "unfiled-refuse", "intake", "intake-message", "ledger-verify", "people-roles",
     "people-disable", "people-enable", "people-reset-factor", "people-unlock", "people-invite-again",
-    "people-end-sessions", "people-end-session", "practitioners-unmerge", "practitioners-npi", "facilities-close",
+    "people-end-sessions", "chart-document-words", "people-end-session", "practitioners-unmerge", "practitioners-npi", "facilities-close",
     "facilities-reopen", "tour-leave",
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ from .domain.filing import (
 from .domain.packing import compress, decompress
 from .domain.text_rows import TextSection
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
-from .domain.words import Snippet, asked, places
+from .domain.words import Snippet, asked, places, snippets
 from .permissions import READ_CENSUS, SEARCH_RECORD
 from .queries import (
     CONTENT_SYSTEM,
@@ -144,6 +144,7 @@ __all__ = [
     "search_all",
     "search_chart",
     "set_source",
+    "snippets",
     "source_id",
     "source_rows",
     "text_lag",

@@ -29,6 +29,7 @@ from charthouse.foundation.processes import charthouse_command, child_environmen
 
 _SMALLEST, _LARGEST = 2_000, 60_000
 _PATIENCE = 1800.0
+_MODULE = "charthouse.foundation.files.bench"
 
 
 def bench_rotate(
@@ -45,7 +46,7 @@ def bench_rotate(
     asked = json.dumps({"files": files, "readers": readers, "seed": seed})
     try:
         # A process of its own, since this one has made itself at home in another installation.
-        done = subprocess.run([sys.executable, "-m", __name__, "measure", asked], env=environment, check=False)
+        done = subprocess.run([sys.executable, "-m", _MODULE, "measure", asked], env=environment, check=False)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if done.returncode:
@@ -136,7 +137,7 @@ def _killed_at_half(files: int, old: str) -> int:
 @contextmanager
 def _reading(readers: int) -> Iterator[list[dict[str, Any]]]:
     """Processes that read during the block; what they tell is in the list when it has ended."""
-    command = [sys.executable, "-m", __name__, "read"]
+    command = [sys.executable, "-m", _MODULE, "read"]
     started = [
         subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for number in range(readers)

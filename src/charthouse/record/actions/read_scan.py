@@ -72,7 +72,7 @@ def _keep(stored: Stored, place: int, texts: list[str]) -> None:
         texts_changed(cursor, [(TYPE_ID[stored.type], stored.row)])
         ledger.append(
             _CTX,
-            "document.read_by_machine",
+            "document.read-by-machine",
             subjects=[ledger.Subject("resource", f"{stored.type}/{stored.public_id}")],
             detail={"version": stored.version, "place": place, "pages": len(texts)},
         )
