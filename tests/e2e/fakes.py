@@ -292,12 +292,13 @@ def _text_hits() -> tuple[record.TextHit, ...]:
         return record.TextHit(type=kind, id=_id(kind, number), patient=1, section=section, title=title,
                               shown=parts, **{"service": "", "at": NOW, "mark": Mark.NONE, **rest})  # fmt: skip
 
+    documents, results = record.TextSection.DOCUMENTS, record.TextSection.RESULTS
+    scan = {"machine": True, "mark": Mark.UNSIGNED}
     return (
-        hit("DocumentReference", 1, record.TextSection.DOCUMENTS, "Discharge summary", _SUMMARY, service="Cardiology"),
-        hit("DocumentReference", 3, record.TextSection.DOCUMENTS, "Operative report, scanned", "heart <b>failure</b>",
-            machine=True, mark=Mark.UNSIGNED),
-        hit("Observation", 2, record.TextSection.RESULTS, "Natriuretic peptide, brain " * 4, "Heart failure", at=None),
-    )  # fmt: skip
+        hit("DocumentReference", 1, documents, "Discharge summary", _SUMMARY, service="Cardiology"),
+        hit("DocumentReference", 3, documents, "Operative report, scanned", "heart <b>failure</b>", **scan),
+        hit("Observation", 2, results, "Natriuretic peptide, brain " * 4, "Heart failure", at=None),
+    )
 
 
 def search_chart(

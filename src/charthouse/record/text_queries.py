@@ -302,7 +302,6 @@ def _hits(ctx: AccessContext, wanted: Asked, keys: Sequence[_Key]) -> list[TextH
         kind = TYPE_NAME[key.type]
         if (now := stored.get((kind, public_id))) is None:
             continue
-        shown = snippets(decompress(body).decode(), wanted.wanted)
         hits.append(
             TextHit(
                 type=kind,
@@ -313,7 +312,14 @@ def _hits(ctx: AccessContext, wanted: Asked, keys: Sequence[_Key]) -> list[TextH
                 service=service,
                 at=at,
                 mark=mark_of(item_of(now).resource),
-                shown=tuple((each, machine_from is not None and each.start >= machine_from) for each in shown),
+                shown=tuple(_shown(decompress(body).decode(), machine_from, wanted)),
             )
         )
     return hits
+
+
+def _shown(text: str, machine_from: int | None, wanted: Asked) -> list[tuple[Snippet, bool]]:
+    """Parts of a text around what was found; none goes from what somebody wrote into what a machine read."""
+    cut = len(text) if machine_from is None else machine_from
+    written = [(each, False) for each in snippets(text[:cut], wanted.wanted)]
+    return written + [(each, True) for each in snippets(text[cut:], wanted.wanted, most=1)]
