@@ -54,6 +54,8 @@ class Configuration:
     drop_folder: Path | None = None
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     https: bool = False
+    ocr: bool = False
+    ocr_languages: str = "eng"
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -117,7 +119,7 @@ def _typed(name: str, value: Any) -> Any:
             if number < 0:
                 raise ValueError
             return number
-        if name == "https":
+        if name in {"https", "ocr"}:
             return value if isinstance(value, bool) else str(value).lower() in {"1", "true", "yes"}
         if name == "allowed_hosts":
             return tuple(value.split(",") if isinstance(value, str) else value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -252,7 +253,14 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
     if "scanned" in entry.title:
         parts = (
             Part(PartKind.PDF, "application/pdf", "Operative report", file=0, size=1843),
-            Part(PartKind.IMAGE, "image/png", "Photograph of the field", file=1),
+            Part(
+                PartKind.IMAGE,
+                "image/png",
+                "Photograph of the field",
+                file=1,
+                machine="OR 4, 7 Nov",
+                engine="tesseract 5.3.0",
+            ),
             Part(PartKind.FILE, "application/dicom", "Study", file=2, size=5_400_000),
         )
     elif "C-CDA" in entry.title:
@@ -262,6 +270,61 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
         (("Replaces", "DocumentReference", _id("DocumentReference", 5)),) if entry.mark is Mark.CORRECTED else ()
     )
     return chart.Document(**fields, parts=parts, relations=related, **signed)
+
+
+def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> dict[int, chart.Document]:
+    now = document(ctx, patients, type, id)
+    if now is None:
+        return {}
+    before = tuple(
+        replace(part, text=part.text.replace("22 units", "18 units").replace("7 days", "14 days"))
+        for part in now.parts
+    )
+    return {2: now, 1: replace(now, parts=before, signed_by="")}
+
+
+def _text_hits() -> tuple[record.TextHit, ...]:
+    """Something found in a document, in one a machine read, and in a result without a date."""
+
+    def hit(kind: str, number: int, section: record.TextSection, title: str, text: str, **rest: Any) -> Any:
+        machine = bool(rest.pop("machine", False))
+        parts = tuple((each, machine) for each in record.snippets(text, record.asked("failure heart").wanted))
+        return record.TextHit(type=kind, id=_id(kind, number), patient=1, section=section, title=title,
+                              shown=parts, **{"service": "", "at": NOW, "mark": Mark.NONE, **rest})  # fmt: skip
+
+    documents, results = record.TextSection.DOCUMENTS, record.TextSection.RESULTS
+    scan = {"machine": True, "mark": Mark.UNSIGNED}
+    return (
+        hit("DocumentReference", 1, documents, "Discharge summary", _SUMMARY, service="Cardiology"),
+        hit("DocumentReference", 3, documents, "Operative report, scanned", "heart <b>failure</b>", **scan),
+        hit("Observation", 2, results, "Natriuretic peptide, brain " * 4, "Heart failure", at=None),
+    )
+
+
+def search_chart(
+    ctx: AccessContext, patients: Sequence[int], text: str, within: Any = None, page: int = 1
+) -> record.TextFound:
+    hits = _text_hits() if "heart" in text.casefold() else ()
+    return record.TextFound(record.asked(text), 1001 if hits else 0, min(page, 40), hits)
+
+
+def search_all(ctx: AccessContext, text: str, within: Any = None, page: int = 1) -> record.TextFound:
+    return search_chart(ctx, (1,), text, within, page)
+
+
+def text_lag() -> record.TextLag:
+    return record.TextLag(1001, NOW - timedelta(minutes=4))
+
+
+def text_services() -> list[str]:
+    return ["Cardiology", "Physical medicine and rehabilitation, outpatient"]
+
+
+def sources_named(ctx: AccessContext, patients: Any) -> dict[int, identity.SourcePatient]:
+    source = identity.SourcePatient(
+        1, "p1", 1, LIDIA, "Marchetti", "Lidia Rosa", "1952-03-09", "F", "00418823", "", 0, NOW
+    )  # fmt: skip
+    return {1: source}
 
 
 PIXEL = base64.b64decode(
@@ -294,7 +357,7 @@ def pdf_bytes() -> bytes:
 
 
 def document_file(
-    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int
+    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int, *, version: int | None = None
 ) -> chart.DocumentFile | None:
     if document(ctx, patients, type, id) is None:
         return None
@@ -791,13 +854,18 @@ def verify() -> ledger.Report:
 
 
 FAKES: dict[Any, tuple[Any, ...]] = {
-    identity: (find, surviving, patients_of),
+    identity: (find, surviving, patients_of, sources_named),
     record: (
         chart_summary,
         encounters,
         documents,
         document,
         document_file,
+        document_versions,
+        search_all,
+        search_chart,
+        text_lag,
+        text_services,
         results,
         vitals,
         problems,

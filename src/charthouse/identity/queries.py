@@ -122,6 +122,12 @@ def sources_of(ctx: AccessContext, person: UUID) -> list[SourcePatient]:
     return _sources(ctx, "person = %s", [person])
 
 
+def sources_named(ctx: AccessContext, patients: Iterable[int]) -> dict[int, SourcePatient]:
+    """Source patients by their rows, as far as the asker may see them."""
+    found = _sources(ctx, "patient = ANY(%s)", [list(patients)])
+    return {source.patient: source for source in found}
+
+
 def patients_of(ctx: AccessContext, person: UUID) -> tuple[int, ...]:
     """The rows of the Patient resources of a person that the asker may see; a chart reads ``patient = ANY(…)``."""
     return tuple(source.patient for source in sources_of(ctx, person))

@@ -14,6 +14,7 @@ from .actions.add_to_document import Addition, file_addendum, file_late_entry
 from .actions.amend_document import amend_document
 from .actions.ask_for_correction import ask_to_move, ask_to_retract
 from .actions.decide_correction import confirm_correction, refuse_correction
+from .actions.index_texts import index_all_anew, index_texts, run_text_index, texts_changed
 from .actions.keep_account_segments import AccountSegmentRow, keep_account_segments
 from .actions.keep_attachments import keep_attachments
 from .actions.move_to_encounter import move_to_encounter
@@ -32,6 +33,7 @@ from .chart_queries import (
     coverage,
     document,
     document_file,
+    document_versions,
     documents,
     encounters,
     export,
@@ -56,9 +58,10 @@ from .domain.filing import (
 )
 from .domain.packing import compress, decompress
 from .domain.reasons import reasons
+from .domain.text_rows import TextSection
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
+from .domain.words import Snippet, asked, places, snippets
 from .ownership_queries import Owned, count_owned, entered_by_others, owned
-from .permissions import READ_CENSUS
 from .permissions import (
     ADD_TO_DOCUMENT,
     AMEND,
@@ -69,6 +72,7 @@ from .permissions import (
     READ_CORRECTIONS,
     READ_UNSIGNED,
     REVISE,
+    SEARCH_RECORD,
     SIGN,
     VERIFY_TRANSCRIPTION,
 )
@@ -97,6 +101,17 @@ from .signature_queries import (
     unsigned_count,
     unsigned_documents,
 )
+from .text_queries import (
+    TextFilter,
+    TextFound,
+    TextHit,
+    TextLag,
+    TooManyEndings,
+    search_all,
+    search_chart,
+    text_lag,
+    text_services,
+)
 
 __all__ = [
     "ACCOUNT",
@@ -115,6 +130,7 @@ __all__ = [
     "READ_UNSIGNED",
     "RECIPIENTS",
     "REVISE",
+    "SEARCH_RECORD",
     "SIGN",
     "SIGNED_TYPES",
     "SIGNING_AGAIN",
@@ -144,12 +160,19 @@ __all__ = [
     "Reason",
     "SearchError",
     "SearchPage",
+    "Snippet",
     "SourceRow",
     "Stage",
     "StageEntry",
     "State",
     "Stay",
     "Stored",
+    "TextFilter",
+    "TextFound",
+    "TextHit",
+    "TextLag",
+    "TextSection",
+    "TooManyEndings",
     "UnsignedDocument",
     "UnsignedPage",
     "active_medications",
@@ -159,6 +182,7 @@ __all__ = [
     "appointments",
     "ask_to_move",
     "ask_to_retract",
+    "asked",
     "census",
     "chart_summary",
     "compress",
@@ -170,6 +194,7 @@ __all__ = [
     "decompress",
     "document",
     "document_file",
+    "document_versions",
     "documents",
     "editable",
     "encounters",
@@ -181,6 +206,8 @@ __all__ = [
     "file_resources",
     "filed_by",
     "immunizations",
+    "index_all_anew",
+    "index_texts",
     "inpatients",
     "keep_account_segments",
     "keep_attachments",
@@ -190,6 +217,7 @@ __all__ = [
     "needs_second_person",
     "of_patients",
     "owned",
+    "places",
     "prepare",
     "problems",
     "procedures",
@@ -201,14 +229,21 @@ __all__ = [
     "resource",
     "results",
     "revise_document",
+    "run_text_index",
     "same_content",
     "search",
+    "search_all",
+    "search_chart",
     "set_source",
     "sign_document",
+    "snippets",
     "source_id",
     "source_rows",
     "staged",
     "taken_out",
+    "text_lag",
+    "text_services",
+    "texts_changed",
     "unsigned_count",
     "unsigned_documents",
     "versions",

@@ -30,6 +30,7 @@ from .domain.attachments import attachments_of, binary_id, decoded
 from .domain.filing import STATE_NUMBER, State
 from .domain.types import TYPE_ID, TYPE_NAME
 from .queries import STORED, Stored, current, cursor_of, of_patients, place_of, seen_of, stored_from, versions
+from .scans import machine_text
 from .signature_queries import additions, corrections_of, signatures_of
 
 Patients = Sequence[int]
@@ -152,7 +153,9 @@ def _whole(
     sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
     key = f"{stored.type}/{stored.public_id}"
     added = additions(cursor, ctx, patients, [key]).get(key, [])
-    whole = document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place))
+    whole = _with_machine_text(
+        document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place)), stored
+    )
     return replace(
         whole,
         signatures=tuple(signatures_of(cursor, stored.type, stored.row, stored.version)),
@@ -190,11 +193,36 @@ def export(ctx: AccessContext, patients: Patients) -> Iterator[Stored]:
         after = (TYPE_ID[found[-1].type], found[-1].row)
 
 
+def _with_machine_text(document: chart.Document, stored: Stored) -> chart.Document:
+    known = machine_text(TYPE_ID[stored.type], stored.row, stored.version)
+    if not known:
+        return document
+    parts = []
+    for part in document.parts:
+        text, engine = known.get(part.file, ("", "")) if part.file is not None else ("", "")
+        parts.append(replace(part, machine=text, engine=engine) if text else part)
+    return replace(document, parts=tuple(parts))
+
+
+def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> dict[int, chart.Document]:
+    """The versions of one document of this chart that may be seen, by number; none where the document may not."""
+    if _one(ctx, patients, type, id) is None:
+        return {}
+    with connection.cursor() as cursor:
+        found = versions(cursor, ctx, type, id)
+    return {each.version: document_rows.document(item_of(each), {}) for each in found}
+
+
 def document_file(
-    ctx: AccessContext, patients: Patients, type: str, id: str, file: int
+    ctx: AccessContext, patients: Patients, type: str, id: str, file: int, *, version: int | None = None
 ) -> chart.DocumentFile | None:
-    """The bytes of a document's part, from the resource or the file store."""
+    """The bytes of a document's part, from the resource or the file store; of an earlier version where one is
+    named."""
     stored = _one(ctx, patients, type, id)
+    if stored is not None and version not in {None, stored.version}:
+        with connection.cursor() as cursor:
+            found_versions = versions(cursor, ctx, type, id)
+        stored = next((each for each in found_versions if each.version == version), None)
     if stored is None:
         return None
     parts = list(attachments_of(stored.resource))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from charthouse.foundation.jobs.api import Progress, periodic
+from charthouse.foundation.jobs.api import Progress, periodic, task
 
+from .actions.read_scan import read_scan
 from .actions.sweep_index import sweep_index
 
 
@@ -14,3 +15,9 @@ from .actions.sweep_index import sweep_index
 def sweep(progress: Progress) -> Mapping[str, Any]:
     """Delete index rows of versions that are no longer current."""
     return {"rows": sweep_index(progress.update)}
+
+
+@task("record.read_scan", "Read a scanned document by machine")
+def READ_SCAN(progress: Progress, *, type: str, id: str) -> Mapping[str, Any]:
+    """Read the text in a document's scanned pages; ``type`` and ``id`` name the document."""
+    return read_scan(type, id, lambda pages: progress.update(pages, message="pages"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from charthouse.foundation.tables import Follows, Split, TableClass, table
@@ -304,3 +305,74 @@ class Unsigned(models.Model):
     class Meta:
         db_table = "record_unsigned"
         indexes = [GinIndex(fields=["authors"], name="record_unsigned_authors")]
+
+
+@table(TableClass.PATIENT)
+class TextRow(models.Model):
+    """The words of an item as it stands, to be searched: ``words`` (a tsvector, see
+    :mod:`charthouse.record.domain.time_buckets`) and ``body``, its text in zstd. Text read by machine begins at the
+    character ``machine_from``."""
+
+    resource = models.BigIntegerField(primary_key=True)
+    patient = models.BigIntegerField()
+    at = models.DateTimeField()
+    version = models.IntegerField()
+    labels = models.IntegerField()
+    machine_from = models.IntegerField(null=True)
+    type = models.SmallIntegerField()
+    section = models.SmallIntegerField()
+    title = models.TextField()
+    service = models.TextField()
+    words = SearchVectorField()
+    body = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "record_text"
+
+
+@table(TableClass.MACHINERY)
+class TextDue(models.Model):
+    """An item filed or changed whose words are not indexed yet."""
+
+    resource = models.BigIntegerField(primary_key=True)
+    filed_at = models.DateTimeField()
+    type = models.SmallIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_text_due"
+
+
+@table(TableClass.MACHINERY)
+class TextTerm(models.Model):
+    """A word that some text has (kind 0, for beginnings of words), or a service that some document names (1)."""
+
+    kind = models.SmallIntegerField(primary_key=True)
+    term = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "record_text_term"
+
+
+@table(TableClass.PATIENT)
+class MachineText(models.Model):
+    """The text a machine read in a scanned part of a document, in zstd; empty where it found none."""
+
+    resource = models.BigIntegerField()
+    type = models.SmallIntegerField()
+    version = models.IntegerField()
+    place = models.SmallIntegerField()
+    pages = models.IntegerField()
+    engine = models.CharField(max_length=60)
+    read_at = models.DateTimeField()
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = "record_machine_text"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["type", "resource", "version", "place"], name="record_machine_text_once"
+            )
+        ]

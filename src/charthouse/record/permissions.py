@@ -38,3 +38,8 @@ READ_CORRECTIONS = declare(
 READ_UNSIGNED = declare(
     "record.read_unsigned", "See which documents are not signed", {*_DEPARTMENT, Role.PHYSICIAN}
 )
+SEARCH_RECORD = declare(
+    "record.search",
+    "Search for words across charts",
+    {Role.HIT, Role.CODER, Role.REGISTRAR, Role.RELEASE, Role.PRIVACY, Role.MANAGER},
+)

@@ -17,6 +17,8 @@ STRING = "record_index_string"
 DATE = "record_index_date"
 QUANTITY = "record_index_quantity"
 REFERENCE = "record_index_reference"
+#: What was filed and is not yet indexed by its words; made by a later migration.
+TEXT_DUE = "record_text_due"
 
 INDEX_TABLES = (TOKEN, STRING, DATE, QUANTITY, REFERENCE)
 PARTITIONED = (RESOURCE, VERSION, *INDEX_TABLES)

@@ -12,7 +12,7 @@ from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
-from charthouse.record.api import READ_UNSIGNED
+from charthouse.record.api import READ_UNSIGNED, SEARCH_RECORD
 
 from . import permissions
 
@@ -66,6 +66,7 @@ GROUPS = (
         "Look up",
         (
             Item("Patient index", "find", FIND_PATIENT, "g f"),
+            Item("Word search", "words", SEARCH_RECORD, "g q"),
             Item("Practitioners", "practitioners", people.SEE_DIRECTORY, "g w"),
             Item("Facilities", "facilities", people.SEE_DIRECTORY, "g b"),
             Item("Rules", "rules", permissions.READ_RULES, "g k"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from charthouse.foundation.pdfium import turn
 
 LARGEST = 2400
 TEXT_PAGES = 30
+MARKED_PAGES = 100
 _SCALE = 1.75
 
 
@@ -70,6 +71,51 @@ def page_text(content: bytes, number: int) -> str:
             return str(document[number - 1].get_textpage().get_text_bounded()).strip()
         except (pdfium.PdfiumError, IndexError):
             return ""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOnPage:
+    """Where something stands on a page: boxes of left, top, width and height in points, from its upper left."""
+
+    page: int
+    width: float
+    height: float
+    boxes: list[tuple[float, float, float, float]]
+
+
+def found_on_pages(content: bytes, places: Callable[[str], list[tuple[int, int]]]) -> list[FoundOnPage]:
+    """Boxes around what ``places`` finds in the text of each page (from and to in characters); pages without any
+    are left out, as is what lies beyond MARKED_PAGES. Nothing for a file that is no PDF."""
+    found: list[FoundOnPage] = []
+    number = 0
+    while number < MARKED_PAGES:
+        # Others may use PDFium between two pages.
+        try:
+            with _opened(content) as document:
+                if number >= len(document):
+                    break
+                found += _found(document, number, places)
+        except (UnreadablePage, pdfium.PdfiumError):
+            break
+        number += 1
+    return found
+
+
+def _found(
+    document: pdfium.PdfDocument, number: int, places: Callable[[str], list[tuple[int, int]]]
+) -> Iterator[FoundOnPage]:
+    page = document[number]
+    text = page.get_textpage()
+    width, height = page.get_size()
+    boxes = []
+    for start, end in places(text.get_text_range()):
+        for each in range(text.count_rects(start, end - start)):
+            left, bottom, right, top = text.get_rect(each)
+            boxes.append(
+                (round(left, 1), round(height - top, 1), round(right - left, 1), round(top - bottom, 1))
+            )  # fmt: skip
+    if boxes:
+        yield FoundOnPage(number + 1, round(width, 1), round(height, 1), boxes)
 
 
 def page_image(content: bytes, number: int) -> bytes:

@@ -18,6 +18,23 @@ def note_chart(ctx: AccessContext, person: UUID, part: str, *, resource: tuple[s
     ledger.append_read(ctx, "chart.read", subjects=subjects, detail={"part": part})
 
 
+def note_words(ctx: AccessContext, text: str, where: str, count: int, persons: Iterable[UUID]) -> None:
+    """Words were looked for in the charts of ``persons`` (``where`` is "chart"), or in all and shown of those
+    (``where`` is "all"); the words themselves are kept only as a keyed hash. ``count`` is how many were found."""
+    folded = unicodedata.normalize("NFKC", text).casefold().strip()
+    ledger.append_read(
+        ctx,
+        "record.search",
+        subjects=[ledger.Subject("person", str(person)) for person in dict.fromkeys(persons)],
+        detail={
+            "text": ledger.search_fingerprint(folded),
+            "length": len(folded),
+            "within": where,
+            "found": count,
+        },
+    )
+
+
 def note_search(ctx: AccessContext, text: str, persons: Iterable[UUID]) -> None:
     """A search for a patient was answered; the words themselves are kept only as a keyed hash."""
     folded = unicodedata.normalize("NFKC", text).casefold().strip()

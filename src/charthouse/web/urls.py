@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from .views import (
     chart,
+    compare,
     documents,
     duplicates,
     enter,
@@ -25,6 +26,7 @@ from .views import (
     rules,
     tour,
     unfiled,
+    words,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -32,7 +34,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("find/", find.find, name="find"),
     path("find/suggest", find.suggest, name="find-suggest"),
+    path("words/", words.everywhere, name="words"),
     path("chart/<uuid:person>/", chart.chart, name="chart"),
+    path("chart/<uuid:person>/words", words.in_chart, name="chart-words"),
     path("chart/<uuid:person>/<slug:section>", chart.chart, name="chart-section"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>", chart.document, name="chart-document"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>/file/<int:file>", files.file, name="chart-file"),
@@ -41,6 +45,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         files.page,
         name="chart-page",
     ),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/compare", compare.compare, name="chart-compare"),
+    path("chart/<uuid:person>/documents/<slug:type>/<str:id>/words", compare.words, name="chart-document-words"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>/sign", documents.sign, name="document-sign"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>/change", documents.change, name="document-change"),
     path("chart/<uuid:person>/documents/<slug:type>/<str:id>/correct", documents.correct, name="document-correct"),

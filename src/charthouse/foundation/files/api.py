@@ -7,7 +7,7 @@ holds its id.
 
 from __future__ import annotations
 
-from .caring import Finding, Rotated, Trouble, Verified, rotate, verify
+from .caring import Finding, Rotated, Trouble, Verified, proved, rotate, verify
 from .errors import FileDamaged, FileError, FileMissing, KeyMissing
 from .sealed import Source
 from .store import StoredFile, destroy, exists, open_stream, put, read, stat, sweep
@@ -30,6 +30,7 @@ __all__ = [
     "forget_waiting",
     "keep_waiting",
     "open_stream",
+    "proved",
     "put",
     "read",
     "rotate",

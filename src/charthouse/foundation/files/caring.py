@@ -58,20 +58,30 @@ class Rotated:
     findings: tuple[Finding, ...]
 
 
-def verify(progress: Progress | None = None) -> Verified:
-    """Read every kept file whole and compare it with its hash and size. ``progress`` gets (done, total) files."""
+def proved(progress: Progress | None = None) -> Iterator[tuple[UUID, int, Finding | None]]:
+    """Every kept file, read whole and compared with its hash and size: its id, its bytes, and what is wrong with
+    it.
+
+    One after the other, so that the memory it takes does not grow with the store. ``progress`` gets (done, total)
+    files.
+    """
     total = _count()
+    for done, row in enumerate(_rows(), 1):
+        yield row.id, row.size, _verified(row)
+        if progress:
+            progress(done, max(total, done))
+
+
+def verify(progress: Progress | None = None) -> Verified:
+    """Read every kept file whole; how many, and what is wrong. ``progress`` gets (done, total) files."""
     files = size = 0
     findings: list[Finding] = []
-    for row in _rows():
-        found = _verified(row)
+    for _, bytes_, found in proved(progress):
+        files += 1
         if found:
             findings.append(found)
         else:
-            size += row.size
-        files += 1
-        if progress:
-            progress(files, max(total, files))
+            size += bytes_
     return Verified(files, size, tuple(findings))
 
 

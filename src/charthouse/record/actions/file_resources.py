@@ -29,6 +29,7 @@ from charthouse.record import schema
 from charthouse.record.domain.documents import DOCUMENT_TYPES, SIGNED_TYPES
 from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
 from charthouse.record.domain.index_rows import COLUMNS, complete
+from charthouse.record.domain.text_rows import SEARCHED
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.locked import locked_here
 
@@ -49,6 +50,9 @@ _VERSION_COLUMNS = (
 # The columns of a row that are never null, run by run.
 _RESOURCE_BEGIN, _RESOURCE_MIDDLE = row_struct("q"), run_struct("qqqiiihh")
 _VERSION_BEGIN, _VERSION_END = row_struct("qqqq"), run_struct("ihh")
+
+_DUE_COLUMNS = ("resource", "filed_at", "type")
+_DUE = row_struct("qqh")
 
 Key = tuple[int, str]
 
@@ -159,9 +163,12 @@ class FilingBatch:
         index: dict[str, list[bytes]] = {table: [] for table in COLUMNS}
         created: list[bytes] = []
         changed: list[_Known] = []
+        due: list[bytes] = []
         for entry in known.values():
             if (current := entry.filing) is None:
                 continue
+            if current.type_id in SEARCHED:
+                due.append(_DUE.pack(len(_DUE_COLUMNS), 8, entry.id, 8, now, 2, current.type_id))
             if entry.stored_version:
                 changed.append(entry)
             else:
@@ -181,6 +188,7 @@ class FilingBatch:
             ],
             filed_at,
         )
+        copy_in(self._cursor, schema.TEXT_DUE, _DUE_COLUMNS, due)
         return results
 
     def _number(self, filings: Sequence[Filing]) -> None:

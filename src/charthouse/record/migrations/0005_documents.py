@@ -53,7 +53,7 @@ def look_through(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("record", "0003_encounter_ends")]
+    dependencies = [("record", "0004_segments_follow")]
 
     operations = [
         migrations.RunSQL(

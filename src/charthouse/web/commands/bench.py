@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from charthouse.foundation.files.bench import bench_rotate
 from charthouse.foundation.ledger.commands import bench as bench_ledger
 from charthouse.intake.bench.crash import bench_crash
 from charthouse.intake.bench.files import bench_intake
 from charthouse.intake.bench.mllp import bench_mllp
-from charthouse.record.bench import bench_verify
+from charthouse.record.bench.search import bench_search
+from charthouse.record.bench.verify import bench_verify
 from charthouse.web.commands.bench_desk import bench_desk
 from charthouse.web.commands.bench_screens import bench_screens
 
@@ -18,5 +20,7 @@ app.command("mllp")(bench_mllp)
 app.command("crash")(bench_crash)
 app.command("ledger")(bench_ledger)
 app.command("verify")(bench_verify)
+app.command("rotate")(bench_rotate)
+app.command("search")(bench_search)
 app.command("screens")(bench_screens)
 app.command("desk")(bench_desk)

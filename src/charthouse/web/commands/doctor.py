@@ -89,6 +89,7 @@ def findings() -> Findings:
         ("Database", live_database),
         ("Ports", ports),
         ("Network", exposure),
+        ("Scans", scans),
         ("Browser", browser),
     ):
         yield from _safely(subject, lambda check=check: check(site))  # type: ignore[misc]
@@ -346,6 +347,29 @@ def exposure(site: Configuration) -> Findings:
             f"the MLLP listener on {site.mllp_host} has no TLS: set mllp_certificate and mllp_key, or keep it "
             "inside a network of its own.",
         )
+
+
+def scans(site: Configuration) -> Findings:
+    """Whether scanned pages are read by machine, and whether they can be."""
+    path = shutil.which("tesseract")
+    if not site.ocr:
+        can = "tesseract is here" if path else "tesseract is not here either"
+        yield Finding(
+            "Scans", Level.OK, f"not read by machine; set ocr = true in site.toml to have it done ({can})"
+        )
+        return
+    if not path:
+        yield Finding(
+            "Scans", Level.WARN, "ocr is switched on, but there is no tesseract; install Debian's tesseract-ocr"
+        )
+        return
+    answer = subprocess.run([path, "--list-langs"], capture_output=True, text=True, timeout=30, check=False)
+    missing = set(site.ocr_languages.split("+")) - set(answer.stdout.split())
+    if missing:
+        names = ", ".join(sorted(missing))
+        yield Finding("Scans", Level.WARN, f"tesseract has no data for {names}; install tesseract-ocr-LANGUAGE")
+        return
+    yield Finding("Scans", Level.OK, f"read by machine with {path}, languages {site.ocr_languages}")
 
 
 def browser(site: Configuration) -> Findings:

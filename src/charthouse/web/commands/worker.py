@@ -1,4 +1,5 @@
-"""``charthouse worker``: events to their consumers, messages to other systems, seals on the ledger, and jobs."""
+"""``charthouse worker``: events to their consumers, messages to other systems, seals on the ledger, the index of
+words, and jobs."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from charthouse.foundation.ledger import api as ledger
 from charthouse.foundation.outbox import api as outbox
 from charthouse.foundation.processes import stop_on_signals
 from charthouse.foundation.rulepacks import api as rulepacks
+from charthouse.record import api as record
 
 #: Seconds between two rounds of sealing.
 SEAL_EVERY = 2.0
@@ -33,6 +35,7 @@ def work() -> None:
             "events": lambda stop: events.pump(events.registered(), stop),
             "outbox": outbox.pump,
             "sealer": seal,
+            "texts": record.run_text_index,
             "jobs": jobs.run_worker,
         },
         stop_on_signals(),

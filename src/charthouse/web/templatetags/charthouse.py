@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.template import Context
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import Label, Role
+from charthouse.foundation.differences import Cells
 from charthouse.foundation.work.api import ItemState, WorkItem
+from charthouse.record.api import Snippet, TextHit
 from charthouse.record.chart import Interpretation, Mark, Row, When
 from charthouse.web import printing
 
@@ -183,6 +185,45 @@ def item_url(context: Context, row: Row) -> str:
 def document_url(context: Context, row: Row) -> str:
     """The address of a document beside its list."""
     return _address(context, "documents", row)
+
+
+_DOCUMENTS = frozenset({"DocumentReference", "Composition", "DiagnosticReport", "Media"})
+
+
+@register.simple_tag
+def hit_url(hit: TextHit, person: UUID) -> str:
+    """Where something found by its words is read: a document beside its list, anything else as an item."""
+    part = "documents" if hit.type in _DOCUMENTS else "item"
+    return f"{_chart(person)}{part}/{quote(hit.type)}/{quote(hit.id)}"
+
+
+@register.simple_tag
+def side(cells: Cells | None, element: str) -> SafeString:
+    """One side of a comparison, its cells apart, with what the other side does not have in ``del`` or ``ins``."""
+    if cells is None:
+        return SafeString('<span class="unseen">nothing</span>')
+    written = [
+        format_html_join(
+            "",
+            "{}",
+            ((format_html("<{0}>{1}</{0}>", element, run.text) if run.differs else run.text,) for run in cell),
+        )
+        for cell in cells
+    ]
+    return (
+        written[0] if len(written) == 1 else format_html_join("", "<span>{}</span> ", ((each,) for each in written))
+    )
+
+
+@register.filter
+def snippet(value: Snippet) -> SafeString:
+    """A part of a text with what was found marked; everything in it is escaped."""
+    pieces = format_html_join(
+        "",
+        "{}",
+        ((format_html("<mark>{}</mark>", each.text) if each.found else each.text,) for each in value.pieces),
+    )
+    return format_html("{}{}{}", "… " if value.cut_before else "", pieces, " …" if value.cut_after else "")
 
 
 @register.simple_tag(takes_context=True)

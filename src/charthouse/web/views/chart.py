@@ -21,6 +21,7 @@ from charthouse.web import document_acts, pdf, permissions, results, trends
 from charthouse.web.desk_entries import offered
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
+from charthouse.web.word_search import words_of
 
 Patients = Sequence[int]
 Reader = Callable[[AccessContext, Patients, str | None], dict[str, Any]]
@@ -162,6 +163,8 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
         "document": shown,
         "parts": parts,
         **document_acts.context(request.access, shown),
+        "paged": any(part.kind is PartKind.PDF and (part.pages or 0) > 1 for part in parts),
+        "words_found": words_of(request, person),
     }
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)

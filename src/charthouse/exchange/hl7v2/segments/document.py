@@ -11,7 +11,7 @@ from charthouse.exchange.hl7v2.keys import identifier_key, normal_name
 from charthouse.exchange.hl7v2.mapping import Mapping
 from charthouse.exchange.hl7v2.message import Segment, Value
 from charthouse.exchange.hl7v2.systems import authority
-from charthouse.exchange.hl7v2.times import date_time
+from charthouse.exchange.times import date_time
 
 from . import security
 from .observation import Outcome, document_status, value_of

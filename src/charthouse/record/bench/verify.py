@@ -13,10 +13,9 @@ import typer
 from django.db import connection, transaction
 
 from charthouse.foundation.database.scratch import scratch_database
-
-from .actions.file_resources import file_resources
-from .domain.filing import Filing, prepare
-from .verifying import verify
+from charthouse.record.actions.file_resources import file_resources
+from charthouse.record.domain.filing import Filing, prepare
+from charthouse.record.verifying import verify
 
 _BATCH = 2_000
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

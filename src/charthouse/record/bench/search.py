@@ -1,0 +1,282 @@
+"""``charthouse bench search``: word search in one chart and across charts, in a record full of documents.
+
+The documents are invented: words as frequent as those of a language (Zipf), about three kilobytes each, over ten
+years. Their words are made by the same functions as the index's own, and copied in; the keys of the index are made
+afterwards, which is much faster than one by one. How fast the index takes in what is filed is measured apart, over
+the full table.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from typing import Annotated, Any
+
+import orjson
+import psycopg
+import typer
+from django.db import connection, transaction
+
+from charthouse.foundation.access.api import AccessContext, Label, Role
+from charthouse.foundation.clock import wall
+from charthouse.foundation.database.api import connection_info
+from charthouse.foundation.database.scratch import scratch_database
+from charthouse.record.actions.file_resources import file_resources
+from charthouse.record.actions.index_texts import WORD, index_texts
+from charthouse.record.domain.filing import prepare
+from charthouse.record.domain.packing import compress
+from charthouse.record.domain.text_rows import TextSection, indexed
+from charthouse.record.domain.types import TYPE_ID
+from charthouse.record.text_queries import COUNTED, TextFilter, search_all, search_chart
+
+#: What a search has to stay under, in ms, for 95 of 100.
+LIMIT = 100.0
+_WORDS, _PER_DOCUMENT, _PER_PATIENT, _CHUNK = 40_000, 580, 100, 2_000
+_DOCUMENT, _PATIENT = TYPE_ID["DocumentReference"], TYPE_ID["Patient"]
+_BEGIN, _DAYS = datetime(2016, 1, 1, tzinfo=UTC), 3650
+_SYLLABLES = ("ar", "be", "co", "di", "el", "fo", "ga", "hu", "in", "jo", "ka", "lo", "mi", "no", "or", "pe", "qua",
+              "ri", "so", "tu", "ul", "ve", "wi", "xa", "yo", "ze")  # fmt: skip
+_SERVICES = ("Cardiology", "Medicine", "Surgery", "Neurology", "Radiology")
+_COLUMNS = "resource, patient, at, version, labels, type, section, title, service, words, body"
+#: An asker who may not see everything: one document in twenty is hidden.
+_ASKER = AccessContext("user:1", "Ada Example", frozenset({Role.HIT}), clearance=Label.NONE)
+
+
+def bench_search(
+    documents: Annotated[int, typer.Option(min=1_000, help="How many documents, of about 3 kB.")] = 1_000_000,
+    searches: Annotated[int, typer.Option(min=10, help="How many searches of each kind.")] = 40,
+    processes: Annotated[int, typer.Option(min=1)] = 2,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Measure searches for common and rare words, in one chart and across charts; the last line is JSON."""
+    say = _said
+    with scratch_database("bench"):
+        began = time.perf_counter()
+        _fill(documents, processes, seed, say)
+        filled = time.perf_counter() - began
+        _tidy(say)
+        measured = dict(_measured(documents, searches, seed, say))
+        rate = _indexing_rate(min(1_000, documents), seed, say)
+        sizes = _sizes()
+    chance = measured.pop("all: words that meet by chance")
+    worst = max(measured.values(), key=lambda each: each["p95_ms"])
+    figures = {
+        "bench": "search",
+        "documents": documents,
+        "mean_text_bytes": sizes.pop("text"),
+        "filled_s": round(filled),
+        "indexed_per_s": rate,
+        **sizes,
+        "searches": measured,
+        "words_that_meet_by_chance": chance,
+        "worst_p95_ms": worst["p95_ms"],
+        "all_under_100_ms": worst["p95_ms"] < LIMIT,
+    }
+    print(json.dumps(figures))
+
+
+def _said(words: str) -> None:
+    typer.echo(words, err=True)
+
+
+def _vocabulary() -> list[str]:
+    """Invented words, the most frequent first; the frequent are short."""
+    found = (
+        "".join(each)
+        for size in itertools.count(1)
+        for each in itertools.product(_SYLLABLES, repeat=size)
+    )  # fmt: skip
+    return list(itertools.islice(found, _WORDS))
+
+
+def _phrases(words: list[str]) -> list[str]:
+    """Pairs of words that mostly stand together, as terms do."""
+    return [f"{words[300 + 7 * each]} {words[800 + 11 * each]}" for each in range(200)]
+
+
+def _texts(start: int, count: int, seed: int) -> Iterator[str]:
+    """Texts of documents ``start`` to ``start + count``; each has a word that only one in 100,000 has."""
+    pick = random.Random(seed * 1_000_003 + start)  # noqa: S311
+    words = _vocabulary()
+    phrases = _phrases(words)
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, _WORDS + 1)))
+    for number in range(start, start + count):
+        chosen = pick.choices(words, cum_weights=weights, k=_PER_DOCUMENT)
+        for phrase in pick.choices(phrases, k=8):
+            chosen.insert(pick.randrange(_PER_DOCUMENT), phrase)
+        chosen.insert(pick.randrange(_PER_DOCUMENT), _rare(number))
+        yield " ".join(chosen).capitalize() + "."
+
+
+def _rare(number: int) -> str:
+    return f"rarity{number % 100_000}"
+
+
+def _at(number: int, documents: int) -> datetime:
+    return _BEGIN + timedelta(seconds=int(number * 86_400 * _DAYS / documents))
+
+
+def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None]) -> None:
+    patients = max(1, documents // _PER_PATIENT)
+    with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
+        owner.execute("DROP INDEX record_text_words")
+        owner.execute("SELECT setval('record_resource_id', %s)", [patients + documents + 1])
+    say(f"{documents} documents of {patients} patients …")
+    with connection.cursor() as cursor:
+        for kind, count, first in ((_PATIENT, patients, 1), (_DOCUMENT, documents, patients + 1)):
+            owner_of = "NULL" if kind == _PATIENT else f"1 + (n * 7919) %% {patients}"
+            cursor.execute(
+                "INSERT INTO record_resource (id, patient, main_low, main_high, filed_at, source, version, labels, "  # noqa: S608
+                f"type, state, public_id, digest) SELECT %s + n, {owner_of}, "
+                "%s::timestamptz + (n::bigint * 86400 * %s / %s) * interval '1 second', 'infinity', now(), 1, 1, "
+                "CASE WHEN %s AND n %% 20 = 0 THEN 4 ELSE 0 END, %s, 0, 'bench-' || %s || '-' || n, '' "
+                "FROM generate_series(0, %s - 1) AS n",
+                [first, _BEGIN, _DAYS, count, kind == _DOCUMENT, kind, kind, count],
+            )
+        cursor.execute(
+            "INSERT INTO record_text_term SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING",
+            [WORD, [*_vocabulary(), *map(_rare, range(min(documents, 100_000)))]],
+        )
+    starts = range(0, documents, _CHUNK)
+    info = connection_info()
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(_copy, info, start, min(_CHUNK, documents - start), documents, patients, seed)
+            for start in starts
+        ]
+        for number, job in enumerate(jobs, start=1):
+            job.result()
+            if number % 25 == 0:
+                say(f"{number * _CHUNK} written …")
+
+
+def _copy(info: str, start: int, count: int, documents: int, patients: int, seed: int) -> None:
+    """Write the rows of some documents."""
+    with (
+        psycopg.connect(info) as own,
+        own.cursor() as cursor,
+        cursor.copy(f"COPY record_text ({_COLUMNS}) FROM STDIN") as copy,
+    ):
+        for number, text in enumerate(_texts(start, count, seed), start=start):
+            at = _at(number, documents)
+            copy.write_row(
+                (
+                    patients + 1 + number,
+                    1 + number * 7919 % patients,
+                    at,
+                    1,
+                    0 if number % 20 else int(Label.HIV),
+                    _DOCUMENT,
+                    int(TextSection.DOCUMENTS),
+                    "Progress note",
+                    _SERVICES[number % len(_SERVICES)],
+                    indexed(text, at).vector,
+                    compress(text.encode()),
+                )
+            )
+
+
+def _tidy(say: Callable[[str], None]) -> None:
+    say("making the index of words …")
+    with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
+        owner.execute("SET maintenance_work_mem = '512MB'")
+        owner.execute("CREATE INDEX record_text_words ON record_text USING gin (words) WITH (fastupdate = off)")
+        owner.execute("VACUUM ANALYZE record_text")
+        owner.execute("VACUUM ANALYZE record_resource")
+
+
+def _measured(
+    documents: int, searches: int, seed: int, say: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    pick = random.Random(seed)  # noqa: S311
+    words = _vocabulary()
+    patients = max(1, documents // _PER_PATIENT)
+
+    def ranked(low: int, high: int) -> str:
+        return words[pick.randrange(low, high)]
+
+    kinds: dict[str, Callable[[], str]] = {
+        "common": lambda: ranked(0, 200),
+        "medium": lambda: ranked(500, 5_000),
+        "seldom": lambda: ranked(20_000, _WORDS),
+        "rare": lambda: _rare(pick.randrange(min(documents, 100_000))),
+        "unknown": lambda: f"unheard{pick.randrange(10**9)}",
+        "two common": lambda: f"{ranked(0, 200)} {ranked(0, 200)}",
+        "common and rare": lambda: f"{ranked(0, 50)} {_rare(pick.randrange(min(documents, 100_000)))}",
+        "phrase": lambda: f'"{pick.choice(_phrases(words))}"',
+        "without": lambda: f"{ranked(100, 500)} -{ranked(0, 100)}",
+        "beginning": lambda: ranked(2_000, 10_000)[:6] + "*",
+    }
+    for name, made in kinds.items():
+        say(f"{name} …")
+        asked = [made() for _ in range(searches)]
+        yield f"all: {name}", _times(lambda text: search_all(_ASKER, text).count, asked)
+        chart = 1 + pick.randrange(patients)
+        yield f"chart: {name}", _times(lambda text, chart=chart: search_chart(_ASKER, [chart], text).count, asked)  # type: ignore[misc]
+    asked = [f'"{ranked(0, 30)} {ranked(0, 30)}"' for _ in range(searches)]
+    # Words that are everywhere and stand together only by chance: every text that has both is looked at.
+    yield "all: words that meet by chance", _times(lambda text: search_all(_ASKER, text).count, asked)
+    dated = TextFilter(
+        since=_at(documents // 2, documents).date(), until=_at(documents * 6 // 10, documents).date()
+    )
+    one = TextFilter(service=_SERVICES[0])
+    for name, within in (("a year", dated), ("a service", one)):
+        asked = [ranked(0, 2_000) for _ in range(searches)]
+        yield f"all: common in {name}", _times(lambda text, w=within: search_all(_ASKER, text, w).count, asked)  # type: ignore[misc]
+
+
+def _times(search: Callable[[str], int], asked: list[str]) -> dict[str, Any]:
+    times, found = [], []
+    for text in asked:
+        began = time.perf_counter()
+        found.append(search(text))
+        times.append((time.perf_counter() - began) * 1000)
+    return {
+        "p50_ms": round(statistics.median(times), 2),
+        "p95_ms": round(statistics.quantiles(times, n=20)[-1], 2),
+        "median_found": min(int(statistics.median(found)), COUNTED + 1),
+    }
+
+
+def _indexing_rate(count: int, seed: int, say: Callable[[str], None]) -> int:
+    """Documents a second that one worker indexes, over the full table."""
+    say(f"indexing {count} more …")
+    patient = b'{"resourceType":"Patient","id":"bench-indexing"}'
+    filings = [prepare(orjson.loads(patient), patient)]
+    for number, text in enumerate(_texts(10_000_000, count, seed)):
+        resource = {
+            "resourceType": "DocumentReference",
+            "id": f"bench-more-{number}",
+            "status": "current",
+            "subject": {"reference": "Patient/bench-indexing"},
+            "date": wall().isoformat(),
+            "content": [
+                {"attachment": {"contentType": "text/plain", "data": base64.b64encode(text.encode()).decode()}}
+            ],
+        }
+        content = orjson.dumps(resource)
+        filings.append(prepare(resource, content))
+    with transaction.atomic(), connection.cursor() as cursor:
+        file_resources(cursor, filings, wall())
+    began = time.perf_counter()
+    done = index_texts()
+    return round(done / (time.perf_counter() - began))
+
+
+def _sizes() -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_table_size('record_text') / 1000000, pg_relation_size('record_text') / 1000000, "
+            "pg_relation_size('record_text_words') / 1000000"
+        )
+        whole, rows, index = cursor.fetchone()
+    text = statistics.mean(len(each) for each in _texts(0, 100, 1))
+    return {"text": round(text), "table_mb": int(whole), "rows_mb": int(rows), "index_mb": int(index)}

@@ -1,0 +1,124 @@
+"""Two documents of a chart, or two versions of one, side by side with what differs marked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+
+from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.differences import Change, differences
+from charthouse.record import api as record
+from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind
+from charthouse.web import comparing, pdf, permissions
+from charthouse.web.printing import fhir_date
+from charthouse.web.reading import note_chart, note_words
+from charthouse.web.security.api import SignedInRequest, screen
+
+from .chart import OpenChart, open_chart
+
+#: A version of the document at hand, or another document of the chart.
+_VERSION = re.compile(r"v([1-9]\d{0,8})")
+_DOCUMENT = re.compile(r"([A-Za-z]{1,64})/([A-Za-z0-9.\-]{1,64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What stands on one side: its key in the choices, in words, and the document itself."""
+
+    key: str
+    words: str
+    document: Document
+    version: int
+
+    @property
+    def mark(self) -> Mark:
+        return self.document.mark
+
+
+@screen(permissions.READ_CHART)
+@require_safe
+def compare(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """A document beside an earlier version of it, or beside another; the version before, when nothing is chosen."""
+    ctx = request.access
+    opened = open_chart(ctx, person)
+    versions = record.document_versions(ctx, opened.patients, type, id)
+    if not versions:
+        raise Http404("The chart has no such document, or it is not open to you.")
+    newest = max(versions)
+    others = [row for row in record.documents(ctx, opened.patients).rows if (row.type, row.id) != (type, id)]
+    choices = [(f"v{number}", _version(number, newest)) for number in sorted(versions, reverse=True)]
+    choices += [(f"{row.type}/{row.id}", _entry(row)) for row in others]
+    before = max((number for number in versions if number < newest), default=newest)
+    left = _side(ctx, opened, type, id, request.GET.get("left") or f"v{before}", newest)
+    right = _side(ctx, opened, type, id, request.GET.get("right") or f"v{newest}", newest)
+    for side in (left, right):
+        note_chart(ctx, person, "documents", resource=(side.document.type, side.document.id))
+    lines = differences(*(comparing.blocks(side.document, _opens(ctx, opened, side)) for side in (left, right)))
+    only = request.GET.get("only") == "changes"
+    context = opened.context(ctx, "documents") | {
+        "document": right.document if right.key.startswith("v") else versions[newest],
+        "left": left,
+        "right": right,
+        "choices": choices,
+        "only": only,
+        "changed": sum(1 for line in lines if line.change is not Change.SAME),
+        "lines": [line for line in lines if not only or line.change is not Change.SAME],
+    }
+    return render(request, "web/chart/compare.html", context)
+
+
+def _version(number: int, newest: int) -> str:
+    return f"Version {number}, as it stands" if number == newest else f"Version {number}"
+
+
+def _entry(row: DocumentEntry) -> str:
+    return f"{row.title}, {fhir_date(row.when.text, time=False) if row.when else 'undated'}"
+
+
+def _side(ctx: AccessContext, opened: OpenChart, type: str, id: str, key: str, newest: int) -> Side:
+    """What a key names. Raises Http404 where that is nothing this reader may see."""
+    if found := _VERSION.fullmatch(key):
+        number = int(found[1])
+        document = record.document_versions(ctx, opened.patients, type, id).get(number)
+        if document is not None:
+            return Side(key, f"{document.title}, {_version(number, newest).lower()}", document, number)
+    elif found := _DOCUMENT.fullmatch(key):
+        document = record.document(ctx, opened.patients, found[1], found[2])
+        if document is not None:
+            return Side(key, _entry(document), document, document.version)
+    raise Http404("There is nothing of the kind to compare with, or it is not open to you.")
+
+
+def _opens(ctx: AccessContext, opened: OpenChart, side: Side) -> comparing.Opens:
+    def open_file(number: int) -> Any:
+        document = side.document
+        return record.document_file(ctx, opened.patients, document.type, document.id, number, version=side.version)
+
+    return open_file
+
+
+@screen(permissions.READ_CHART)
+@require_POST
+def words(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """Where words stand on the pages of a document that the server draws, in points of the page, as JSON."""
+    opened = open_chart(request.access, person)
+    shown = record.document(request.access, opened.patients, type, id)
+    if shown is None:
+        raise Http404("The chart has no such document, or it is not open to you.")
+    text = request.POST.get("text", "")[:200].replace("\0", "")
+    terms = record.asked(text).wanted
+    pages: list[dict[str, Any]] = []
+    for part in shown.parts:
+        if part.kind is not PartKind.PDF or part.file is None or not terms:
+            continue
+        found = record.document_file(request.access, opened.patients, type, id, part.file)
+        marked = pdf.found_on_pages(found.content, lambda said: record.places(said, terms)) if found else []
+        pages += [{"part": part.file, **asdict(page)} for page in marked]
+    note_words(request.access, text, "document", sum(len(page["boxes"]) for page in pages), [person])
+    return JsonResponse({"pages": pages})

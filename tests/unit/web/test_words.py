@@ -1,0 +1,260 @@
+"""The screens of word search, of reading and of comparing: what stands on them, and what of them in the ledger."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import re
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from charthouse.foundation.access.api import Role, system_context
+from charthouse.foundation.ledger.api import Filters, entries
+from charthouse.identity import api as identity
+from charthouse.intake.api import Connector, take_in
+from charthouse.people.api import User, add_account
+from charthouse.people.testing import sign_in
+from charthouse.record import api as record
+
+SYSTEM = system_context("test")
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+SUBJECT = {"subject": {"reference": "Patient/p1"}}
+
+
+def pdf(*lines: str) -> bytes:
+    """A PDF with one page for each line."""
+    pages = b""
+    kids = " ".join(f"{4 + 2 * at} 0 R" for at in range(len(lines))).encode()
+    for at, line in enumerate(lines):
+        stream = f"BT /F1 24 Tf 72 700 Td ({line}) Tj ET".encode()
+        pages += (
+            b"%d 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents %d 0 R"
+            b"/Resources<</Font<</F1 3 0 R>>>>>>endobj\n%d 0 obj<</Length %d>>stream\n%s\nendstream endobj\n"
+            % (4 + 2 * at, 5 + 2 * at, 5 + 2 * at, len(stream), stream)
+        )
+    return (
+        b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+        b"2 0 obj<</Type/Pages/Kids[" + kids + b"]/Count %d>>endobj\n" % len(lines)
+        + b"3 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj\n" + pages
+        + b"trailer<</Root 1 0 R>>\n%%EOF"
+    )  # fmt: skip
+
+
+def document(public_id: str, content: bytes, media_type: str = "text/plain", **more: Any) -> dict[str, Any]:
+    data = base64.b64encode(content).decode()
+    return {
+        "resourceType": "DocumentReference", "id": public_id, "status": "current", **SUBJECT,
+        "type": {"text": "Progress note"}, "date": "2026-02-03T08:15:00Z",
+        "content": [{"attachment": {"contentType": media_type, "data": data}}], **more,
+    }  # fmt: skip
+
+
+def file(*resources: dict[str, Any]) -> None:
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in resources]}
+    with transaction.atomic():
+        list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender="ward"))
+    record.index_texts()
+
+
+@pytest.fixture
+def person(db: None) -> UUID:
+    """A chart with notes, one of them hidden, and a PDF of two pages."""
+    file(
+        {"resourceType": "Patient", "id": "p1", "birthDate": "1961-04-17", "gender": "female",
+         "name": [{"family": "Marsh", "given": ["Ida"]}],
+         "identifier": [{"type": {"coding": [{"code": "MR"}]}, "system": "urn:mrn", "value": "00100"}]},
+        document("d1", b"Give furosemide 40 mg daily.\nNo <b>fever</b> & no chills."),
+        document("d2", pdf("Furosemide was stopped", "Nothing here"), "application/pdf"),
+        document("d3", b"Furosemide, and a secret.", meta={"security": [{"system": ACT, "code": "PSYTHPN"}]}),
+    )  # fmt: skip
+    (hit,) = identity.find(SYSTEM, "Marsh")
+    return hit.person
+
+
+def client(*roles: Role) -> Client:
+    name = f"u{'-'.join(roles)}"[:30]
+    made = add_account(SYSTEM, username=name, display_name="A. Reader", roles=list(roles), require_totp=False)
+    return sign_in(User.objects.get(pk=made.id))
+
+
+def said(response: Any) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", response.content.decode())).split())
+
+
+def documents(page: str) -> list[str]:
+    return re.findall(r'data-item href="/chart/[^"]+/documents/DocumentReference/([^"]+)"', page)
+
+
+def test_words_in_a_chart(person: UUID) -> None:
+    browser = client(Role.HIT)
+    answer = browser.post(f"/chart/{person}/words", {"text": "  furosemide  "})
+    assert answer.status_code == 302 and answer["Location"] == f"/chart/{person}/words"
+    page = browser.get(answer["Location"])
+    assert "2 found for “furosemide”" in said(page)
+    assert len(documents(page.content.decode())) == 2
+    assert "<mark>furosemide</mark>" in page.content.decode() and "secret" not in page.content.decode()
+
+
+def test_what_is_found_is_escaped(person: UUID) -> None:
+    browser = client(Role.HIT)
+    browser.post(f"/chart/{person}/words", {"text": "fever <>"})
+    page = browser.get(f"/chart/{person}/words").content.decode()
+    assert "&lt;b&gt;<mark>fever</mark>&lt;/b&gt; &amp; no chills" in page
+    assert "“fever &lt;&gt;”" in page
+
+
+def test_the_words_are_in_no_address_and_the_ledger_has_their_fingerprint(person: UUID) -> None:
+    browser = client(Role.HIT)
+    browser.post("/words/", {"text": "Furosemide"})
+    page = browser.get("/words/")
+    assert "Marsh, Ida" in said(page) and "00100" in said(page)
+    assert not re.search(r'(href|action|src)="[^"]*urosemide', page.content.decode())
+    browser.post(f"/chart/{person}/words", {"text": "furosemide"})
+    browser.get(f"/chart/{person}/words")
+    chart, everywhere = entries(SYSTEM, Filters(action="record.search")).lines[:2]
+    assert (chart.detail["within"], everywhere.detail["within"]) == ("chart", "all")
+    assert chart.detail["text"] == everywhere.detail["text"] and "uros" not in str(chart.detail)
+    assert chart.detail["found"] == 2
+    assert [subject.id for subject in everywhere.subjects] == [str(person)]
+
+
+def test_a_search_of_all_charts_keeps_its_filters_and_is_cleared(person: UUID) -> None:
+    browser = client(Role.CODER)
+    browser.post("/words/", {"text": "furosemide", "section": "results", "since": "2026-01-01"})
+    page = browser.get("/words/")
+    assert "Nothing found" in said(page) and "A filter is set" in said(page)
+    assert '<option value="results" selected>' in page.content.decode()
+    browser.post("/words/", {"text": "furosemide", "section": "documents", "until": "2026-12-31"})
+    assert len(documents(browser.get("/words/").content.decode())) == 2
+    browser.post("/words/", {})
+    assert "What are you looking for?" in said(browser.get("/words/"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"section": "x"}, {"since": "yesterday"}, {"service": "None such"}, {"text": "\0"}]
+)
+def test_what_is_no_filter_breaks_nothing(person: UUID, wrong: dict[str, str]) -> None:
+    browser = client(Role.HIT)
+    browser.post("/words/", {"text": "furosemide", **wrong})
+    assert browser.get("/words/?page=x").status_code == 200
+
+
+def test_what_is_behind_is_said(person: UUID) -> None:
+    with transaction.atomic():
+        list(
+            take_in(
+                io.BytesIO(orjson.dumps(document("d9", b"late"))), connector=Connector.FILES, sender="ward"
+            )
+        )  # fmt: skip
+    page = client(Role.HIT).get(f"/chart/{person}/words")
+    assert "One item filed since" in said(page)
+
+
+def test_a_beginning_that_means_too_much_is_said(person: UUID) -> None:
+    file(document("d4", " ".join(f"post{number}" for number in range(60)).encode()))
+    browser = client(Role.HIT)
+    browser.post("/words/", {"text": "post*"})
+    assert "More than 50 words begin with “post”" in said(browser.get("/words/"))
+
+
+def address(person: UUID, browser: Client, number: int = 0) -> str:
+    page = browser.get(f"/chart/{person}/documents").content.decode()
+    found = sorted(set(re.findall(rf"/chart/{person}/documents/DocumentReference/[0-9a-z-]+", page)))
+    kinds = {each: browser.get(each, headers={"HX-Request": "true"}).content.decode() for each in found}
+    return next(each for each, text in kinds.items() if ("data-page" in text) == bool(number))
+
+
+def test_the_words_that_led_to_a_document_are_in_its_box(person: UUID) -> None:
+    browser = client(Role.HIT)
+    where = address(person, browser)
+    assert 'name="text" value=""' in browser.get(where).content.decode()
+    browser.post("/words/", {"text": "furosemide"})
+    assert 'name="text" value="furosemide"' in browser.get(where).content.decode()
+    browser.post(f"/chart/{person}/words", {"text": "chills"})
+    assert (
+        'name="text" value="chills" maxlength="200" placeholder="Find in doc' in browser.get(where).content.decode()
+    )
+
+
+def test_words_on_the_pages_of_a_pdf(person: UUID) -> None:
+    browser = client(Role.HIT)
+    where = address(person, browser, 1)
+    page = browser.get(where).content.decode()
+    assert 'data-page="1" data-part="0"' in page and 'data-page="2"' in page and "Next page" in page
+    answer = browser.post(f"{where}/words", {"text": "stopped"})
+    (found,) = json.loads(answer.content)["pages"]
+    ((left, top, width, height),) = found["boxes"]
+    assert (found["page"], found["part"], found["width"], found["height"]) == (1, 0, 612, 792)
+    assert 72 < left < 400 and 60 < top < 92 and width > 40 and 10 < height < 40
+    assert json.loads(browser.post(f"{where}/words", {"text": "unheard"}).content) == {"pages": []}
+    assert json.loads(browser.post(f"{where}/words", {"text": ""}).content) == {"pages": []}
+    assert browser.get(f"{where}/words").status_code == 405
+
+
+def test_two_versions_side_by_side(person: UUID) -> None:
+    file(document("d1", b"Give furosemide 80 mg daily.\nNo <b>fever</b> & no chills."))
+    browser = client(Role.HIT)
+    where = address(person, browser)
+    page = browser.get(f"{where}/compare").content.decode()
+    assert "1 place differs." in said(browser.get(f"{where}/compare"))
+    assert "<del>40</del>" in page and "<ins>80</ins>" in page and "No &lt;b&gt;fever" in page
+    only = browser.get(f"{where}/compare?left=v1&right=v2&only=changes").content.decode()
+    assert "<del>40</del>" in only and "fever" not in only
+    assert "Nothing differs." in said(browser.get(f"{where}/compare?left=v2&right=v2"))
+
+
+def test_two_documents_side_by_side(person: UUID) -> None:
+    browser = client(Role.HIT)
+    where, other = address(person, browser), address(person, browser, 1)
+    page = browser.get(f"{where}/compare?left=v1&right={other.split('documents/')[1]}")
+    assert "Furosemide was stopped" in said(page) and "Give furosemide 40 mg daily." in said(page)
+
+
+@pytest.mark.parametrize("given", ["left=v9", "right=x", "left=DocumentReference/none", "right=v0", "left=../../x"])
+def test_what_cannot_be_compared_is_not_found(person: UUID, given: str) -> None:
+    browser = client(Role.HIT)
+    assert browser.get(f"{address(person, browser)}/compare?{given}").status_code == 404
+
+
+def test_a_hidden_document_is_neither_compared_nor_searched(person: UUID) -> None:
+    ours = identity.patients_of(SYSTEM, person)
+    hidden = next(row.id for row in record.documents(SYSTEM, ours).rows if int(row.labels))
+    browser = client(Role.HIT)
+    for part in ("", "/compare"):
+        assert browser.get(f"/chart/{person}/documents/DocumentReference/{hidden}{part}").status_code == 404
+    assert (
+        browser.post(f"/chart/{person}/documents/DocumentReference/{hidden}/words", {"text": "secret"}).status_code
+        == 404
+    )
+    where = address(person, browser)
+    assert browser.get(f"{where}/compare?right=DocumentReference/{hidden}").status_code == 404
+    assert hidden not in browser.get(f"{where}/compare").content.decode()
+
+
+def test_machine_read_text_is_marked_wherever_it_is_shown(person: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    from charthouse.record.actions import read_scan
+
+    file(document("scan", b"\x89PNG scanned", "image/png"))
+    ours = identity.patients_of(SYSTEM, person)
+    scan = next(row for row in record.documents(SYSTEM, ours).rows if record.document(
+        SYSTEM, ours, row.type, row.id).parts[0].kind == "image")  # type: ignore[union-attr]  # fmt: skip
+    monkeypatch.setattr(read_scan, "read_pages", lambda content, media_type: iter(["Lisinopril 10 mg"]))
+    monkeypatch.setattr(read_scan, "engine", lambda: "tesseract 5.3.0")
+    assert read_scan.read_scan(scan.type, scan.id) == {"parts": 1, "pages": 1}
+    assert read_scan.read_scan(scan.type, scan.id) == {"parts": 0, "pages": 0}
+    record.index_texts()
+    browser = client(Role.HIT)
+    browser.post(f"/chart/{person}/words", {"text": "lisinopril"})
+    page = browser.get(f"/chart/{person}/words")
+    assert "1 found" in said(page) and "Machine-read" in said(page)
+    shown = said(browser.get(f"/chart/{person}/documents/DocumentReference/{scan.id}"))
+    assert "Machine-read text" in shown and "Read by tesseract 5.3.0" in shown and "Lisinopril 10 mg" in shown
+    browser.post(f"/chart/{person}/words", {"text": "furosemide"})
+    assert "Machine-read" not in said(browser.get(f"/chart/{person}/words"))
