@@ -198,6 +198,9 @@ class Part:
     pages: int | None = None
     language: str = ""
     note: str = ""
+    machine: str = ""
+    """What a machine (``engine``) read in a scan: never to be taken for what somebody wrote."""
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,9 +259,6 @@ class Correction:
     @property
     def is_refused(self) -> bool:
         return self.outcome in {"refused", "withdrawn"}
-    machine: str = ""
-    """What a machine (``engine``) read in a scan: never to be taken for what somebody wrote."""
-    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
