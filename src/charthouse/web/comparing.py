@@ -24,7 +24,7 @@ def blocks(document: Document, opens: Opens) -> list[Block]:
             ("Written", document.authored.text),
             ("About", document.when.text),
             ("Service", document.service),
-            ("Signed by", document.signed_by),
+            ("Signed by", ", ".join(each.name for each in document.signed)),
             *document.detail.items(),
         )
         if said
