@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 
+from charthouse.foundation.clock import now
 from charthouse.foundation.rulepacks.api import parameter
 
 from .domain.decision import Thresholds
@@ -13,6 +15,7 @@ from .domain.model import Model, default_model
 DECISION = "identity.decision"
 BLOCKING = "identity.blocking"
 SUSPICIOUS = "identity.suspicious-update"
+REVIEW_DUE = "identity.review-due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +43,8 @@ def policy() -> Policy:
         most_per_key=int(parameter(BLOCKING, "most_per_key")),
         suspect_below=float(parameter(SUSPICIOUS, "suspect_below")),
     )
+
+
+def review_due(question: str) -> datetime:
+    """Until when somebody is to decide a question ("duplicate" or "overlay") that arises now."""
+    return now() + timedelta(days=int(parameter(REVIEW_DUE, question)))

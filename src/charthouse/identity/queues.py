@@ -13,7 +13,7 @@ from .permissions import DECIDE_OVERLAY, REVIEW_DUPLICATES
 
 
 def _pairs(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
-    """Both patients of each item: name, sex, birth date and number, as far as the asker may see them."""
+    """Both patients of each item, as far as the asker may see them."""
     patients = {int(patient) for item in items for patient in item.detail.get("patients", ())}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -21,18 +21,29 @@ def _pairs(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
             " WHERE patient = ANY(%s) AND labels & %s = 0",
             [list(patients), ~int(ctx.clearance)],
         )
-        known = {row[0]: _words(*row[1:]) for row in cursor.fetchall()}
+        known = {row[0]: row[1:] for row in cursor.fetchall()}
     return {
-        item.id: " / ".join(
-            known.get(int(patient), "a patient you may not see") for patient in item.detail.get("patients", ())
-        )
-        for item in items
+        item.id: _pair([known.get(int(patient)) for patient in item.detail.get("patients", ())]) for item in items
     }
 
 
+def _pair(two: Sequence[tuple[str, str, str, str, str] | None]) -> str:
+    """Names, birth dates and sexes of two patients in a line; what both have stands once."""
+    seen = [each for each in two if each is not None]
+    if len(seen) < len(two):
+        return " / ".join([*(_words(*each) for each in seen), "a patient you may not see"])
+    names = dict.fromkeys(_name(family, given) for family, given, *_ in seen)
+    births = dict.fromkeys(birth or "?" for _, _, _, birth, _ in seen)
+    sexes = dict.fromkeys(sex or "?" for _, _, sex, *_ in seen)
+    return " ".join((" / ".join(names), "/".join(sexes), " / ".join(births)))
+
+
+def _name(family: str, given: str) -> str:
+    return ", ".join(part for part in (family, given) if part) or "without a name"
+
+
 def _words(family: str, given: str, sex: str, birth: str, mrn: str) -> str:
-    name = ", ".join(part for part in (family, given) if part) or "without a name"
-    return " ".join(part for part in (name, sex, birth, mrn) if part)
+    return " ".join(part for part in (_name(family, given), sex, birth, mrn) if part)
 
 
 def _evidence(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:

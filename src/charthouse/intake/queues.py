@@ -12,6 +12,8 @@ from charthouse.record.api import source_rows
 
 #: Messages that could not be filed; the subject is the message.
 UNFILED = "intake.unfiled"
+#: The rule of how soon one is mended.
+UNFILED_RULE = "intake.unfiled"
 
 
 def _kinds(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:

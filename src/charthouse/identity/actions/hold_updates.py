@@ -24,7 +24,7 @@ from charthouse.identity.domain.prepared import Prepared, prepare
 from charthouse.identity.domain.scorer import Score, doubt
 from charthouse.identity.domain.traits import Traits, traits_from_json
 from charthouse.identity.models import HeldUpdate
-from charthouse.identity.policy import SUSPICIOUS, policy
+from charthouse.identity.policy import SUSPICIOUS, policy, review_due
 from charthouse.identity.queues import SUSPECTED_OVERLAYS
 
 from .place_patients import Arrival
@@ -125,6 +125,7 @@ def ask_about_held(patients: Iterable[int]) -> None:
                 reason="An update of this patient speaks rather of somebody else. It is held until that is decided.",
                 dedupe=str(patient),
                 rule=SUSPICIOUS,
+                due=review_due("overlay"),
                 patient=public_id,
                 person=str(person),
                 detail={"patient": patient, "messages": messages, "weight": round(weight, 3)},

@@ -19,6 +19,7 @@ from charthouse.foundation.ledger.api import JSON, Subject
 from charthouse.foundation.ledger.api import append as append_ledger
 from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
 from charthouse.identity.models import Decision, Person
+from charthouse.identity.policy import DECISION, review_due
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
 from charthouse.identity.store import LinkEvent, persons_of_patients, write_events
 
@@ -240,6 +241,8 @@ def ask_about(ctx: AccessContext, patients: Iterable[int], kept: Side, reason: s
                 subject=ItemSubject("patient", each.public_id),
                 reason=reason,
                 dedupe=matter(kept.patient, each.patient),
+                rule=DECISION,
+                due=review_due("duplicate"),
                 patient=each.public_id,
                 person=str(each.person),
                 detail={

@@ -24,7 +24,7 @@ from charthouse.identity.domain.keys import Keys
 from charthouse.identity.domain.prepared import Prepared, prepare
 from charthouse.identity.domain.scorer import Step, doubt
 from charthouse.identity.domain.traits import Traits
-from charthouse.identity.policy import DECISION, Policy, policy
+from charthouse.identity.policy import DECISION, Policy, policy, review_due
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
 from charthouse.identity.store import (
     Known,
@@ -328,9 +328,10 @@ def _item(arrival: Arrival, person: UUID, decision: Decision, rules: Policy) -> 
     return NewItem(
         queue=POSSIBLE_DUPLICATES,
         subject=ItemSubject("patient", arrival.public_id),
-        reason=f"Perhaps a person already known. {decision.reason}",
+        reason=decision.reason,
         dedupe=matter(arrival.patient_row, best.patient),
         rule=DECISION,
+        due=review_due("duplicate"),
         patient=arrival.public_id,
         person=str(person),
         detail={

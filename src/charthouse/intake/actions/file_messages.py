@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from charthouse.exchange.cda.api import Converted, SectionReport, Tree
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
 from charthouse.foundation.access.api import system_context
-from charthouse.foundation.clock import wall
+from charthouse.foundation.clock import now, wall
 from charthouse.foundation.events.api import NewEvent
 from charthouse.foundation.events.api import append_many as append_events
 from charthouse.foundation.files.api import put as put_file
@@ -28,6 +28,7 @@ from charthouse.foundation.ledger.api import Entry as LedgerEntry
 from charthouse.foundation.ledger.api import Outcome as LedgerOutcome
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.ledger.api import append_many as append_ledger
+from charthouse.foundation.rulepacks.api import parameter
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import (
@@ -48,7 +49,7 @@ from charthouse.intake.domain.hl7_plan import apply, read, wanted
 from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
-from charthouse.intake.queues import UNFILED
+from charthouse.intake.queues import UNFILED, UNFILED_RULE
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
     AccountSegmentRow,
@@ -601,7 +602,8 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
                     reason=_text(
                         next((one for one in each.problems if one.code != OVERLAY), each.problems[0]).reason
                     ),
-                    rule=None,
+                    rule=UNFILED_RULE,
+                    due=now() + timedelta(days=int(parameter(UNFILED_RULE, "days"))),
                     dedupe=str(number),
                 )
                 for number, each in unfiled.items()

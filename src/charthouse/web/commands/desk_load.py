@@ -307,7 +307,7 @@ def _matters(
         seen.add(dedupe)
         yield _Matter(
             POSSIBLE_DUPLICATES, "patient", public, public,
-            "Perhaps a person already known. The evidence lies between the bounds.",
+            "The evidence lies between the bounds.",
             "identity.decision" if len(seen) % 3 else "identity.suspicious-update", dedupe,
             {"patients": [newer, older], "persons": [str(person), str(before)],
              "weight": round(pick.uniform(0, 9), 3)},
