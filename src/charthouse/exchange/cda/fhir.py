@@ -89,7 +89,7 @@ def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None
     _guarded(mapping, "documentationOf", map_care_team)
     for section in sections_of(root):
         _map_section(mapping, section)
-    map_document(mapping, data)
+    map_document(mapping, tree.source)
     written = time_of(root.find("effectiveTime"), zone)
     return Converted(
         kind=kind_of(root),
@@ -119,6 +119,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
         section.kind.value,
         entries=sum(not _nothing(each) for each in section.entries),
         narrative=bool(plain(section.text)),
+        nothing=section.element.get("nullFlavor") is not None,
     )
     mapping.reports.append(report)
     mapping.section, mapping.report = section, report

@@ -55,6 +55,8 @@ class SectionReport:
     entries: int = 0
     read: int = 0
     narrative: bool = False
+    nothing: bool = False
+    """Whether the section says by its nullFlavor that there is no information."""
     types: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
 
@@ -63,6 +65,8 @@ class SectionReport:
         """``read``, ``partly``, ``text`` (its text alone is kept) or ``empty`` (it says nothing)."""
         if self.read:
             return "read" if not self.reasons else "partly"
+        if self.nothing and not self.entries:
+            return "empty"
         return "text" if self.narrative or self.entries else "empty"
 
 

@@ -41,10 +41,12 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A document read. ``fault`` says that it was not well-formed XML, so that it was read as far as could be."""
+    """A document read, with its bytes (without what they came wrapped in) and its text. ``fault`` says that it was
+    not well-formed XML, so that it was read as far as could be."""
 
     root: Element
     text: str
+    source: bytes
     fault: str = ""
 
 
@@ -74,10 +76,10 @@ def _read(data: bytes, limits: Limits, wrapped: int) -> Tree:
     root, text, fault = _parsed(text)
     _tidy(root, limits)
     if root.tag == ROOT:
-        return Tree(root, text, fault)
+        return Tree(root, text, data, fault)
     inner = next(root.iter(ROOT), None)
     if inner is not None:
-        return Tree(inner, text, fault)
+        return Tree(inner, text, data, fault)
     if wrapped:
         for each in root.iter():
             if each.text and (found := _enclosed(each.text)):
