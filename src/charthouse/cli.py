@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
     "identity": ("charthouse.identity.commands", "app", "Find a patient; see why two are one or two.", True),
+    "export": ("charthouse.web.commands.export", "app", "A chart as a document for somebody outside.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),

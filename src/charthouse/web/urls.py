@@ -22,6 +22,7 @@ from .views import (
     receive,
     register,
     rules,
+    sending,
     tour,
     unfiled,
 )
@@ -42,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("chart/<uuid:person>/item/<slug:type>/<str:id>", chart.item, name="chart-item"),
     path("chart/<uuid:person>/from/<slug:type>/<str:id>", provenance.where_from, name="chart-from"),
+    path("chart/<uuid:person>/send/", sending.send, name="send-document"),
     path("chart/<uuid:person>/print/<slug:section>", prints.section, name="print-section"),
     path("chart/<uuid:person>/print/<slug:type>/<str:id>", prints.document, name="print-document"),
     path("work/<str:queue>/print", prints.work_list, name="print-work-list"),

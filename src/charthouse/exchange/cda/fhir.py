@@ -27,7 +27,7 @@ from .header import (
 )
 from .mapping import Mapping, Mint, NotCoded, SectionReport, code_of, negated, templates
 from .medications import map_immunization, map_medication, map_supply
-from .narrative import plain
+from .narrative import says
 from .observations import map_birth_sex, map_observation, map_result_entry, map_status_entry, map_vitals_entry
 from .persons import map_care_team_entry, map_coverage_entry, map_family_entry, map_note_entry
 from .plans import map_goal, map_instruction, map_plan_entry
@@ -118,7 +118,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
         section.code,
         section.kind.value,
         entries=sum(not _nothing(each) for each in section.entries),
-        narrative=bool(plain(section.text)),
+        narrative=says(section.text),
         nothing=section.element.get("nullFlavor") is not None,
     )
     mapping.reports.append(report)

@@ -85,7 +85,13 @@ def section(what: Template, written: Written, *, statement: str = "") -> Element
                 element(
                     "tr",
                     None,
-                    element("td", None, element("content", {"ID": mark}, first if not isinstance(first, str) else first or "Not stated")),
+                    element(
+                        "td",
+                        None,
+                        element(
+                            "content", {"ID": mark}, first if not isinstance(first, str) else first or "Not stated"
+                        ),
+                    ),
                     *(element("td", None, cell) for cell in others),
                 )
             )
@@ -980,6 +986,8 @@ ENCOUNTERS = Template(
     "46240-8", "History of encounters", "Encounters",
     ("Encounter", "Status", "Time", "Place", "Diagnoses"), "No information about encounters.",
 )  # fmt: skip
+
+
 def _marked(prefix: str, conditions: Sequence[Json]) -> Element:
     """The names of several conditions in one cell, each with an ID of its own."""
     cell = element("content")
