@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
     "record": ("charthouse.record.commands", "app", "The legal record: prove versions and signatures.", True),
     "identity": ("charthouse.identity.commands", "app", "Find patients; see why two are one; evaluate.", False),
+    "export": ("charthouse.web.commands.export", "app", "A chart as a document for somebody outside.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),

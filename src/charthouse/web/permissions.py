@@ -30,6 +30,7 @@ DISCLOSE_PRINT = declare(
     "Print from a chart for somebody outside",
     {Role.HIT, Role.RELEASE, Role.PRIVACY, Role.PHYSICIAN, Role.MANAGER},
 )
+EXPORT_CHART = declare("web.export_chart", "Send a chart to somebody outside as a document", DISCLOSE_PRINT.roles)
 OPEN_DESK = declare("web.desk", "Open the work queues", Role)
 SIGN_OR_VERIFY = declare(
     "web.sign_or_verify", "Sign a document or verify its transcription", SIGN.roles | VERIFY_TRANSCRIPTION.roles

@@ -26,13 +26,12 @@ from charthouse.record.chart import ChartSummary
 from charthouse.web.actions import print_chart
 from charthouse.web.actions.print_chart import (
     SECTIONS,
-    NothingToPrint,
     print_chart_section,
     print_document,
     print_face_sheet,
 )
 from charthouse.web.actions.print_work_list import print_work_list
-from charthouse.web.actions.printed import Outside, PrintError, given_outside
+from charthouse.web.actions.printed import NothingToPrint, Outside, PrintError, given_outside
 from charthouse.web.pdf import _png as drawing
 from charthouse.web.views.chart import BY_SLUG
 

@@ -15,6 +15,8 @@ from .places import line_range
 from .reading import MEDIA_TYPES, SectionText, is_cda_content, sections_as_html
 from .tree import DEFAULT_LIMITS, Limits, Tree, decoded, is_cda
 from .tree import read as read_tree
+from .writing.document import Contents, Document, Keeper, write
+from .writing.document import Kind as DocumentKind
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -22,8 +24,12 @@ __all__ = [
     "MEDIA_TYPES",
     "SECTION",
     "CdaError",
+    "Contents",
     "Converted",
+    "Document",
+    "DocumentKind",
     "Head",
+    "Keeper",
     "Limits",
     "SectionReport",
     "SectionText",
@@ -36,4 +42,5 @@ __all__ = [
     "read_tree",
     "sections_as_html",
     "to_fhir",
+    "write",
 ]

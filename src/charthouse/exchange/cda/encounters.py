@@ -5,7 +5,7 @@ from __future__ import annotations
 from .mapping import Json, Mapping, templates, without_empty
 from .systems import ACT_CODE
 from .tree import Element
-from .values import coding_of, codings_of, period_of
+from .values import coding_of, codings_of, period_of, said
 
 _CLASSES = {
     "AMB": "ambulatory", "EMER": "emergency", "FLD": "field", "HH": "home health", "IMP": "inpatient encounter",
@@ -38,6 +38,19 @@ def class_of(coded: Element | None) -> Json:
     return dict(_UNKNOWN)
 
 
+def types_of(mapping: Mapping, coded: Element | None, words: str = "") -> list[Json]:
+    """Encounter.type: what the code says beside the class."""
+    found = mapping.concept(coded, words)
+    if found is None:
+        return []
+    kept = [each for each in found.get("coding", ()) if each.get("system") != ACT_CODE]
+    if kept:
+        found["coding"] = kept
+    else:
+        found.pop("coding", None)
+    return [found] if found else []
+
+
 _STATUSES = {"completed": "finished", "active": "in-progress", "cancelled": "cancelled", "aborted": "cancelled"}
 
 
@@ -60,7 +73,9 @@ def map_encounter_entry(mapping: Mapping, statement: Element) -> Json | None:
         for observation in inner:
             if observation.tag != "observation" or "2.16.840.1.113883.10.20.22.4.19" in templates(observation):
                 continue
-            if observation.find("value") is None or coding_of(observation.find("value")) is None:  # type: ignore[arg-type]
+            value = observation.find("value")
+            known = "2.16.840.1.113883.10.20.22.4.4" in templates(observation)
+            if not known and (value is None or coding_of(value) is None):
                 continue
             found = map_problem(mapping, observation, each, "encounter-diagnosis")
             if found and {"condition": found} not in diagnoses:
@@ -73,7 +88,7 @@ def map_encounter_entry(mapping: Mapping, statement: Element) -> Json | None:
             ("class", class_of(statement.find("code"))),
             (
                 "type",
-                [kind] if (kind := mapping.concept(statement.find("code"), mapping.words_of(statement))) else None,
+                types_of(mapping, statement.find("code"), said(mapping.words_of(statement))),
             ),
             ("subject", mapping.patient),
             ("participant", participants),

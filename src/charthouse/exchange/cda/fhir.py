@@ -27,7 +27,7 @@ from .header import (
 )
 from .mapping import Mapping, Mint, NotCoded, SectionReport, code_of, negated, templates
 from .medications import map_immunization, map_medication, map_supply
-from .narrative import plain
+from .narrative import says
 from .observations import map_birth_sex, map_observation, map_result_entry, map_status_entry, map_vitals_entry
 from .persons import map_care_team_entry, map_coverage_entry, map_family_entry, map_note_entry
 from .plans import map_goal, map_instruction, map_plan_entry
@@ -89,7 +89,7 @@ def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None
     _guarded(mapping, "documentationOf", map_care_team)
     for section in sections_of(root):
         _map_section(mapping, section)
-    map_document(mapping, data)
+    map_document(mapping, tree.source)
     written = time_of(root.find("effectiveTime"), zone)
     return Converted(
         kind=kind_of(root),
@@ -118,7 +118,8 @@ def _map_section(mapping: Mapping, section: Section) -> None:
         section.code,
         section.kind.value,
         entries=sum(not _nothing(each) for each in section.entries),
-        narrative=bool(plain(section.text)),
+        narrative=says(section.text),
+        nothing=section.element.get("nullFlavor") is not None,
     )
     mapping.reports.append(report)
     mapping.section, mapping.report = section, report

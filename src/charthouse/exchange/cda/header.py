@@ -11,7 +11,7 @@ import hashlib
 from charthouse.exchange.hl7v2.keys import normal_name
 from charthouse.exchange.hl7v2.systems import language_tag
 
-from .encounters import class_of
+from .encounters import class_of, types_of
 from .errors import CdaError
 from .mapping import Json, Mapping, SectionReport, code_of, instant_of, without_empty
 from .systems import CONFIDENTIALITY, SSN
@@ -315,7 +315,7 @@ def map_encounter(mapping: Mapping) -> None:
             ("identifier", identifiers(ids)),
             ("status", "finished" if period and "end" in period else "in-progress" if period else "unknown"),
             ("class", class_of(encounter.find("code"))),
-            ("type", [kind] if (kind := mapping.concept(encounter.find("code"))) else None),
+            ("type", types_of(mapping, encounter.find("code"))),
             ("subject", mapping.patient),
             ("participant", participants),
             ("period", period),

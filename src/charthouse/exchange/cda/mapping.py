@@ -55,6 +55,8 @@ class SectionReport:
     entries: int = 0
     read: int = 0
     narrative: bool = False
+    nothing: bool = False
+    """Whether the section says by its nullFlavor that there is no information."""
     types: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
 
@@ -63,6 +65,8 @@ class SectionReport:
         """``read``, ``partly``, ``text`` (its text alone is kept) or ``empty`` (it says nothing)."""
         if self.read:
             return "read" if not self.reasons else "partly"
+        if self.nothing and not self.entries:
+            return "empty"
         return "text" if self.narrative or self.entries else "empty"
 
 
@@ -90,7 +94,6 @@ class Mapping:
         self.section: Section | None = None
         self.report: SectionReport | None = None
         self.entry_security: list[Json] = []
-        self._digests: dict[tuple[str, str], bytes] = {}
         self._named: dict[str, Element] | None = None
         self._people: dict[int, Json | None] = {}
 
@@ -120,20 +123,20 @@ class Mapping:
             labels = [*self.security, *(each for each in self.entry_security if each not in self.security)]
             if labels:
                 resource["meta"] = {**resource.get("meta", {}), "security": labels}
-        content = orjson.dumps(resource)
-        parsed = orjson.loads(content)
-        if not is_valid(parsed):
-            problem = validate(parsed)[0]
+        # A number that keeps its digits is one to the validator only when it is read again.
+        valid = is_valid(resource) or is_valid(orjson.loads(orjson.dumps(resource)))
+        if not valid:
+            problem = validate(orjson.loads(orjson.dumps(resource)))[0]
             self.fault(f"The {kind} made of it would not be valid: {problem.message} ({problem.path})")
             return None
         if known is not None:
-            if self._digests[kind, key] == content:
+            content = orjson.dumps(resource)
+            if orjson.dumps(known.resource) == content:
                 return {"reference": known.reference}
             mark = hashlib.blake2b(content, digest_size=8).hexdigest()
             return self.put(kind, f"{key}#{mark}", elements, mode=mode)
         draft = Draft(kind, key, resource, mode, self.place, directory)
         self.drafts[kind, key] = draft
-        self._digests[kind, key] = content
         if self.report is not None and not directory:
             self.report.types[kind] += 1
         return {"reference": draft.reference}
@@ -264,6 +267,8 @@ class Mapping:
             key = f"{own}/{normal_name(display_name(name))}"
         else:
             key = own or "name:" + normal_name(display_name(name))
+        if known_already := self._known("Practitioner", key, display_name(name)):
+            return known_already
         elements: Json = {}
         if numbers:
             elements["identifier"] = numbers
@@ -297,6 +302,8 @@ class Mapping:
         )
         own = identity(ids)
         key = f"npi:{npi}" if npi else f"{own}/{normal_name(words)}" if own else "name:" + normal_name(words)
+        if known_already := self._known("Organization", key, words):
+            return known_already
         elements: Json = {}
         if numbers:
             elements["identifier"] = numbers
@@ -346,6 +353,13 @@ class Mapping:
         if keeper is not None and (reference := self.organization(keeper)):
             elements["managingOrganization"] = reference
         return self._named_reference("Location", key, elements, words)
+
+    def _known(self, kind: str, key: str, words: str) -> Json | None:
+        """The Reference to somebody of whom the document has said everything already."""
+        draft = self.drafts.get((kind, key))
+        if draft is None or not _TOLD <= draft.resource.keys():
+            return None
+        return {"reference": draft.reference, "display": words} if words else {"reference": draft.reference}
 
     def _named_reference(self, kind: str, key: str, elements: Json, words: str) -> Json | None:
         with self.outside_section():
@@ -447,6 +461,7 @@ def _type_codes(held: object) -> set[str]:
     }
 
 
+_TOLD = frozenset({"name", "telecom", "address"})
 _PERSONS = (
     "assignedPerson",
     "informationRecipient",

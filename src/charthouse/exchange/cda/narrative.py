@@ -40,6 +40,11 @@ def plain(element: Element | None) -> str:
     return _BLANK_LINES.sub("\n", "\n".join(" ".join(line.split()) for line in written(text).split("\n"))).strip()
 
 
+def says(element: Element | None) -> bool:
+    """Whether there is any text in an element."""
+    return element is not None and any(not text.isspace() for text in element.itertext())
+
+
 def _pieces(element: Element) -> Iterator[str]:
     # Line ends of the document are no more than blanks; those between blocks are made here.
     if element.text:

@@ -23,7 +23,7 @@ def is_cda_content(media_type: str, content: bytes) -> bool:
     """Whether an attachment is a CDA document, by its beginning."""
     if media_type.partition(";")[0].strip().lower() not in MEDIA_TYPES:
         return False
-    head = content[:8_192]
+    head = content[:65_536]
     return is_cda(head[:200]) and b"ClinicalDocument" in head.replace(b"\0", b"")
 
 

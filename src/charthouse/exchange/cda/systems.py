@@ -137,12 +137,25 @@ def code_system(oid: str, name: str = "") -> str | None:
     if oid:
         loose = _LOOSE_OID.fullmatch(oid.strip())
         if loose:
-            return _URIS.get(loose[1]) or f"urn:oid:{loose[1]}"
+            return _URIS.get(loose[1]) or _table(loose[1]) or f"urn:oid:{loose[1]}"
         if _UUID.fullmatch(oid):
             return f"urn:uuid:{oid.lower()}"
         if oid.startswith(("http://", "https://", "urn:")) and " " not in oid:
             return oid
-    return _NAMES.get(name.strip().lower()) if name else None
+    name = name.strip()
+    if name.startswith(("http://", "https://", "urn:")) and " " not in name:
+        return name
+    return _NAMES.get(name.lower()) if name else None
+
+
+_V2 = "http://terminology.hl7.org/CodeSystem/v2-"
+_TABLE = re.compile(r"2\.16\.840\.1\.113883\.12\.(\d{1,4})", re.ASCII)
+
+
+def _table(oid: str) -> str | None:
+    """A table of HL7 v2 by its OID."""
+    found = _TABLE.fullmatch(oid)
+    return f"{_V2}{found[1].zfill(4)}" if found else None
 
 
 @lru_cache(maxsize=4096)
@@ -165,6 +178,8 @@ def oid_of(uri: str) -> str | None:
     known = _OIDS.get(uri)
     if known:
         return known
+    if uri.startswith(_V2) and uri[len(_V2) :].isdigit():
+        return f"2.16.840.1.113883.12.{int(uri[len(_V2) :])}"
     if uri.startswith("urn:oid:") and _OID.fullmatch(uri[8:]):
         return uri[8:]
     return None

@@ -26,14 +26,12 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is accepted of a sender: bytes of a document, tags in it, levels of nesting, characters and number of an
-    element's attributes."""
+    """What is accepted of a sender: bytes of a document, tags in it, levels of nesting, characters of an attribute."""
 
     size: int = 64 << 20
     tags: int = 1_000_000
     depth: int = 200
     attribute: int = 65_536
-    attributes: int = 256
 
 
 DEFAULT_LIMITS = Limits()
@@ -41,10 +39,12 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A document read. ``fault`` says that it was not well-formed XML, so that it was read as far as could be."""
+    """A document read, with its bytes (without what they came wrapped in) and its text. ``fault`` says that it was
+    not well-formed XML, so that it was read as far as could be."""
 
     root: Element
     text: str
+    source: bytes
     fault: str = ""
 
 
@@ -74,10 +74,10 @@ def _read(data: bytes, limits: Limits, wrapped: int) -> Tree:
     root, text, fault = _parsed(text)
     _tidy(root, limits)
     if root.tag == ROOT:
-        return Tree(root, text, fault)
+        return Tree(root, text, data, fault)
     inner = next(root.iter(ROOT), None)
     if inner is not None:
-        return Tree(inner, text, fault)
+        return Tree(inner, text, data, fault)
     if wrapped:
         for each in root.iter():
             if each.text and (found := _enclosed(each.text)):
@@ -185,12 +185,25 @@ def _refuse_hostile(text: str, limits: Limits) -> None:
                 "The document declares a document type with entities or an external part. A CDA document needs "
                 "none, and such declarations can harm the reader: ask the sender for it without its DOCTYPE."
             )
-    if len(text) > limits.attribute and re.search(
-        rf"""=\s*(?:"[^"<>]{{{limits.attribute}}}|'[^'<>]{{{limits.attribute}}})""", text
-    ):
+    if _has_giant_attribute(text, limits.attribute):
         raise CdaError(f"An attribute of the document is longer than {limits.attribute:,} characters.")
 
 
+def _has_giant_attribute(text: str, longest: int) -> bool:
+    """Whether an attribute has more characters; only what stands far from the next tag is looked at."""
+    at = 0
+    while at + longest < len(text):
+        following = text.rfind("<", at + 1, at + longest)
+        if following < 0:
+            following = text.find("<", at + longest)
+            following = following if following >= 0 else len(text)
+            if any(len(each) >= longest for each in _ATTRIBUTE.findall(text, at, following)):
+                return True
+        at = following
+    return False
+
+
+_ATTRIBUTE = re.compile(r"""=\s*("[^">]*"|'[^'>]*')""")
 _names: dict[str, str] = {}
 
 
@@ -203,8 +216,7 @@ def _tidy(root: Element, limits: Limits) -> None:
             tag = each.tag
             if tag[0] == "{":
                 each.tag = _names.get(tag) or _local(tag)
-            if len(each):
-                following += each
+            following += each
         if not following:
             return
         level = following
@@ -221,7 +233,8 @@ def _local(tag: str) -> str:
 
 # Parsing, and mending what is sloppy
 
-_V3 = re.compile(r"""\sxmlns\s*=\s*(["'])urn:hl7-org:v3\1""")
+#: Without the usual namespace tags are plain from the beginning.
+_SPACE = ' xmlns="urn:hl7-org:v3"'
 _NO_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NO_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8]|[bBcCeEfF]|1[0-9a-fA-F]));")
 _AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos);)(?:(\w{2,31};))?")
@@ -233,7 +246,7 @@ _FIRST_TAG = re.compile(r"<[A-Za-z_][\w.:\-]*")
 def _parsed(text: str) -> tuple[Element, str, str]:
     """The root, the text it was read from, and what was wrong with it."""
     try:
-        return _parse(_V3.sub("", text)), text, ""
+        return _parse(text.replace(_SPACE, "")), text, ""
     except ElementTree.ParseError:
         mended = _mended(text)
     try:

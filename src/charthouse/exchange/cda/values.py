@@ -48,7 +48,11 @@ def coded(system: str, code: str, display: str = "") -> Json:
 
 def said(text: str | None) -> str:
     """Text as one line, without what no string of FHIR may hold."""
-    return " ".join(_CONTROL.sub(" ", text).split()) if text else ""
+    if not text:
+        return ""
+    if text.isprintable():
+        return text if text[0] != " " != text[-1] and "  " not in text else " ".join(text.split())
+    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def written(text: str | None) -> str:
@@ -261,11 +265,14 @@ _NUMBER = re.compile(r"\s*([+-]?)\s*(\d*)(?:[.,](\d*))?\s*(?:[eE]([+-]?\d{1,2}))
 
 
 @lru_cache(maxsize=8192)
-def number_of(text: str) -> orjson.Fragment | None:
+def number_of(text: str) -> orjson.Fragment | float | None:
     """A REAL as JSON number with its own digits; None where it is none."""
     found = decimal(text)
     if found is not None:
-        return found
+        plain_number = float(text)
+        if repr(plain_number) == text:
+            return plain_number
+        return int(plain_number) if text.isdigit() and len(text) < 16 and text == str(int(text)) else found
     loose = _NUMBER.fullmatch(text)
     if loose is None or not (loose[2] or loose[3]) or len(text) > 40:
         return None

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.disclosure.api import needs_own_permission
@@ -23,7 +22,7 @@ from charthouse.web import narrative, pdf, printing, printing_parts
 from charthouse.web.permissions import DISCLOSE_PRINT, PRINT_CHART, READ_CHART
 from charthouse.web.printing_parts import Part
 
-from .printed import Draft, Outside, Printed, PrintError, set_print, write_down
+from .printed import Draft, NothingToPrint, Outside, Printed, by_patient, set_print, write_down
 
 Patients = tuple[int, ...]
 Key = tuple[str, str]
@@ -50,10 +49,6 @@ _TITLES = {
     "coverage": "Coverage",
 }
 SECTIONS = frozenset(_TITLES)
-
-
-class NothingToPrint(PrintError):
-    """There is no such chart, section or document, or it is not open to the asker."""
 
 
 @dataclass
@@ -195,26 +190,9 @@ def _finished(
         subjects=subjects,
         detail={"part": part, "items": len(set(gathered.keys)), "left_out": len(gathered.left_out)},
         outside=outside,
-        items=_by_patient(ctx, person, gathered.keys) if outside else None,
+        items=by_patient(ctx, person, gathered.keys) if outside else None,
         description=draft.title,
     )
-
-
-def _by_patient(ctx: AccessContext, person: UUID, keys: Sequence[Key]) -> dict[str, list[Subject]]:
-    """What was printed by source patient; who they are is among it."""
-    sources = identity.sources_of(ctx, person)
-    if not sources:
-        raise NothingToPrint("There is no such chart, or it is not open to you.")
-    public = {source.patient: source.public_id for source in sources}
-    lead = sources[0].public_id
-    items = {lead: [Subject("resource", f"Patient/{lead}")]}
-    with connection.cursor() as cursor:
-        stored = record.current(cursor, ctx, dict.fromkeys(keys))
-    for key in dict.fromkeys(keys):
-        owner = stored[key].patient if key in stored else None
-        patient = public.get(owner, lead) if owner is not None else lead
-        items.setdefault(patient, []).append(Subject("resource", "/".join(key)))
-    return items
 
 
 def _all(read: Callable[..., Any], ctx: AccessContext, patients: Patients) -> tuple[list[Any], bool]:

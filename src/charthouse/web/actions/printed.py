@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
@@ -15,7 +16,9 @@ from charthouse.foundation.access.api import AccessContext, Purpose
 from charthouse.foundation.disclosure.api import How, Recipient, record_disclosures
 from charthouse.foundation.ledger import api as ledger
 from charthouse.foundation.letters.api import Letter, Letterhead, PatientIdentity, render
+from charthouse.identity import api as identity
 from charthouse.people.api import facilities, organization_name
+from charthouse.record import api as record
 from charthouse.web import pdf
 from charthouse.web.printing import local_time
 
@@ -38,9 +41,13 @@ class PrintError(Exception):
     """What was asked for cannot be printed so; the message says why and what to do."""
 
 
+class NothingToPrint(PrintError):
+    """There is no such chart, section or document, or it is not open to the asker."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Somebody outside the house who is given a print, and what for (45 CFR 164.528(b)(2))."""
+    """Somebody outside the house who is given a print or a document, and what for (45 CFR 164.528(b)(2))."""
 
     recipient: str
     purpose: Purpose
@@ -71,11 +78,11 @@ class Draft:
     """The facilities of the encounters it tells of, as senders name them; None where it tells of none."""
 
 
-def given_outside(recipient: str, address: str, purpose: str) -> Outside:
-    """Who is given a print, from what a person typed. Raises PrintError."""
+def given_outside(recipient: str, address: str, purpose: str, what: str = "print") -> Outside:
+    """Who is given a print (or ``what`` else), from what a person typed. Raises PrintError."""
     name, place = " ".join(recipient.split()), address.strip()
     if not name:
-        raise PrintError("Say who is given the print: a disclosure needs its recipient.")
+        raise PrintError(f"Say who is given the {what}: a disclosure needs its recipient.")
     if len(name) > _LONGEST_NAME or len(place) > _LONGEST_ADDRESS:
         raise PrintError(
             f"The recipient may have {_LONGEST_NAME} letters and the address {_LONGEST_ADDRESS}. Shorten them."
@@ -87,7 +94,7 @@ def given_outside(recipient: str, address: str, purpose: str) -> Outside:
     except ValueError:
         why = None
     if why not in PURPOSES:
-        raise PrintError("Say what the print is given for: choose one of the purposes.")
+        raise PrintError(f"Say what the {what} is given for: choose one of the purposes.")
     return Outside(name, why, place)
 
 
@@ -161,3 +168,22 @@ def write_down(
             said["disclosures"] = list(disclosures)
         ledger.append(ctx, action, subjects=subjects, detail=said)
     return Printed(printed.content, printed.pages, tuple(disclosures))
+
+
+def by_patient(
+    ctx: AccessContext, person: UUID, keys: Sequence[tuple[str, str]]
+) -> dict[str, list[ledger.Subject]]:
+    """What is given away by source patient; who they are is among it. Raises NothingToPrint."""
+    sources = identity.sources_of(ctx, person)
+    if not sources:
+        raise NothingToPrint("There is no such chart, or it is not open to you.")
+    public = {source.patient: source.public_id for source in sources}
+    lead = sources[0].public_id
+    items = {lead: [ledger.Subject("resource", f"Patient/{lead}")]}
+    with connection.cursor() as cursor:
+        stored = record.current(cursor, ctx, dict.fromkeys(keys))
+    for key in dict.fromkeys(keys):
+        owner = stored[key].patient if key in stored else None
+        patient = public.get(owner, lead) if owner is not None else lead
+        items.setdefault(patient, []).append(ledger.Subject("resource", "/".join(key)))
+    return items

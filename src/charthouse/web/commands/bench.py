@@ -6,6 +6,7 @@ import typer
 
 from charthouse.foundation.files.bench import bench_rotate
 from charthouse.foundation.ledger.commands import bench as bench_ledger
+from charthouse.intake.bench.cda import bench_cda
 from charthouse.intake.bench.crash import bench_crash
 from charthouse.intake.bench.files import bench_intake
 from charthouse.intake.bench.mllp import bench_mllp
@@ -16,6 +17,7 @@ from charthouse.web.commands.bench_screens import bench_screens
 
 app = typer.Typer(no_args_is_help=True, help="Measure, beside what it is compared with.")
 app.command("intake")(bench_intake)
+app.command("cda")(bench_cda)
 app.command("mllp")(bench_mllp)
 app.command("crash")(bench_crash)
 app.command("ledger")(bench_ledger)

@@ -108,6 +108,7 @@ class OpenChart:
             "sections": [(each, counts.get(each.slug) or None) for each in SECTIONS],
             "may_read_original": may(ctx, READ_ORIGINAL),
             "may_print": may(ctx, permissions.PRINT_CHART),
+            "may_send": may(ctx, permissions.EXPORT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
             "offered": offered(ctx, section),
         }

@@ -19,13 +19,12 @@ from charthouse.record import api as record
 from charthouse.web import permissions
 from charthouse.web.actions.print_chart import (
     SECTIONS,
-    NothingToPrint,
     print_chart_section,
     print_document,
     print_face_sheet,
 )
 from charthouse.web.actions.print_work_list import print_work_list
-from charthouse.web.actions.printed import PURPOSES, Outside, Printed, PrintError, given_outside
+from charthouse.web.actions.printed import PURPOSES, NothingToPrint, Outside, Printed, PrintError, given_outside
 from charthouse.web.security.api import SignedInRequest, framed, screen
 
 from .chart import BY_SLUG, open_chart
