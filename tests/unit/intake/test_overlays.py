@@ -1,4 +1,5 @@
-"""An update that speaks of somebody else is held, and decided; two persons in one record are parted, and that is undone."""
+"""An update that speaks of somebody else is held, and decided; two persons in one record are parted, and that is
+undone."""
 
 from __future__ import annotations
 

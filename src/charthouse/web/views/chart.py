@@ -104,6 +104,7 @@ class OpenChart:
             "may_read_original": may(ctx, READ_ORIGINAL),
             "may_print": may(ctx, permissions.PRINT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
+            "may_see_person": may(ctx, identity.SEE_PERSON),
             "offered": offered(ctx, section),
         }
 
