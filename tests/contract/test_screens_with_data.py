@@ -72,9 +72,7 @@ def _decide() -> None:
     _send("a", "Thistlewood", "1961-04-17", "female")
     _send("b", "Quarrington", "1933-01-02", "male")
     _send("c", "Larkspur", "1984-07-09", "female")
-    one, other, third = (
-        identity.find(CTX, name)[0].person for name in ("Thistlewood", "Quarrington", "Larkspur")
-    )
+    one, other, third = (identity.find(CTX, name)[0].person for name in ("Thistlewood", "Quarrington", "Larkspur"))
     identity.merge(CTX, one, other, "x")
     identity.tell_apart(CTX, identity.patients_of(CTX, one)[0], identity.patients_of(CTX, third)[0], "x")
     _send("c", "Ferryman", "1912-02-28", "male")
