@@ -1,5 +1,5 @@
-"""Whatever is merged, linked, split and taken away, in any order and with records arriving between: the inverses bring
-back what was, and nothing ever belongs to nobody or to two."""
+"""Whatever is merged, linked, split and taken away, in any order and with records arriving between: the inverses
+bring back what was, and nothing ever belongs to nobody or to two."""
 
 from __future__ import annotations
 
