@@ -115,7 +115,8 @@ def person(request: SignedInRequest, person: UUID) -> HttpResponse:
     decisions = identity.decisions_of(ctx, person)
     apart = identity.apart_of(ctx, person)
     lines = identity.history(ctx, person)
-    names = people.names_of({each.actor for each in (*decisions, *lines, *apart)})
+    actors = {each.actor for each in decisions} | {each.actor for each in lines} | {each.actor for each in apart}
+    names = people.names_of(actors)
     context: dict[str, Any] = {
         "found": found,
         "records": [
