@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import now
 from charthouse.foundation.work.api import Resolution, counts, resolution
@@ -267,7 +269,7 @@ def _rows(cursor: Any, code: str, rows: Sequence[Sequence[Any]]) -> tuple[tuple[
                     row[6],
                     row[7],
                     senders.get(row[0], ""),
-                    row[2].isoformat(timespec="minutes"),
+                    _moment(row[2]),
                     row[3],
                 ),
                 row[4],
@@ -281,7 +283,7 @@ def _rows(cursor: Any, code: str, rows: Sequence[Sequence[Any]]) -> tuple[tuple[
     return ("When", "What", "Person", "By", "Why", "Since"), tuple(
         ListRow(
             (
-                row[2].isoformat(timespec="minutes"),
+                _moment(row[2]),
                 KINDS.get(row[1], row[1]),
                 str(row[6]),
                 row[3],
@@ -292,6 +294,10 @@ def _rows(cursor: Any, code: str, rows: Sequence[Sequence[Any]]) -> tuple[tuple[
         )
         for row in rows
     )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(ZoneInfo(configuration().time_zone)):%Y-%m-%d %H:%M}"
 
 
 def _people(cursor: Any, since: datetime) -> tuple[Tally, ...]:

@@ -1,4 +1,4 @@
-"""The master patient index: persons, the source patients that are theirs, their links, how they are found.
+"""The master patient index: persons, the source patients that are theirs, how they are found, what was decided.
 
 Written by :mod:`.store` in raw SQL, whole batches at a time; these models make the tables and name them.
 """

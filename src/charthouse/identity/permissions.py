@@ -33,7 +33,7 @@ EXPLAIN_MATCH = declare(
 )
 SEE_PERSON = declare(
     "identity.see_person",
-    "See whose records a person's are, and every decision about it",
+    "See the records of a person and every decision about them",
     {Role.HIT, Role.PRIVACY, Role.MANAGER, Role.AUDITOR},
 )
 MERGE_PERSONS = declare("identity.merge_persons", "Merge two persons, and undo it", {Role.HIT, Role.MANAGER})

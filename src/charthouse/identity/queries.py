@@ -90,6 +90,7 @@ class HistoryLine:
     reason: str
     message: int | None
     occurred: datetime | None
+    decision: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT l.id, l.at, l.patient, l.person_from, l.person_to, l.other, l.kind, l.actor, l.model, l.weight,"
-            " l.waterfall::text, l.reason, l.message, l.occurred FROM identity_link l"
+            " l.waterfall::text, l.reason, l.message, l.occurred, l.decision FROM identity_link l"
             " JOIN identity_source_patient s USING (patient)"
             " WHERE %s IN (l.person_to, l.person_from) AND s.labels & %s = 0 ORDER BY l.id",
             [person, ~int(ctx.clearance)],
@@ -239,6 +240,12 @@ def pair_of_item(ctx: AccessContext, item: int) -> Pair | None:
     require(ctx, REVIEW_DUPLICATES)
     one, other = work_item(ctx, item).detail["patients"]
     return pair(ctx, int(one), int(other))
+
+
+def records_of(ctx: AccessContext, patients: Iterable[int]) -> list[SourcePatient]:
+    """The source patients of these rows that the asker may see, in their order."""
+    found = patients_by_row(ctx, patients)
+    return [found[each] for each in dict.fromkeys(patients) if each in found]
 
 
 def patients_by_row(ctx: AccessContext, patients: Iterable[int]) -> dict[int, SourcePatient]:

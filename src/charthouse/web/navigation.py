@@ -9,7 +9,7 @@ from django.urls import reverse
 from charthouse.foundation.access.api import AccessContext, Permission, may
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.foundation.work import api as work
-from charthouse.identity.api import FIND_PATIENT
+from charthouse.identity.api import FIND_PATIENT, SEE_QUALITY
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
 from charthouse.record.api import READ_UNSIGNED, SEARCH_RECORD
@@ -72,7 +72,10 @@ GROUPS = (
             Item("Rules", "rules", permissions.READ_RULES, "g k"),
         ),
     ),
-    Group("Oversight", (Item("Ledger", "ledger", LEDGER_READ, "g l"),)),
+    Group(
+        "Oversight",
+        (Item("Index quality", "quality", SEE_QUALITY, "g q"), Item("Ledger", "ledger", LEDGER_READ, "g l")),
+    ),
     Group("Administration", (Item("People", "people", people.SEE_ACCOUNTS, "g s"),)),
 )
 

@@ -1,4 +1,5 @@
-"""An update that speaks of somebody else is held, and decided; two persons in one record are parted, and that is undone."""
+"""An update that speaks of somebody else is held, and decided; two persons in one record are parted, and that is
+undone."""
 
 from __future__ import annotations
 
@@ -141,8 +142,10 @@ def test_in_a_bundle_only_that_patient_is_held(inbox: Any, make: Any) -> None:
     assert taken.result.state is MessageState.PARTLY
     assert sorted(names(inbox)) == ["Marsh", "Quill"]
     assert [each["subject"] for each in inbox.all_of("Observation")] == [
-        {"reference": f"Patient/{each['id']}"} for each in inbox.all_of("Patient") if each["name"][0]["family"] == "Quill"
-    ]  # fmt: skip
+        {"reference": f"Patient/{each['id']}"}
+        for each in inbox.all_of("Patient")
+        if each["name"][0]["family"] == "Quill"
+    ]
     row = patient_row(inbox)
     assert decide_overlay(make.technician(), row, taken.receipt.message, same=False, reason="x") == []
     assert len(inbox.all_of("Observation")) == 2 and len(inbox.all_of("Patient")) == 3
@@ -286,8 +289,10 @@ def test_what_cannot_be_split_is_refused_and_nothing_lost(inbox: Any, make: Any,
     before = contents(inbox)
     ctx = make.technician()
     for stays, goes, items, words in (
-        (1, 1, [], "one version"), (1, 9, [], "one version"), (1, 2, [("Encounter", "nowhere")], "not this patient's"),
-    ):  # fmt: skip
+        (1, 1, [], "one version"),
+        (1, 9, [], "one version"),
+        (1, 2, [("Encounter", "nowhere")], "not this patient's"),
+    ):
         with pytest.raises(identity.CannotDecide, match=words):
             identity.split(ctx, overlaid, stays=stays, goes=goes, items=items, reason="x")
     with pytest.raises(identity.CannotDecide, match="Say why"):

@@ -122,7 +122,7 @@ def ask_about_held(patients: Iterable[int]) -> None:
             NewItem(
                 queue=SUSPECTED_OVERLAYS,
                 subject=ItemSubject("patient", public_id),
-                reason="An update of this patient speaks rather of somebody else. It is held until that is decided.",
+                reason="An update of this patient speaks rather of somebody else, and is held.",
                 dedupe=str(patient),
                 rule=SUSPICIOUS,
                 due=review_due("overlay"),

@@ -91,7 +91,9 @@ def _known(person: UUID) -> Sequence[Known]:
                 given=given,
                 birth=birth,
                 sex=sex,
-                numbers=tuple((each.system, each.value, each.kind) for each in traits_from_json(traits).identifiers),
+                numbers=tuple(
+                    (each.system, each.value, each.kind) for each in traits_from_json(traits).identifiers
+                ),
             )
             for patient, public_id, family, given, birth, sex, traits in cursor.fetchall()
         ]

@@ -110,6 +110,7 @@ class OpenChart:
             "may_print": may(ctx, permissions.PRINT_CHART),
             "may_send": may(ctx, permissions.EXPORT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
+            "may_see_person": may(ctx, identity.SEE_PERSON),
             "offered": offered(ctx, section),
         }
 

@@ -33,7 +33,7 @@ _FACE_SHEET = "overview"
 
 
 @framed
-def _pdf(request: SignedInRequest, printed: Printed) -> HttpResponse:
+def pdf_response(request: SignedInRequest, printed: Printed) -> HttpResponse:
     """The print for the browser's own viewer, under a name that says nothing."""
     response = HttpResponse(printed.content, content_type="application/pdf")
     response["Content-Disposition"] = 'inline; filename="print.pdf"'
@@ -57,7 +57,7 @@ def _asked(
         try:
             if sent.get("use") != "here":
                 outside = given_outside(*(sent.get(name, "") for name in ("recipient", "address", "purpose")))
-            return _pdf(request, act(outside))
+            return pdf_response(request, act(outside))
         except NothingToPrint as error:
             if outside is None:
                 raise Http404(str(error)) from None
@@ -124,6 +124,6 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
 def work_list(request: SignedInRequest, queue: str) -> HttpResponse:
     """Print what waits in a queue, for use here. Who may is the queue's own right."""
     try:
-        return _pdf(request, print_work_list(request.access, queue))
+        return pdf_response(request, print_work_list(request.access, queue))
     except UnknownQueue as error:
         raise Http404(str(error)) from None
