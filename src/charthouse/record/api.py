@@ -41,7 +41,18 @@ from .chart_queries import (
 from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
-from .domain.documents import ACCOUNT, MOVED_TYPES, SIGNED_TYPES, Kind, Meaning, Party, Stage, StageEntry, staged
+from .domain.documents import (
+    ACCOUNT,
+    ADDED,
+    MOVED_TYPES,
+    SIGNED_TYPES,
+    Kind,
+    Meaning,
+    Party,
+    Stage,
+    StageEntry,
+    staged,
+)
 from .domain.exact import editable
 from .domain.filing import (
     Filed,
@@ -84,9 +95,12 @@ from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 from .signature_queries import (
+    DoneHere,
     UnsignedDocument,
     UnsignedPage,
+    came_from_another,
     correction,
+    done_here,
     recipients_of,
     taken_out,
     unsigned_count,
@@ -95,6 +109,7 @@ from .signature_queries import (
 
 __all__ = [
     "ACCOUNT",
+    "ADDED",
     "ADD_TO_DOCUMENT",
     "AMEND",
     "ASK_TO_RETRACT",
@@ -123,6 +138,7 @@ __all__ = [
     "ChartSummary",
     "DetachedPart",
     "DocumentError",
+    "DoneHere",
     "FacilityCensus",
     "Filed",
     "Filing",
@@ -150,6 +166,7 @@ __all__ = [
     "appointments",
     "ask_to_move",
     "ask_to_retract",
+    "came_from_another",
     "census",
     "chart_summary",
     "compress",
@@ -161,6 +178,7 @@ __all__ = [
     "document",
     "document_file",
     "documents",
+    "done_here",
     "editable",
     "encounters",
     "export",
