@@ -210,7 +210,8 @@ def came_from_another(cursor: Any, kind: str, row: int, version: int) -> bool:
     """Whether a version is from when the document stood in the chart of a patient it does not belong to."""
     cursor.execute(
         "SELECT EXISTS (SELECT FROM record_correction c "
-        "JOIN record_correction_decision d ON d.correction_id = c.id WHERE c.type = %s AND c.resource = %s AND c.kind = %s AND d.outcome = 'done' AND d.made_version > %s)",
+        "JOIN record_correction_decision d ON d.correction_id = c.id WHERE c.type = %s AND c.resource = %s "
+        "AND c.kind = %s AND d.outcome = 'done' AND d.made_version > %s)",
         [TYPE_ID[kind], row, Kind.WRONG_PATIENT.value, version],
     )
     return bool(cursor.fetchone()[0])
