@@ -281,13 +281,13 @@ def test_what_changed_meanwhile_is_shown_beside_what_was_opened_and_nothing_type
     note = ward.note()
     opened = re.search(r'name="seen" value="([^"]+)"', ward.novak.get(f"{note}/change")).group(1)  # type: ignore[union-attr]
     ward.novak.send(f"{note}/change", text="From another window.")
-    page = ward.novak.send(f"{note}/change", 409, seen=opened, text="What I typed here.")
+    page = ward.novak.send(f"{note}/change", 422, seen=opened, text="What I typed here.")
     for text in (TEXT, "From another window.", "What I typed here."):
         assert text in page
     fresh = re.search(r'name="seen" value="([^"]+)"', page).group(1)  # type: ignore[union-attr]
     ward.novak.send(f"{note}/change", seen=fresh, text="What I typed here.")
     assert ward.read(note).own_text == "What I typed here."
-    page = ward.novak.send(f"{note}/sign", 409, seen=opened, meaning="author", secret=PASSWORD, statement="Mine")
+    page = ward.novak.send(f"{note}/sign", 422, seen=opened, meaning="author", secret=PASSWORD, statement="Mine")
     assert "Changed since you opened it" in page and "Mine" in page and not ward.read(note).signed
 
 
