@@ -20,12 +20,14 @@ from django.db import transaction
 from django.test import Client
 from django.urls import resolve
 
-from charthouse.foundation.access.api import Role, system_context
+from charthouse.foundation import clock
+from charthouse.foundation.access.api import AccessContext, Role, system_context
 from charthouse.foundation.work import api as work
 from charthouse.identity import api as identity
 from charthouse.intake.api import Connector, take_in
 from charthouse.people import api as people
 from charthouse.people.testing import sign_in
+from charthouse.record import api as record
 from charthouse.web import urls
 from charthouse.web.demo.story import story
 
@@ -36,16 +38,17 @@ MOST = 6
 #: Charts with something in every section, a scan and a PDF.
 CHARTS = ("Abernathy, Ruth", "Okonjo-Reyes, Marcus")
 #: All their documents, for few have files.
-MOST_OF = {"chart-document": 60}
+MOST_OF = {"chart-document": 60, "document-correct": 60}
 #: What answers only to what is sent to it, is left by asking, or belongs to another's browser.
 NOT_FOLLOWED = {
     "find-suggest", "work-list", "print-work-list", "queue-act", "queue-next", "queue-views", "duplicate-same",
     "duplicate-different", "duplicate-ask", "register-alike", "unfiled-retry", "unfiled-sender",
     "unfiled-correct", "unfiled-refuse", "intake", "intake-message", "ledger-verify", "people-roles",
     "people-disable", "people-enable", "people-reset-factor", "people-unlock", "people-invite-again",
-    "people-end-sessions", "people-end-session", "practitioners-unmerge", "practitioners-npi", "facilities-close",
-    "facilities-reopen", "tour-leave", "chart-document-words", "export-work-list", "overlay-same", "overlay-another",
-    "person-unlink", "person-revoke", "quality-print", "quality-csv",
+    "correction-confirm", "correction-refuse", "people-end-sessions", "people-end-session",
+    "practitioners-unmerge", "practitioners-npi", "facilities-close", "facilities-reopen", "tour-leave",
+    "chart-document-words", "export-work-list", "overlay-same", "overlay-another", "person-unlink", "person-revoke",
+    "quality-print", "quality-csv",
 }  # fmt: skip
 
 
@@ -64,7 +67,25 @@ def client(db: None) -> Client:
     _decide()
     work.open_item(work.MACHINERY_QUEUE, subject=work.Subject("event", "x/1"), reason="It stopped.", dedupe="x")
     made = people.add_account(CTX, username="all", display_name="A. Ll", roles=list(Role), require_totp=False)
-    return sign_in(people.User.objects.get(pk=made.id))
+    browser = sign_in(people.User.objects.get(pk=made.id))
+    _documents(browser, people.context_for(people.User.objects.get(pk=made.id)))
+    return browser
+
+
+def _documents(browser: Client, ctx: AccessContext) -> None:
+    """A note of one's own that nobody signed, one that is signed, and one that is asked to be taken back."""
+    (person,) = (hit.person for hit in identity.find(CTX, CHARTS[0]))
+    for kind in ("waits", "signed", "questioned"):
+        browser.post(f"/chart/{person}/new/note", {"type": "11506-3", "text": f"A note that {kind}."})
+    patients = identity.patients_of(ctx, person)
+    for row in record.unsigned_documents(ctx).rows:
+        document = record.document(ctx, patients, row.entry.type, row.entry.id)
+        assert document is not None and document.own_text is not None
+        where = (ctx, patients, document.type, document.id)
+        if document.own_text.endswith("signed."):
+            record.sign_document(*where, seen=document.seen, meaning=record.Meaning.AUTHOR, confirmed=clock.wall())
+        elif document.own_text.endswith("questioned."):
+            record.ask_to_retract(*where, record.Reason("duplicate"), seen=document.seen)
 
 
 def _decide() -> None:

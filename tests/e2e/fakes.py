@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from charthouse.foundation.access.api import AccessContext, Label
+from charthouse.foundation.access.api import AccessContext, Label, Purpose
+from charthouse.foundation.disclosure.api import Basis, DisclosureLine, How, Recipient
 from charthouse.foundation.ledger import api as ledger
 from charthouse.identity import api as identity
 from charthouse.intake import api as intake
@@ -244,11 +245,13 @@ _NARRATIVE = """<h3>Medications</h3><table><thead><tr><th>Drug</th><th>Dose</th>
 </tbody></table><ul><li>Weigh every morning</li><li>Call when 2 kg heavier</li></ul>"""
 
 
-def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> chart.Document | None:
+def document(
+    ctx: AccessContext, patients: Sequence[int], type: str, id: str, version: int | None = None
+) -> chart.Document | None:
     entry = next((row for row in documents(ctx, patients).rows if (row.type, row.id) == (type, id)), None)
     if entry is None:
         return None
-    fields = {name: getattr(entry, name) for name in chart.DocumentEntry.__dataclass_fields__}
+    given = {name: getattr(entry, name) for name in chart.DocumentEntry.__dataclass_fields__}
     parts: tuple[Part, ...] = (Part(PartKind.TEXT, "text/plain", text=_SUMMARY),)
     if "scanned" in entry.title:
         parts = (
@@ -265,11 +268,108 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
         )
     elif "C-CDA" in entry.title:
         parts = (Part(PartKind.HTML, "text/html", text=_NARRATIVE, language="en"),)
-    signed = {} if entry.mark is Mark.UNSIGNED else {"signed_by": "Dr A. Lindqvist", "signed": entry.when}
     related = (
         (("Replaces", "DocumentReference", _id("DocumentReference", 5)),) if entry.mark is Mark.CORRECTED else ()
     )
-    return chart.Document(**fields, parts=parts, relations=related, **signed)
+    return chart.Document(**given, parts=parts, relations=related, **_life(entry), seen=f"1:{'ab' * 32}")
+
+
+def _life(entry: chart.DocumentEntry) -> dict[str, Any]:
+    """How a document came about: dictated and not signed yet, signed, or amended, added to and questioned."""
+    if entry.mark is Mark.UNSIGNED:
+        stages = (
+            record.StageEntry(record.Stage.DICTATED, record.Party("user:9", "Dr Abara"), "2026-11-06"),
+            record.StageEntry(
+                record.Stage.TRANSCRIBED, record.Party("user:10", "T. Typist"), "2026-11-06T09:15:00Z"
+            ),
+        )
+        return {"stages": stages, "unsigned": True, "own_text": _SUMMARY}
+    signature = chart.Signature(
+        version=1, as_version=2, meaning=record.Meaning.AUTHOR, signer="user:8", name="Dr A. Lindqvist", at=NOW,
+        recorded=NOW, by_hand=True, current=entry.mark is not Mark.CORRECTED,
+    )  # fmt: skip
+    if entry.mark is not Mark.CORRECTED:
+        return {"signatures": (signature,), "final": True, "own_text": _SUMMARY}
+    addendum = _row(
+        chart.Document, "DocumentReference", 77, "Visit summary", when=entry.when, author="Dr Abara",
+        mark=Mark.UNSIGNED, added_as=record.Kind.ADDENDUM, authored=entry.when,
+        parts=(Part(PartKind.TEXT, "text/plain", text="The culture grew nothing."),),
+    )  # fmt: skip
+    attested = chart.Signature(
+        version=3, as_version=4, meaning=record.Meaning.ATTESTATION, signer="", name=BAD_NAME, recorded=NOW,
+        by_hand=False, statement="Seen with the resident.",
+    )  # fmt: skip
+    corrections = (_correction(1, record.Kind.AMENDMENT, "done"), _correction(2, record.Kind.RETRACTION, "refused"),
+                   _correction(3, record.Kind.WRONG_PATIENT, ""))  # fmt: skip
+    return {
+        "signatures": (signature, attested),
+        "corrections": corrections,
+        "added": (addendum,),
+        "versions": 1,
+        "final": True,
+    }
+
+
+def _correction(number: int, kind: record.Kind, outcome: str) -> chart.Correction:
+    return chart.Correction(
+        id=number,
+        type="DocumentReference",
+        document=_id("DocumentReference", 4),
+        version=1,
+        patient=1,
+        kind=kind,
+        reason=f"It was filed in the wrong chart: {BAD_NAME} was meant",
+        to_patient=4 if kind is record.Kind.WRONG_PATIENT else None,
+        by="user:8",
+        name="M. Sato-Wołodyjowska",
+        at=NOW,
+        outcome=outcome,
+        decision_note="It is right as it is." if outcome == "refused" else "",
+        made=_id("DocumentReference", 1) if outcome == "done" and kind is record.Kind.WRONG_PATIENT else "",
+        decided_by="user:9" if outcome else "",
+        decider="K. Obi" if outcome else "",
+        decided_at=NOW if outcome else None,
+    )
+
+
+def correction(ctx: AccessContext, number: int) -> chart.Correction | None:
+    return _correction(number, record.Kind.WRONG_PATIENT, "done" if number == 5 else "") if number < 9 else None
+
+
+def recipients_of(ctx: AccessContext, number: int) -> list[DisclosureLine]:
+    to = Recipient("Riverside Clinic for Otology, Rhinology and Laryngology", "1 River Road")
+    return [
+        DisclosureLine(
+            1, "p", to, Purpose.TREATMENT, Basis.TREATMENT, How.PRINT, "Visit summary", (), NOW, NOW, "user:8", "M. Sato"
+        )
+    ]  # fmt: skip
+
+
+def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Correction]:
+    return [_correction(5, record.Kind.WRONG_PATIENT, "done")] if 1 in patients else []
+
+
+def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: int = 100) -> record.UnsignedPage:
+    rows = [record.UnsignedDocument(each, "p", NOW - timedelta(days=9), False) for each in _documents()[1:9]]
+    return record.UnsignedPage(tuple(rows), True)
+
+
+def person_of_public(ctx: AccessContext, public_id: str) -> UUID | None:
+    return LIDIA
+
+
+def persons_of(patients: Sequence[int]) -> dict[int, UUID]:
+    return {row: person for person, rows in PATIENTS.items() for row in rows if row in patients}
+
+
+def summary(ctx: AccessContext, person: UUID) -> identity.PersonSummary | None:
+    hit = next(each for each in _hits() if each.person == person)
+    given = {
+        "person": person, "number": 1, "name": hit.name, "birth_date": hit.birth_date, "sex": hit.sex, "age": hit.age,
+        "deceased": hit.deceased, "mrns": hit.mrns, "sources": (),
+    }  # fmt: skip
+    names = {each.name for each in fields(identity.PersonSummary)}
+    return identity.PersonSummary(**{name: value for name, value in given.items() if name in names})
 
 
 def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> dict[int, chart.Document]:
@@ -280,7 +380,7 @@ def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id
         replace(part, text=part.text.replace("22 units", "18 units").replace("7 days", "14 days"))
         for part in now.parts
     )
-    return {2: now, 1: replace(now, parts=before, signed_by="")}
+    return {2: now, 1: replace(now, parts=before, signatures=())}
 
 
 def _text_hits() -> tuple[record.TextHit, ...]:
@@ -854,7 +954,7 @@ def verify() -> ledger.Report:
 
 
 FAKES: dict[Any, tuple[Any, ...]] = {
-    identity: (find, surviving, patients_of, sources_named),
+    identity: (find, surviving, patients_of, person_of_public, persons_of, sources_named, summary),
     record: (
         chart_summary,
         encounters,
@@ -876,6 +976,10 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         appointments,
         coverage,
         resource,
+        correction,
+        recipients_of,
+        taken_out,
+        unsigned_documents,
     ),
     intake: (
         provenance,

@@ -44,6 +44,14 @@ SCREENS = [
     *[f"{CHART}/documents/DocumentReference/documentreference-{number}" for number in (1, 3, 4)],
     f"{CHART}/documents/DocumentReference/documentreference-1/compare",
     f"{CHART}/documents/DocumentReference/documentreference-4/compare?only=changes",
+    f"{CHART}/documents/DocumentReference/documentreference-2",
+    *[
+        f"{CHART}/documents/DocumentReference/documentreference-2/{act}"
+        for act in ("sign", "change", "correct", "correct/addendum", "correct/late-entry", "correct/wrong-patient")
+    ],
+    "/unsigned/",
+    "/corrections/3",
+    "/corrections/5",
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
     f"{CHART}/print/results",

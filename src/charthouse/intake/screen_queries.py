@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,17 @@ from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import today
 from charthouse.foundation.presence import is_present, present_parts
-from charthouse.record.api import State, Stored, decompress, filed_by, source_rows, versions
+from charthouse.record.api import (
+    DoneHere,
+    State,
+    Stored,
+    came_from_another,
+    decompress,
+    done_here,
+    filed_by,
+    source_rows,
+    versions,
+)
 from charthouse.record.chart import UNKNOWN, When
 
 from .domain.arrival import Connector, Part
@@ -42,6 +52,8 @@ CONNECTOR_TITLES = {
 _PARTS = {Connector.FOLDER: Part.FOLDER, Connector.MLLP: Part.MLLP}
 _FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2, "cda": Format.CDA}
 _PAGE = 50
+#: How a version came that an act on the document made, and no message.
+_DONE_HERE = "Done here"
 _SYSTEM = system_context("intake")
 
 
@@ -65,17 +77,19 @@ def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | Non
         message = messages.get(chosen.message)
         senders = _names(cursor, {m[1] for m in messages.values()})
         original = _original(cursor, ctx, chosen, message) if message else None
+        here = done_here(cursor, kind, public_id) if any(not each.message for each in found) else {}
     by_hand = entered_by(messages)
+    acted = here.get(chosen.version) if not chosen.message else None
     return Provenance(
         type=kind,
         id=public_id,
         version=chosen.version,
-        connector=_connector_title(message[2]) if message else "",
-        entered_by=by_hand.get(chosen.message, ""),
+        connector=_connector_title(message[2]) if message else _DONE_HERE if acted else "",
+        entered_by=acted.who if acted else by_hand.get(chosen.message, ""),
         sender=senders.get(message[1], "") if message else "",
         kind=message[4] if message else "",
         control_id=message[5] if message else "",
-        message=chosen.message,
+        message=chosen.message or None,
         received=message[6] if message else None,
         filed=chosen.filed_at,
         occurred=_occurred(chosen),
@@ -85,14 +99,21 @@ def provenance(ctx: AccessContext, kind: str, public_id: str, version: int | Non
             Version(
                 each.version,
                 each.filed_at,
-                _change(each, found),
-                by_hand.get(each.message)
+                here[each.version].what if _is_here(each, here) else _change(each, found),
+                here[each.version].who
+                if _is_here(each, here)
+                else by_hand.get(each.message)
                 or (senders.get(messages[each.message][1], "") if each.message in messages else ""),
-                each.message,
+                each.message or None,
             )
             for each in found
         ),
     )
+
+
+def _is_here(stored: Stored, here: Mapping[int, DoneHere]) -> bool:
+    """Whether a version was made by an act on the document, and not by a message."""
+    return not stored.message and stored.version in here
 
 
 def _names(cursor: Any, numbers: set[int]) -> dict[int, str]:
@@ -134,7 +155,9 @@ def _original(cursor: Any, ctx: AccessContext, stored: Stored, message: Sequence
         return fhir_original(data)
     charset = source_rows(cursor, [source])[source].charset
     original = hl7_original(data, stored.place, charset)
-    return original if _sees_all(cursor, ctx, stored.message) else only_marked(original)
+    # The message that put a document into the wrong chart tells of the patient of that chart.
+    other = came_from_another(cursor, stored.type, stored.row, stored.version)
+    return original if not other and _sees_all(cursor, ctx, stored.message) else only_marked(original)
 
 
 def _sees_all(cursor: Any, ctx: AccessContext, message: int) -> bool:

@@ -46,7 +46,18 @@ from .chart_queries import (
 from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
-from .domain.documents import ACCOUNT, MOVED_TYPES, SIGNED_TYPES, Kind, Meaning, Party, Stage, StageEntry, staged
+from .domain.documents import (
+    ACCOUNT,
+    ADDED,
+    MOVED_TYPES,
+    SIGNED_TYPES,
+    Kind,
+    Meaning,
+    Party,
+    Stage,
+    StageEntry,
+    staged,
+)
 from .domain.exact import editable
 from .domain.filing import (
     Filed,
@@ -93,9 +104,12 @@ from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 from .signature_queries import (
+    DoneHere,
     UnsignedDocument,
     UnsignedPage,
+    came_from_another,
     correction,
+    done_here,
     recipients_of,
     taken_out,
     unsigned_count,
@@ -115,6 +129,7 @@ from .text_queries import (
 
 __all__ = [
     "ACCOUNT",
+    "ADDED",
     "ADD_TO_DOCUMENT",
     "AMEND",
     "ASK_TO_RETRACT",
@@ -144,6 +159,7 @@ __all__ = [
     "ChartSummary",
     "DetachedPart",
     "DocumentError",
+    "DoneHere",
     "FacilityCensus",
     "Filed",
     "Filing",
@@ -183,6 +199,7 @@ __all__ = [
     "ask_to_move",
     "ask_to_retract",
     "asked",
+    "came_from_another",
     "census",
     "chart_summary",
     "compress",
@@ -196,6 +213,7 @@ __all__ = [
     "document_file",
     "document_versions",
     "documents",
+    "done_here",
     "editable",
     "encounters",
     "entered_by_others",

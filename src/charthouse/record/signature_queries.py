@@ -179,6 +179,45 @@ def additions(
 
 
 @dataclass(frozen=True, slots=True)
+class DoneHere:
+    """What somebody did here that made a version of a document, in words, and who."""
+
+    who: str
+    what: str
+
+
+def done_here(cursor: Any, kind: str, public_id: str) -> dict[int, DoneHere]:
+    """By version, what was done here to a document, told by the Provenance that each act files."""
+    provenance, key = TYPE_ID["Provenance"], f"{kind}/{public_id}"
+    cursor.execute(
+        f"SELECT {STORED} FROM record_index_reference i "  # noqa: S608 (fixed words)
+        "JOIN record_resource r ON r.type = %s AND r.id = i.resource AND r.version = i.version "
+        "JOIN record_version v ON v.type = %s AND v.resource = r.id AND v.version = r.version "
+        "WHERE i.type = %s AND i.param = %s AND i.target = %s AND v.message = 0 ORDER BY r.id",
+        [provenance, provenance, provenance, param_of("Provenance", "target"), target_hash(key)],
+    )
+    found = {}
+    for said in (stored_from(each).resource for each in cursor.fetchall()):
+        before = next((each["what"]["reference"] for each in said.get("entity", ())), "")
+        subject, _, number = before.partition("/_history/")
+        version = int(number) + 1 if subject == key else 1
+        who = ", ".join(each["who"].get("display", "") for each in said["agent"])
+        found[version] = DoneHere(who, said.get("activity", {}).get("text", "changed").lower())
+    return found
+
+
+def came_from_another(cursor: Any, kind: str, row: int, version: int) -> bool:
+    """Whether a version is from when the document stood in the chart of a patient it does not belong to."""
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM record_correction c "
+        "JOIN record_correction_decision d ON d.correction_id = c.id WHERE c.type = %s AND c.resource = %s "
+        "AND c.kind = %s AND d.outcome = 'done' AND d.made_version > %s)",
+        [TYPE_ID[kind], row, Kind.WRONG_PATIENT.value, version],
+    )
+    return bool(cursor.fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
 class UnsignedDocument:
     """A document that waits for a signature: whose it is (public id), since when, and whether it is the asker's."""
 

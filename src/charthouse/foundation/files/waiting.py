@@ -43,8 +43,8 @@ class _Place:
 
 
 def keep_waiting(owner: str, purpose: str, file: WaitingFile, *, most: int, shelf: str = "") -> None:
-    """Let a file wait, in the place of the one that waited for the same; an owner's oldest of the shelf beyond ``most``
-    go."""
+    """Let a file wait, in the place of the one that waited for the same; an owner's oldest on the shelf beyond
+    ``most`` go."""
     place = _place(owner, purpose, shelf)
     nonce = secrets.token_bytes(_NONCE)
     sealed = nonce + AESGCM(key_file(_KEY_NAME)).encrypt(nonce, msgspec.msgpack.encode(file), place.bound_to)

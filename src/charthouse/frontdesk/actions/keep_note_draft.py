@@ -1,4 +1,4 @@
-"""Keep a note that is not finished for its author, and forget it when it is filed, thrown away, or its time is over."""
+"""Keep a note that is not finished for its author; forget it when it is filed, thrown away, or its time is over."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Write a note, or enter a dictation: kept as a document that says of itself that nobody has signed it, or signed at
-once by who wrote it."""
+"""Write a note, or enter a dictation: a document that says of itself that nobody has signed it, or that its author
+signs at once."""
 
 from __future__ import annotations
 

@@ -88,6 +88,7 @@ class FilingBatch:
     def __init__(self, cursor: Any, filings: Sequence[Filing]) -> None:
         self._cursor = cursor
         _lock_unowned(cursor, filings)
+        _lock_documents(cursor, filings)
         self._known = _look_up(cursor, _keys_of(filings))
         self._coming = {filing.public_id for filing in filings if filing.type_id == _PATIENT}
         self._filings = filings
@@ -289,6 +290,17 @@ def _look_up(cursor: Any, keys: Sequence[Key]) -> dict[Key, _Known]:
         (type_id, public_id): _Known(number, version, bytes(digest), patient, state)
         for type_id, public_id, number, version, digest, patient, state in cursor.fetchall()
     }
+
+
+def _lock_documents(cursor: Any, filings: Sequence[Filing]) -> None:
+    """Wait for who is signing or correcting a document just now, and have it to oneself."""
+    documents = sorted({(each.type_id, each.public_id) for each in filings if each.type in DOCUMENT_TYPES})
+    if documents:
+        cursor.execute(
+            "SELECT FROM record_resource WHERE (type, public_id) IN (SELECT * FROM unnest(%s::smallint[], "
+            "string_to_array(%s, E'\\x1f'))) ORDER BY type, id FOR UPDATE",
+            [[kind for kind, _ in documents], "\x1f".join(public_id for _, public_id in documents)],
+        )
 
 
 def _lock_unowned(cursor: Any, filings: Sequence[Filing]) -> None:

@@ -14,6 +14,8 @@ from charthouse.record.chart import Document, DocumentEntry, Part, PartKind
 from charthouse.record.domain.attachments import attachments_of, decoded
 from charthouse.record.domain.documents import (
     ADDED,
+    Kind,
+    added_to,
     authors,
     correction_of,
     is_final,
@@ -106,8 +108,16 @@ def _common(item: Item) -> dict[str, Any]:
             conclusion=str(r.get("conclusion") or ""),
             custodian=reference(r.get("custodian")),
         ),
-        "added_as": correction[0] if (correction := correction_of(r)) and correction[0] in ADDED else None,
+        "added_as": _added_as(r),
     }
+
+
+def _added_as(r: dict[str, Any]) -> Kind | None:
+    """As what a document was written after another; one that another system appends is an addendum."""
+    correction = correction_of(r)
+    if correction and correction[0] in ADDED:
+        return correction[0]
+    return Kind.ADDENDUM if added_to(r) else None
 
 
 def document(

@@ -16,7 +16,7 @@ from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.letters.api import PatientIdentity, drawn, page_number, pages_of, picture
 from charthouse.identity import api as identity
 from charthouse.record import api as record
-from charthouse.record.chart import Document, Mark, PartKind, ResultPanel, Row
+from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind, ResultPanel, Row
 from charthouse.record.chart import Part as DocumentPart
 from charthouse.web import narrative, pdf, printing, printing_parts
 from charthouse.web.permissions import DISCLOSE_PRINT, PRINT_CHART, READ_CHART
@@ -304,7 +304,12 @@ def _about(document: Document) -> list[tuple[str, str | None]]:
     elif document.mark is not Mark.NONE:
         pairs.append(("Signed", printing.mark(document.mark)))
     pairs += [(each.stage.value.capitalize(), each.party.name or None) for each in document.stages]
-    pairs += [("Corrected", printing.correction(each)) for each in document.corrections if not each.is_refused]
+    # What was added follows the document itself.
+    pairs += [
+        ("Corrected", printing.correction(each))
+        for each in document.corrections
+        if not each.is_refused and each.kind not in record.ADDED
+    ]
     return pairs + [
         pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]
     ]
@@ -324,6 +329,10 @@ def _taken_out(ctx: AccessContext, patients: Patients, gathered: _Gathered) -> N
         gathered.parts.append({"kind": "facts", "columns": 1, "pairs": pairs})
 
 
+def _is_added(row: Row) -> bool:
+    return isinstance(row, DocumentEntry) and row.added_as is not None
+
+
 def _ids(document: Document) -> set[str]:
     return {document.id, *(id for each in document.added for id in _ids(each))}
 
@@ -331,7 +340,7 @@ def _ids(document: Document) -> set[str]:
 def _contents(ctx: AccessContext, patients: Patients, rows: Sequence[Row], gathered: _Gathered) -> None:
     """The documents of the list one after the other; what was added to one follows it."""
     shown: set[str] = set()
-    for row in rows[:MOST_DOCUMENTS]:
+    for row in sorted(rows[:MOST_DOCUMENTS], key=_is_added):
         document = record.document(ctx, patients, row.type, row.id)
         if document is None or row.id in shown:
             continue

@@ -67,7 +67,7 @@ def _shown(
         "asks_secret": asks_secret(request),
         **context,
     }
-    return render(request, template, page, status=409 if changed else 422 if fault else 200)
+    return render(request, template, page, status=422 if fault else 200)
 
 
 def _back(document: Document, person: UUID) -> HttpResponse:

@@ -84,7 +84,9 @@ def _dictation(request: SignedInRequest, person: UUID, typed: dict[str, str]) ->
     return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
 
-def _same(groups: Callable[[AccessContext, UUID], list[desk_forms.Group]]) -> Callable[..., list[desk_forms.Group]]:
+def _same(
+    groups: Callable[[AccessContext, UUID], list[desk_forms.Group]],
+) -> Callable[..., list[desk_forms.Group]]:
     """Fields that are the same whatever was typed."""
     return lambda ctx, person, typed: groups(ctx, person)
 
