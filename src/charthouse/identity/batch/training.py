@@ -26,8 +26,8 @@ from .weighing import CODE, Codes, level_codes, name_codes
 
 Floats = NDArray[np.float64]
 
-_RANDOM_PAIRS = 600_000
-_MOST_PAIRS = 1_000_000
+_RANDOM_PAIRS = 400_000
+_MOST_PAIRS = 500_000
 _ROUNDS = 30
 _SETTLED = 0.002
 #: How many pairs the model that comes along counts for, beside those of the data.

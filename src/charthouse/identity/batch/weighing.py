@@ -192,7 +192,7 @@ def level_codes(table: Table, field: str, left: Ints, right: Ints) -> Codes:
         a, b = a[others].astype(np.int64), b[others].astype(np.int64)
         pair = np.minimum(a, b) * len(values.values) + np.maximum(a, b)
         distinct, place = np.unique(pair, return_inverse=True)
-        codes[others] = _compared(values, distinct, compare, code)[place]
+        codes[others] = _compared(table.sieve(field), values, distinct, compare, code)[place]
     return codes
 
 
@@ -208,17 +208,21 @@ def _of_themselves(
 
 
 def _compared(
-    values: Values, pairs: NDArray[np.int64], compare: Callable[[Any, Any], str | None], code: dict[str, int]
+    sieve: Any,
+    values: Values,
+    pairs: NDArray[np.int64],
+    compare: Callable[[Any, Any], str | None],
+    code: dict[str, int],
 ) -> Codes:
     known, many = values.values, len(values.values)
     lows, highs = np.divmod(pairs, many)
-    return np.array(
-        [
-            _code(compare(known[low], known[high]), code)
-            for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
-        ],
-        dtype=np.int8,
-    )
+    found = np.full(len(pairs), code["different"] if "different" in code else -1, dtype=np.int8)
+    asked = np.arange(len(pairs)) if sieve is None else np.flatnonzero(sieve.undecided(lows, highs))
+    found[asked] = [
+        _code(compare(known[low], known[high]), code)
+        for low, high in zip(lows[asked].tolist(), highs[asked].tolist(), strict=True)
+    ]
+    return found
 
 
 def _code(level: str | None, code: dict[str, int]) -> int:
