@@ -151,7 +151,8 @@ def name_codes(table: Table, left: Ints, right: Ints) -> tuple[Codes, Codes, Cod
     family = level_codes(table, "family", left, right)
     middle = level_codes(table, "middle", left, right)
     exchanged, crossed = _crossings(table, left, right)
-    given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], CODE["family"]["exchanged"], -1
+    # Both names are told by the level of the given name, so that they do not count twice.
+    given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], -1, -1
     given[crossed], family[crossed], middle[crossed] = CODE["given"]["crossed"], -1, -1
     return given, family, middle
 

@@ -22,7 +22,7 @@ from .reference import read_text, term_frequencies
 #: Field to its levels, in the order of a waterfall. A model must have a weight for each.
 LEVELS: dict[str, tuple[str, ...]] = {
     "given": ("same", "nickname", "initial", "middle", "similar", "sound", "faint", "exchanged", "crossed", "different"),
-    "family": ("same", "part", "similar", "sound", "faint", "exchanged", "different"),
+    "family": ("same", "part", "similar", "sound", "faint", "different"),
     "middle": ("same", "initial", "different"),
     "generation": ("same", "different"),
     "birth": ("same", "first of january", "exchanged", "one digit", "one part", "month", "year", "different"),
