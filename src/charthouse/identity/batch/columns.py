@@ -64,7 +64,7 @@ _NAMES: dict[str, str] = {
     " socsecnum",
     "mrn": "mrn medicalrecordnumber medrecno medicalrecordno medrecnum hospitalnumber chartnumber chartno"
     " medicalrecord mrnumber mrno unitnumber",
-    "number": "streetnumber streetno housenumber houseno housenum streetnum stno stnum addressnumber addrnumber"
+    "number": "number no nr streetnumber streetno housenumber houseno housenum streetnum stno stnum addressnumber addrnumber"
     " buildingnumber addrno hausnummer civicnumber strnumber resstreetnumber",
     "street": "street streetname address1 address2 address3 addr1 addr2 addr3 addressline1 addressline2 addressline3"
     " addrline1 addrline2 streetaddress streetaddress1 streetaddress2 line1 line2 adr1 adr2 add1 add2 strasse rue calle"
@@ -191,6 +191,8 @@ def _settle(of: dict[str, list[int]]) -> None:
     if of.get("address") and of.get("street"):
         # "address" beside "address_2" is its first line.
         of["street"] = [*of.pop("address"), *of["street"]]
+    if of.get("number") and not (of.get("street") or of.get("address")):
+        of.pop("number")
     if of.get("birth_year") or not of.get("birth_day"):
         return
     if not of.get("birth"):

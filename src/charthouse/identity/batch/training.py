@@ -35,6 +35,14 @@ _PRIOR_M, _PRIOR_U, _PRIOR_KIN = 10.0, 50.0, 20.0
 #: How often members of a family agree, before the data say.
 _KIN_SAME = {"family": 0.75, "address": 0.75, "phone": 0.5, "mother": 0.5, "email": 0.3}
 _TWINS, _NAMESAKES = 0.02, 0.03
+#: What two records of one person seldom differ in, however bad the data: levels of a field and their share at most.
+#: Without birth dates a couple at one address would else be learnt to be a person with two given names.
+_SELDOM = {
+    "given": (("different", "faint", "crossed"), 0.13),
+    "family": (("different", "faint"), 0.25),
+    "birth": (("different",), 0.15),
+    "sex": (("different",), 0.05),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ def learn(
         if one_to_one:
             probably = _compete(probably, left, right, table.size)
         before = one.share
-        one.levels = _levels(codes, probably, fallback_m, _PRIOR_M)
+        one.levels = _bounded(_levels(codes, probably, fallback_m, _PRIOR_M))
         one.share = max((float(probably.sum()) * scale + 0.5) / total, 0.5 / total)
         if has_family:
             learnt = _levels(codes, relatives, {}, _PRIOR_KIN, start=_kin_levels(u))
@@ -221,6 +229,17 @@ def _levels(
         counts += strength * prior + jeffreys
         found[field] = np.append(np.maximum(counts / counts.sum(), 1e-9), 1.0)
     return found
+
+
+def _bounded(levels: dict[str, Floats]) -> dict[str, Floats]:
+    for field, (seldom, most) in _SELDOM.items():
+        row = levels[field]
+        places = [CODE[field][level] for level in seldom]
+        share = float(row[places].sum())
+        if share > most:
+            row[:-1] *= (1 - most) / (1 - share)
+            row[places] *= most / share * (1 - share) / (1 - most)
+    return levels
 
 
 def _kin_levels(u: dict[str, Floats]) -> dict[str, Floats]:
