@@ -115,9 +115,7 @@ def judge_pairs(
     weigher = Weigher(table, model)
     parts = [weigher.weigh(left[:0], right[:0])]
     for begin in range(0, len(left), _CHUNK):
-        parts.append(
-            weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps)
-        )
+        parts.append(weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps))
         tell("compare", min(begin + _CHUNK, len(left)), len(left))
     weighed = merged(parts)
     weighed = weighed.take(weighed.weight >= thresholds.perhaps)
@@ -264,16 +262,12 @@ def _figures(loaded: Loaded, judged: Judged, groups: Groups, across: Ints | None
     }
 
 
-def _more(
-    loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints | None
-) -> dict[str, Any]:
+def _more(loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints | None) -> dict[str, Any]:
     truth = np.array(loaded.truth)
     origin = across.tolist() if across is not None else None
     there = pairs_there(loaded.truth, origin)
     reached = int((truth[left] == truth[right]).sum())
-    columns = {
-        field: [loaded.header[place] for place in places] for field, places in loaded.columns.of.items()
-    }
+    columns = {field: [loaded.header[place] for place in places] for field, places in loaded.columns.of.items()}
     return {
         "compared_pairs": len(left),
         "reachable_recall": round(reached / there, 5) if there else 1.0,

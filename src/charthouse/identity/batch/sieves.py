@@ -57,11 +57,11 @@ class Words:
         }
         return np.array(sorted(found), dtype=np.int64)
 
-    def likeness(self, one: Longs, other: Longs) -> NDArray[np.float32]:
+    def likeness(self, one: Longs, other: Longs) -> Any:
         return _measured(self.words, one, other, JaroWinkler.similarity, np.float32)
 
-    def edits(self, one: Longs, other: Longs) -> NDArray[np.int32]:
-        """Edits from word to word; 3 for three and more."""
+    def edits(self, one: Longs, other: Longs) -> Any:
+        """Edits from word to word; 3 for three and more. An array of int32."""
         return _measured(self.words, one, other, OSA.distance, np.int32, score_cutoff=2)
 
     def may_be_alike(self, one: Longs, other: Longs) -> Mask:
@@ -101,7 +101,8 @@ class GivenSieve:
         a, b = np.divmod(distinct, len(self._words.words))
         alike = (a == b) | self._words.may_be_alike(a, b)
         alike |= np.isin(distinct, self._words.nicknames)
-        return found | alike[place]
+        found |= alike[place]
+        return found
 
 
 class FamilySieve:
@@ -128,7 +129,8 @@ class BirthSieve:
     def undecided(self, one: Longs, other: Longs) -> Mask:
         """Pairs of which more is to be asked; the others are "different"."""
         found: Mask = self._odd[one] | self._odd[other] | (self._year[one] == self._year[other])
-        return found | (self._words.edits(one, other) <= 2)
+        found |= self._words.edits(one, other) <= 2
+        return found
 
 
 class AddressSieve:
@@ -165,7 +167,8 @@ class PhoneSieve:
         """Pairs of which more is to be asked; the others are "different"."""
         found: Mask = self._several[one] | self._several[other]
         found |= self._words.length[one] != self._words.length[other]
-        return found | (self._words.edits(one, other) <= 1)
+        found |= self._words.edits(one, other) <= 1
+        return found
 
 
 SIEVES: dict[str, Callable[[Any], Any]] = {

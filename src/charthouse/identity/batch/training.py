@@ -76,9 +76,7 @@ class _Kind:
         return found
 
 
-def learn(
-    table: Table, left: Ints, right: Ints, source: Ints | None = None, *, one_to_one: bool = False
-) -> Learnt:
+def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, one_to_one: bool = False) -> Learnt:
     """Learn from the pairs that share a key. ``source``: pairs are of different sources only; ``one_to_one``: no
     record has two partners of another source."""
     generator = np.random.default_rng(20260101)
@@ -113,7 +111,9 @@ def learn(
         of_strangers = strangers.bits(codes)
         if has_family:
             # A name is handed down from parent to child; brothers and sisters bear different ones.
-            as_strangers = strangers.field_bits("given", codes) - kin.field_bits("given", codes) - given.bits(u["given"])
+            as_strangers = (
+                strangers.field_bits("given", codes) - kin.field_bits("given", codes) - given.bits(u["given"])
+            )
             of_kin = kin.bits(codes) + terms + np.where(generation, 0.0, as_strangers)
         probably, relatives = _share(of_one, of_strangers, of_kin)
         if one_to_one:
@@ -307,9 +307,6 @@ def _model(one: _Kind, strangers: _Kind, kin: _Kind | None, given: _Term, family
 
 def _bits(m: dict[str, Floats], u: dict[str, Floats], fields: tuple[str, ...]) -> dict[str, dict[str, float]]:
     return {
-        field: {
-            level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(LEVELS[field])
-        }
+        field: {level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(LEVELS[field])}
         for field in fields
     }
-

@@ -58,7 +58,8 @@ class Weighed:
     def weighing(self, place: int, table: Table) -> Weighing:
         """One pair as the scorer gives it."""
         names = {
-            field: LEVELS[field][code] if (code := int(self.levels[field][place])) >= 0 else None for field in FIELDS
+            field: LEVELS[field][code] if (code := int(self.levels[field][place])) >= 0 else None
+            for field in FIELDS
         }
         left, right = int(self.left[place]), int(self.right[place])
         levels = Levels(**names)
@@ -217,7 +218,7 @@ def _compared(
 ) -> Codes:
     known, many = values.values, len(values.values)
     lows, highs = np.divmod(pairs, many)
-    found = np.full(len(pairs), code["different"] if "different" in code else -1, dtype=np.int8)
+    found = np.full(len(pairs), code.get("different", -1), dtype=np.int8)
     asked = np.arange(len(pairs)) if sieve is None else np.flatnonzero(sieve.undecided(lows, highs))
     found[asked] = [
         _code(compare(known[low], known[high]), code)

@@ -45,14 +45,11 @@ _TOWNS = tuple(
     for tail in ("field", "ton", "bury", "ham", "dale", "ford", "mont", "view", "port", "haven")
 )
 _STATES = ("MA", "CT", "NY", "NH", "VT", "ME", "RI", "NJ", "PA", "OH")
-_NEAR = {
-    one: other
-    for one, other in zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopqsdfghjklaxcvbnmz", strict=True)
-}
-_LIKE_SOUND = (("ph", "f"), ("ck", "k"), ("c", "k"), ("y", "i"), ("ie", "y"), ("ee", "ea"), ("s", "z"), ("ll", "l"),
-               ("nn", "n"), ("tt", "t"), ("th", "t"), ("x", "ks"), ("ei", "ie"), ("oo", "u"))  # fmt: skip
-_LIKE_SHAPE = (("m", "rn"), ("l", "1"), ("o", "0"), ("s", "5"), ("b", "6"), ("g", "q"), ("u", "v"), ("cl", "d"),
-               ("h", "n"), ("e", "c"), ("i", "l"), ("w", "vv"))  # fmt: skip
+_NEAR = {one: other for one, other in zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopqsdfghjklaxcvbnmz", strict=True)}
+_LIKE_SOUND = tuple(
+    pair.split("=") for pair in "ph=f ck=k c=k y=i ie=y ee=ea s=z ll=l nn=n tt=t th=t x=ks ei=ie oo=u".split()
+)
+_LIKE_SHAPE = tuple(pair.split("=") for pair in "m=rn l=1 o=0 s=5 b=6 g=q u=v cl=d h=n e=c i=l w=vv".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ def _families() -> _Names:
     weights = [listed[name] for name in names]
     rest = max(0.05, 1.0 - sum(weights))
     made = [f"{head}{middle}{tail}".lower() for head in _HEADS for middle in _MIDDLES for tail in _TAILS]
-    Random(7).shuffle(made)
+    Random(7).shuffle(made)  # noqa: S311 - people made up, the same each time
     tail = [1.0 / (rank + 60) for rank in range(len(made))]
     total = sum(tail)
     names += made
@@ -153,7 +150,7 @@ def _givens(sex: str) -> _Names:
 
 def people(size: int, seed: int) -> Iterator[Row]:
     """``size`` people in their households."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - people made up, the same each time
     household = made = 0
     while made < size:
         for row in _household(random, household, made):
