@@ -198,7 +198,8 @@ def recognize(
 
 
 def place_of(header: Sequence[str], name: str) -> int:
-    """The place of a column by its name, without regard to capitals where that is unambiguous. Raises ColumnError."""
+    """The place of a column by its name, without regard to capitals where that is unambiguous. Raises
+    ColumnError."""
     if name in header:
         return list(header).index(name)
     alike = [place for place, column in enumerate(header) if column.strip().lower() == name.strip().lower()]

@@ -1,4 +1,5 @@
-"""How well persons would be told apart in somebody's file: learn, compare, decide, and hold it against the truth."""
+"""How well persons would be told apart in somebody's file: learn, compare, decide, and hold it against the
+truth."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was named."""
+    """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was
+    named."""
 
     table: Table
     blocks: Blocks
@@ -51,8 +53,8 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never are
-    one; ``bits`` is what a pair counts for when groups are made."""
+    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never
+    are one; ``bits`` is what a pair counts for when groups are made."""
 
     pairs: Weighed
     linked: NDArray[np.bool_]

@@ -1,8 +1,8 @@
 """Which pairs of values need no comparator, because nothing can be alike about them.
 
-Each sieve says for pairs of values, by a few measures of whole columns, which are surely of one plain level; only the
-rest is asked of the comparators one by one. A sieve never answers otherwise than its comparator; a test holds it to
-that.
+Each sieve says for pairs of values, by a few measures of whole columns, which are surely of one plain level; only
+the rest is asked of the comparators one by one. A sieve never answers otherwise than its comparator; a test holds
+it to that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from charthouse.identity.domain.text import sound
 
 Longs = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-#: No two words alike in any way the comparators know are less alike than this, by Jaro and Winkler, but for two slips.
+#: No two words alike in any way the comparators know are less alike than this, by Jaro and Winkler, but for two
+#: slips.
 _UNLIKE = 0.66
 
 

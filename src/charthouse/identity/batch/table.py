@@ -61,8 +61,8 @@ class Values:
 class Table:
     """Patients as columns of numbered values.
 
-    ``given`` holds (given, middle names), ``family`` (family, its parts), ``middle`` the middle names, ``words`` the
-    number of the given and of the family name among all words, to see names that stand in each other's place.
+    ``given`` holds (given, middle names), ``family`` (family, its parts), ``middle`` the middle names, ``words``
+    the number of the given and of the family name among all words, to see names that stand in each other's place.
     ``several`` are the rows of patients with more than one name, whose names are compared one by one.
     """
 

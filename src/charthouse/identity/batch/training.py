@@ -60,7 +60,8 @@ class Learnt:
 
 @dataclass(slots=True)
 class _Kind:
-    """One kind of pairs: how often, and how often each level is met; a field's row ends with 1 for "says nothing"."""
+    """One kind of pairs: how often, and how often each level is met; a field's row ends with 1 for "says
+    nothing"."""
 
     share: float
     levels: dict[str, Floats]
