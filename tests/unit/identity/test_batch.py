@@ -171,8 +171,8 @@ def test_a_row_is_read_as_the_front_door_reads_it() -> None:
         "postcode",
         "tel",
     ]
-    row = ["Zoë Ann", "O'Brien Jr", "1961-04-17", "2", "219-41-6788", "12", "Alder Street", "Dapto", "New South Wales",
-           "2530.0", "413-555-0142"]  # fmt: skip
+    row = ["Zoë Ann", "O'Brien Jr", "1961-04-17", "2", "219-41-6788", "12", "Alder Street", "Dapto",
+           "New South Wales",           "2530.0", "413-555-0142"]  # fmt: skip
     read = _traits(header, row)
     patient = {
         "name": [{"family": "O'Brien", "given": ["Zoë", "Ann"], "suffix": ["Jr"]}],

@@ -134,7 +134,8 @@ _BY_NAME = {name: field for field, names in _NAMES.items() for name in names.spl
 _AROUND = (
     "patient", "patients", "person", "persons", "pat", "pt", "member", "client", "subject", "customer", "voter",
     "demographic", "demographics", "demo", "record", "rec", "current", "cur", "primary", "legal", "home", "res",
-    "residential", "mailing", "raw", "clean", "std", "std1", "orig", "original", "value", "val", "txt", "text", "str",
+    "residential", "mailing", "raw", "clean", "std", "std1", "orig", "original", "value", "val", "txt", "text",
+    "str",
     "a", "b", "l", "r", "left", "right", "1", "01", "reported", "individual", "employee", "applicant", "registrant",
     "simulant", "respondent", "usual",
 )  # fmt: skip

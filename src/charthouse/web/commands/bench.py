@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from charthouse.foundation.ledger.commands import bench as bench_ledger
+from charthouse.identity.bench.commands import app as identity
 from charthouse.intake.bench.crash import bench_crash
 from charthouse.intake.bench.files import bench_intake
 from charthouse.intake.bench.mllp import bench_mllp
@@ -18,3 +19,4 @@ app.command("crash")(bench_crash)
 app.command("ledger")(bench_ledger)
 app.command("screens")(bench_screens)
 app.command("desk")(bench_desk)
+app.add_typer(identity, name="identity")
