@@ -44,8 +44,8 @@ class Blocks:
     def pairs(self, size: int, source: Ints | None = None) -> tuple[Ints, Ints]:
         """Pairs of rows, the lower first, each once. ``source``: only pairs of different sources."""
         if size <= SMALL:
-            left, right = np.triu_indices(size, 1)
-            return _across(left.astype(np.int32), right.astype(np.int32), source)
+            low, high = np.triu_indices(size, 1)
+            return _across(low.astype(np.int32), high.astype(np.int32), source)
         key = np.frombuffer(self._key, dtype=np.int64)
         row = np.frombuffer(self._row, dtype=np.int32)
         order = np.argsort(key, kind="stable")
@@ -120,7 +120,10 @@ def _loose(traits: Traits) -> Iterator[tuple[object, ...]]:
         if given:
             yield "given", sound(given)
         if family:
-            yield "family", sound(family), given[:1]
+            yield "family", sound(family)
+            yield "family+initial", sound(family), given[:1]
+        if year:
+            yield "initials+year", given[:1], family[:1], year, traits.sex
         if given and year:
             yield "given+year", given, year, traits.sex
         if family and year:

@@ -14,13 +14,15 @@ import numpy as np
 from .table import Ints
 from .weighing import Floats
 
-#: The most and the least a pair counts for in the mean of two groups; a pair that was not even compared counts least.
+#: The most and the least a pair counts for in the mean of two groups; a pair that was not even compared counts
+#: least.
 _MOST, _LEAST = 15.0, -8.0
 
 
 @dataclass(slots=True)
 class Groups:
-    """``of``: row to the number of its group. ``left_out``: places of the pairs that were to be linked and were not."""
+    """``of``: row to the number of its group. ``left_out``: places of the pairs that were to be linked and were
+    not."""
 
     of: Ints
     left_out: list[int] = field(default_factory=list)
@@ -37,9 +39,9 @@ def group(
     *,
     margin: float = 0.0,
 ) -> Groups:
-    """Groups of rows. ``weight``: bits of every pair that was looked at; ``linked``: whether the pair may be linked;
-    ``conflict``: whether it never may. ``source``: at most one row of each in a group, and the best partner must
-    lead the next by ``margin``."""
+    """Groups of rows. ``weight``: bits of every pair that was looked at; ``linked``: whether the pair may be
+    linked; ``conflict``: whether it never may. ``source``: at most one row of each in a group, and the best
+    partner must lead the next by ``margin``."""
     known = dict(zip((left.astype(np.int64) * size + right).tolist(), range(len(left)), strict=True))
     members: dict[int, list[int]] = {}
     home = list(range(size))
@@ -90,7 +92,8 @@ def _agree(
 def _close_rivals(
     size: int, left: Ints, right: Ints, weight: Floats, linked: Sequence[bool], source: Ints, margin: float
 ) -> list[bool]:
-    """Pairs one of whose rows has another partner, of the same source, that is nearly as good; not where it leads."""
+    """Pairs one of whose rows has another partner, of the same source, that is nearly as good; not where it
+    leads."""
     rival = rivals(left, right, weight, source)
     return list(np.asarray(linked, dtype=bool) & (weight - rival < margin))
 

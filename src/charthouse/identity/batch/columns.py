@@ -39,54 +39,94 @@ FIELDS: dict[str, str] = {
 _SEVERAL = {"street", "phone", "email", "mrn", "maiden"}
 
 _NAMES: dict[str, str] = {
-    "given": "given givenname givennames first firstname firstnames fname forename forenames gname vorname prenom"
-    " nombre nombres firstnm fstname namefirst namegiven nameg fn christianname voornaam fornamn fnamec1",
-    "middle": "middle middlename middlenames middleinitial middleinit mname mi minitial secondname middlenm namemiddle"
-    " midl midlname middlenameinitial initial midname fnamec2",
-    "family": "family familyname last lastname lastnames lname surname surnames sname nachname familienname nom"
-    " nomdefamille apellido apellidos lastnm namelast namefamily ln secondsurname achternaam efternamn currentsurname lnamec1",
+    "given": (
+        "given givenname givennames first firstname firstnames fname forename forenames gname vorname prenom "
+        "nombre nombres firstnm fstname namefirst namegiven nameg fn christianname voornaam fornamn fnamec1"
+    ),
+    "middle": (
+        "middle middlename middlenames middleinitial middleinit mname mi minitial secondname middlenm "
+        "namemiddle midl midlname middlenameinitial initial midname fnamec2"
+    ),
+    "family": (
+        "family familyname last lastname lastnames lname surname surnames sname nachname familienname nom "
+        "nomdefamille apellido apellidos lastnm namelast namefamily ln secondsurname achternaam efternamn "
+        "currentsurname lnamec1"
+    ),
     "suffix": "suffix namesuffix suffixname generation namesuffixlbl sufx suffixlbl gensuffix",
     "name": "name fullname personname patientname completename wholename legalname displayname",
-    "maiden": "maiden maidenname birthname birthsurname formername formersurname previoussurname previousname"
-    " previouslastname formerlastname othername aliaslastname geburtsname nameatbirth marriedname",
-    "birth": "dob birth birthdate dateofbirth dateofbirthdob birthdt dtbirth dobirth bdate birthday datebirth"
-    " dobdate geburtsdatum datenaissance datedenaissance fechanacimiento fechadenacimiento dateborn born birthdte",
+    "maiden": (
+        "maiden maidenname birthname birthsurname formername formersurname previoussurname previousname "
+        "previouslastname formerlastname othername aliaslastname geburtsname nameatbirth marriedname"
+    ),
+    "birth": (
+        "dob birth birthdate dateofbirth dateofbirthdob birthdt dtbirth dobirth bdate birthday datebirth "
+        "dobdate geburtsdatum datenaissance datedenaissance fechanacimiento fechadenacimiento dateborn born "
+        "birthdte"
+    ),
     "birth_year": "birthyear yearofbirth yob byear dobyear birthyr dobyr yearbirth dobyyyy by birthyyyy yrbirth",
     "birth_month": "birthmonth monthofbirth mob bmonth dobmonth birthmon dobmon monthbirth dobmm bm",
     "birth_day": "birthday1 dayofbirth bday dobday birthdaynum daybirth dobdd birthdy dobdy bd birthdayofmonth",
     "age": "age ageyears ageinyears patientage agey ageatregistration",
     "year": "year censusyear recordyear surveyyear fileyear datayear snapshotyear",
-    "sex": "sex gender gendercode sexcode gendercd sexcd administrativegender geschlecht sexe sexo biologicalsex sx"
-    " birthsex sexatbirth",
-    "ssn": "ssn socsecid socialsecuritynumber socialsecurity socialsecurityno socsec ssnumber ssno ss socsecno"
-    " nationalid nationalidentifier nationalnumber nhsnumber nhsno nhs nino nationalinsurancenumber medicare"
-    " medicarenumber itin sin healthcardnumber healthcard personnummer nationalidnumber ssnitin ssntaxid taxid"
-    " socsecnum",
-    "mrn": "mrn medicalrecordnumber medrecno medicalrecordno medrecnum hospitalnumber chartnumber chartno"
-    " medicalrecord mrnumber mrno unitnumber",
-    "number": "streetnumber streetno housenumber houseno housenum streetnum stno stnum addressnumber addrnumber"
-    " buildingnumber addrno hausnummer civicnumber strnumber resstreetnumber",
-    "street": "street streetname address1 address2 address3 addr1 addr2 addr3 addressline1 addressline2 addressline3"
-    " addrline1 addrline2 streetaddress streetaddress1 streetaddress2 line1 line2 adr1 adr2 add1 add2 strasse rue calle"
-    " streetline street1 street2 addressstreet addrstreet residentialaddress1 physicaladdress1 homeaddress1 addressl1"
-    " addressl2 streetnm mailingaddress1 streetaddressline1 streetaddressline2 roadname road thoroughfare",
-    "unit": "unit unitno apartment apt aptno apartmentnumber apartmentno unitdesignation suite flat flatnumber"
-    " aptnumber aptnum unitid secondaryunit",
-    "address": "address addr fulladdress homeaddress residentialaddress mailingaddress postaladdress physicaladdress"
-    " residence adresse direccion addressfull addressline currentaddress residenceaddress addresstext",
-    "city": "city suburb town cityname citytown locality municipality rescity rescitydesc addresscity addrcity place"
-    " ville ciudad ort wohnort village postaltown homecity mailingcity townorcity citynm placename",
-    "state": "state province stateprovince statecode statecd stateabbr stateabbreviation region county addressstate"
-    " addrstate territory homestate stateorprovince mailingstate usstate bundesland statename stateterritory",
-    "postal": "zip zipcode postcode postalcode zip5 plz zipcd zipc codepostal postal postcd pcode addresszip addrzip"
-    " zippostal homezip mailingzip postzip zippostalcode codigopostal pc postalzip mailingzipcode zip9 addresspostal"
-    " addresspostalcode",
-    "phone": "phone phonenumber telephone telephonenumber phoneno homephone mobile mobilephone cell cellphone tel"
-    " phone1 phone2 phonenum workphone contactnumber phonehome phonemobile telno fullphonenumber telefon contactphone"
-    " mobilenumber cellnumber homephonenumber primaryphone mobileno phonework telefono dayphone",
+    "sex": (
+        "sex gender gendercode sexcode gendercd sexcd administrativegender geschlecht sexe sexo biologicalsex "
+        "sx birthsex sexatbirth"
+    ),
+    "ssn": (
+        "ssn socsecid socialsecuritynumber socialsecurity socialsecurityno socsec ssnumber ssno ss socsecno "
+        "nationalid nationalidentifier nationalnumber nhsnumber nhsno nhs nino nationalinsurancenumber "
+        "medicare medicarenumber itin sin healthcardnumber healthcard personnummer nationalidnumber ssnitin "
+        "ssntaxid taxid socsecnum"
+    ),
+    "mrn": (
+        "mrn medicalrecordnumber medrecno medicalrecordno medrecnum hospitalnumber chartnumber chartno "
+        "medicalrecord mrnumber mrno unitnumber"
+    ),
+    "number": (
+        "number no nr streetnumber streetno housenumber houseno housenum streetnum stno stnum addressnumber "
+        "addrnumber buildingnumber addrno hausnummer civicnumber strnumber resstreetnumber"
+    ),
+    "street": (
+        "street streetname address1 address2 address3 addr1 addr2 addr3 addressline1 addressline2 "
+        "addressline3 addrline1 addrline2 streetaddress streetaddress1 streetaddress2 line1 line2 adr1 adr2 "
+        "add1 add2 strasse rue calle streetline street1 street2 addressstreet addrstreet residentialaddress1 "
+        "physicaladdress1 homeaddress1 addressl1 addressl2 streetnm mailingaddress1 streetaddressline1 "
+        "streetaddressline2 roadname road thoroughfare"
+    ),
+    "unit": (
+        "unit unitno apartment apt aptno apartmentnumber apartmentno unitdesignation suite flat flatnumber "
+        "aptnumber aptnum unitid secondaryunit"
+    ),
+    "address": (
+        "address addr fulladdress homeaddress residentialaddress mailingaddress postaladdress physicaladdress "
+        "residence adresse direccion addressfull addressline currentaddress residenceaddress addresstext"
+    ),
+    "city": (
+        "city suburb town cityname citytown locality municipality rescity rescitydesc addresscity addrcity "
+        "place ville ciudad ort wohnort village postaltown homecity mailingcity townorcity citynm placename"
+    ),
+    "state": (
+        "state province stateprovince statecode statecd stateabbr stateabbreviation region county "
+        "addressstate addrstate territory homestate stateorprovince mailingstate usstate bundesland statename "
+        "stateterritory"
+    ),
+    "postal": (
+        "zip zipcode postcode postalcode zip5 plz zipcd zipc codepostal postal postcd pcode addresszip "
+        "addrzip zippostal homezip mailingzip postzip zippostalcode codigopostal pc postalzip mailingzipcode "
+        "zip9 addresspostal addresspostalcode"
+    ),
+    "phone": (
+        "phone phonenumber telephone telephonenumber phoneno homephone mobile mobilephone cell cellphone tel "
+        "phone1 phone2 phonenum workphone contactnumber phonehome phonemobile telno fullphonenumber telefon "
+        "contactphone mobilenumber cellnumber homephonenumber primaryphone mobileno phonework telefono "
+        "dayphone"
+    ),
     "email": "email emailaddress mail mailaddress emailaddr emailid electronicmail email1 email2 primaryemail",
-    "mother": "mothersmaidenname mothermaidenname mothersmaiden mothermaiden mmn mothersname mothername mothersurname"
-    " motherslastname maidennameofmother motherlastname motherfamily mothersbirthname motherssurname",
+    "mother": (
+        "mothersmaidenname mothermaidenname mothersmaiden mothermaiden mmn mothersname mothername "
+        "mothersurname motherslastname maidennameofmother motherlastname motherfamily mothersbirthname "
+        "motherssurname"
+    ),
     "order": "birthorder multiplebirthorder twinorder birthordernumber multiplebirth",
 }
 _BY_NAME = {name: field for field, names in _NAMES.items() for name in names.split()}
@@ -94,7 +134,8 @@ _BY_NAME = {name: field for field, names in _NAMES.items() for name in names.spl
 _AROUND = (
     "patient", "patients", "person", "persons", "pat", "pt", "member", "client", "subject", "customer", "voter",
     "demographic", "demographics", "demo", "record", "rec", "current", "cur", "primary", "legal", "home", "res",
-    "residential", "mailing", "raw", "clean", "std", "std1", "orig", "original", "value", "val", "txt", "text", "str",
+    "residential", "mailing", "raw", "clean", "std", "std1", "orig", "original", "value", "val", "txt", "text",
+    "str",
     "a", "b", "l", "r", "left", "right", "1", "01", "reported", "individual", "employee", "applicant", "registrant",
     "simulant", "respondent", "usual",
 )  # fmt: skip
@@ -158,7 +199,8 @@ def recognize(
 
 
 def place_of(header: Sequence[str], name: str) -> int:
-    """The place of a column by its name, without regard to capitals where that is unambiguous. Raises ColumnError."""
+    """The place of a column by its name, without regard to capitals where that is unambiguous. Raises
+    ColumnError."""
     if name in header:
         return list(header).index(name)
     alike = [place for place, column in enumerate(header) if column.strip().lower() == name.strip().lower()]
@@ -191,6 +233,8 @@ def _settle(of: dict[str, list[int]]) -> None:
     if of.get("address") and of.get("street"):
         # "address" beside "address_2" is its first line.
         of["street"] = [*of.pop("address"), *of["street"]]
+    if of.get("number") and not (of.get("street") or of.get("address")):
+        of.pop("number")
     if of.get("birth_year") or not of.get("birth_day"):
         return
     if not of.get("birth"):

@@ -1,4 +1,5 @@
-"""How well persons would be told apart in somebody's file: learn, compare, decide, and hold it against the truth."""
+"""How well persons would be told apart in somebody's file: learn, compare, decide, and hold it against the
+truth."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
+from math import log2
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,7 +40,8 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was named."""
+    """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was
+    named."""
 
     table: Table
     blocks: Blocks
@@ -50,8 +53,8 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never are
-    one; ``bits`` is what a pair counts for when groups are made."""
+    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never
+    are one; ``bits`` is what a pair counts for when groups are made."""
 
     pairs: Weighed
     linked: NDArray[np.bool_]
@@ -114,9 +117,7 @@ def judge_pairs(
     weigher = Weigher(table, model)
     parts = [weigher.weigh(left[:0], right[:0])]
     for begin in range(0, len(left), _CHUNK):
-        parts.append(
-            weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps)
-        )
+        parts.append(weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps))
         tell("compare", min(begin + _CHUNK, len(left)), len(left))
     weighed = merged(parts)
     weighed = weighed.take(weighed.weight >= thresholds.perhaps)
@@ -157,10 +158,76 @@ def evaluate(
         across,
         margin=thresholds.margin,
     )
+    if across is not None and len(np.unique(across)) == 2:
+        judged, groups = _link_the_rest(loaded.table, learnt.model, left, right, across, thresholds, judged, groups)
     figures = _figures(loaded, judged, groups, across)
     figures.update(_more(loaded, learnt, left, right, across))
     figures["seconds_matching"] = round(time.perf_counter() - begun, 2)
     return figures
+
+
+def _link_the_rest(
+    table: Table,
+    model: Model,
+    left: Ints,
+    right: Ints,
+    source: Ints,
+    thresholds: Thresholds,
+    judged: Judged,
+    groups: Groups,
+) -> tuple[Judged, Groups]:
+    """Look once more at the rows without a partner: how often a pair of them is one person is another question than
+    how often a pair of all is, and once most have found their partner, the rest find theirs by less."""
+    sizes = np.bincount(groups.of, minlength=table.size)
+    free = sizes[groups.of] == 1
+    open_pairs = free[left] & free[right]
+    if not open_pairs.any():
+        return judged, groups
+    left, right = left[open_pairs], right[open_pairs]
+    some = int((free & (source == 0)).sum()), int((free & (source == 1)).sum())
+    ratio = Weigher(table, model).weigh(left, right).weight - model.prior
+    share = share_of_rest(ratio, left, right, table.size, some)
+    prior = log2(share / (1 - share))
+    if prior <= model.prior:
+        return judged, groups
+    again = judge_pairs(table, replace(model, prior=prior), left, right, thresholds)
+    more = group(
+        table.size,
+        again.pairs.left,
+        again.pairs.right,
+        again.bits,
+        again.linked.tolist(),
+        again.conflict.tolist(),
+        source,
+        margin=thresholds.margin,
+    )
+    joined = groups.of.copy()
+    joined[free] = more.of[free]
+    kept = ~(free[judged.pairs.left] & free[judged.pairs.right])
+    return (
+        Judged(
+            merged([judged.pairs.take(kept), again.pairs]),
+            np.concatenate((judged.linked[kept], again.linked)),
+            np.concatenate((judged.review[kept] | judged.linked[kept], again.review | again.linked)),
+            np.concatenate((judged.conflict[kept], again.conflict)),
+            np.concatenate((judged.bits[kept], again.bits)),
+        ),
+        Groups(joined),
+    )
+
+
+def share_of_rest(ratio: Floats, left: Ints, right: Ints, size: int, some: tuple[int, int]) -> float:
+    """How often a pair of the rows left over is one person, from the bits of each pair without any prior."""
+    total = max(1, some[0] * some[1])
+    expected = 0.5 * min(some)
+    for _ in range(60):
+        share = min(max(expected, 0.01) / total, 0.5)
+        odds = np.exp2(np.clip(ratio + log2(share / (1 - share)), -60, 60))
+        most = np.maximum(np.bincount(left, odds, size)[left], np.bincount(right, odds, size)[right])
+        before, expected = expected, float((odds / (1 + most)).sum())
+        if abs(expected - before) < 0.01:
+            break
+    return min(max(expected, 0.01) / total, 0.5)
 
 
 def _figures(loaded: Loaded, judged: Judged, groups: Groups, across: Ints | None) -> dict[str, Any]:
@@ -197,16 +264,12 @@ def _figures(loaded: Loaded, judged: Judged, groups: Groups, across: Ints | None
     }
 
 
-def _more(
-    loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints | None
-) -> dict[str, Any]:
+def _more(loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints | None) -> dict[str, Any]:
     truth = np.array(loaded.truth)
     origin = across.tolist() if across is not None else None
     there = pairs_there(loaded.truth, origin)
     reached = int((truth[left] == truth[right]).sum())
-    columns = {
-        field: [loaded.header[place] for place in places] for field, places in loaded.columns.of.items()
-    }
+    columns = {field: [loaded.header[place] for place in places] for field, places in loaded.columns.of.items()}
     return {
         "compared_pairs": len(left),
         "reachable_recall": round(reached / there, 5) if there else 1.0,

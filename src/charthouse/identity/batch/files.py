@@ -12,7 +12,8 @@ _PARQUET = b"PAR1"
 _DELIMITERS = ",;\t|"
 #: What senders write where they know nothing.
 _NOTHING = {
-    "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "nil", "missing", "unknown", "unk", "?", "-", "--",
+    "", "nan", "null", "none", "n/a", "#n/a", "na", "<na>", "nat", "nil", "missing", "unknown", "unk", "?", "-",
+    "--",
     ".", "\\n", "(null)", "not available", "not known", "n.a.", "undefined", "blank",
 }  # fmt: skip
 

@@ -34,17 +34,74 @@ _SEX = {
 }  # fmt: skip
 _STATES = dict(
     pair.split("=")
-    for pair in (
-        "alabama=al|alaska=ak|arizona=az|arkansas=ar|california=ca|colorado=co|connecticut=ct|delaware=de|florida=fl"
-        "|georgia=ga|hawaii=hi|idaho=id|illinois=il|indiana=in|iowa=ia|kansas=ks|kentucky=ky|louisiana=la|maine=me"
-        "|maryland=md|massachusetts=ma|michigan=mi|minnesota=mn|mississippi=ms|missouri=mo|montana=mt|nebraska=ne"
-        "|nevada=nv|new hampshire=nh|new jersey=nj|new mexico=nm|new york=ny|north carolina=nc|north dakota=nd|ohio=oh"
-        "|oklahoma=ok|oregon=or|pennsylvania=pa|rhode island=ri|south carolina=sc|south dakota=sd|tennessee=tn|texas=tx"
-        "|utah=ut|vermont=vt|virginia=va|washington=wa|west virginia=wv|wisconsin=wi|wyoming=wy"
-        "|district of columbia=dc|new south wales=nsw|victoria=vic|queensland=qld|south australia=sa|tasmania=tas"
-        "|northern territory=nt|australian capital territory=act|ontario=on|quebec=qc|british columbia=bc|alberta=ab"
-        "|manitoba=mb|saskatchewan=sk|nova scotia=ns|new brunswick=nb"
-    ).split("|")
+    for pair in [
+        "alabama=al",
+        "alaska=ak",
+        "arizona=az",
+        "arkansas=ar",
+        "california=ca",
+        "colorado=co",
+        "connecticut=ct",
+        "delaware=de",
+        "florida=fl",
+        "georgia=ga",
+        "hawaii=hi",
+        "idaho=id",
+        "illinois=il",
+        "indiana=in",
+        "iowa=ia",
+        "kansas=ks",
+        "kentucky=ky",
+        "louisiana=la",
+        "maine=me",
+        "maryland=md",
+        "massachusetts=ma",
+        "michigan=mi",
+        "minnesota=mn",
+        "mississippi=ms",
+        "missouri=mo",
+        "montana=mt",
+        "nebraska=ne",
+        "nevada=nv",
+        "new hampshire=nh",
+        "new jersey=nj",
+        "new mexico=nm",
+        "new york=ny",
+        "north carolina=nc",
+        "north dakota=nd",
+        "ohio=oh",
+        "oklahoma=ok",
+        "oregon=or",
+        "pennsylvania=pa",
+        "rhode island=ri",
+        "south carolina=sc",
+        "south dakota=sd",
+        "tennessee=tn",
+        "texas=tx",
+        "utah=ut",
+        "vermont=vt",
+        "virginia=va",
+        "washington=wa",
+        "west virginia=wv",
+        "wisconsin=wi",
+        "wyoming=wy",
+        "district of columbia=dc",
+        "new south wales=nsw",
+        "victoria=vic",
+        "queensland=qld",
+        "south australia=sa",
+        "tasmania=tas",
+        "northern territory=nt",
+        "australian capital territory=act",
+        "ontario=on",
+        "quebec=qc",
+        "british columbia=bc",
+        "alberta=ab",
+        "manitoba=mb",
+        "saskatchewan=sk",
+        "nova scotia=ns",
+        "new brunswick=nb",
+    ]
 )
 #: The system of record numbers that came in a column without an assigner.
 RECORD_NUMBER = "urn:charthouse:column:record-number"
@@ -173,7 +230,12 @@ class RowReader:
         )
         if address is not None and unit and not address.unit:
             address = Address(
-                address.number, address.street, fold(unit).split(" ")[-1], address.city, address.state, address.postal
+                address.number,
+                address.street,
+                fold(unit).split(" ")[-1],
+                address.city,
+                address.state,
+                address.postal,
             )
         return address
 
@@ -307,7 +369,7 @@ def _is_date(year: str, month: str, day: str, today: date) -> bool:
         found = date(int(year), int(month), int(day))
     except ValueError:
         return False
-    return 1850 <= found.year and found <= today
+    return found.year >= 1850 and found <= today
 
 
 def _malformed(value: str) -> str:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from charthouse.identity.domain.names import Name
 from charthouse.identity.domain.traits import Traits
 
+from .sieves import SIEVES
+
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
@@ -59,8 +61,8 @@ class Values:
 class Table:
     """Patients as columns of numbered values.
 
-    ``given`` holds (given, middle names), ``family`` (family, its parts), ``middle`` the middle names, ``words`` the
-    number of the given and of the family name among all words, to see names that stand in each other's place.
+    ``given`` holds (given, middle names), ``family`` (family, its parts), ``middle`` the middle names, ``words``
+    the number of the given and of the family name among all words, to see names that stand in each other's place.
     ``several`` are the rows of patients with more than one name, whose names are compared one by one.
     """
 
@@ -76,6 +78,7 @@ class Table:
         self._given_word, self._joined_word, self._family_word = array("i"), array("i"), array("i")
         self._order, self._multiple = array("b"), array("b")
         self._closed: dict[str, Any] = {}
+        self._sieves: dict[str, Any] = {}
 
     def add(self, traits: Traits) -> int:
         """Add a patient; its row."""
@@ -119,6 +122,14 @@ class Table:
 
     def _all(self) -> Iterable[Values]:
         return (value for value in vars(self).values() if isinstance(value, Values))
+
+    def sieve(self, field: str) -> Any:
+        """What sorts pairs of a field's values before the comparator; None where it has none."""
+        if field not in SIEVES:
+            return None
+        if field not in self._sieves:
+            self._sieves[field] = SIEVES[field](getattr(self, field).values)
+        return self._sieves[field]
 
     @property
     def given_word(self) -> Ints:

@@ -26,8 +26,8 @@ from .weighing import CODE, Codes, level_codes, name_codes
 
 Floats = NDArray[np.float64]
 
-_RANDOM_PAIRS = 600_000
-_MOST_PAIRS = 1_000_000
+_RANDOM_PAIRS = 400_000
+_MOST_PAIRS = 500_000
 _ROUNDS = 30
 _SETTLED = 0.002
 #: How many pairs the model that comes along counts for, beside those of the data.
@@ -35,6 +35,14 @@ _PRIOR_M, _PRIOR_U, _PRIOR_KIN = 10.0, 50.0, 20.0
 #: How often members of a family agree, before the data say.
 _KIN_SAME = {"family": 0.75, "address": 0.75, "phone": 0.5, "mother": 0.5, "email": 0.3}
 _TWINS, _NAMESAKES = 0.02, 0.03
+#: What two records of one person seldom differ in, however bad the data: levels of a field and their share at most.
+#: Without birth dates a couple at one address would else be learnt to be a person with two given names.
+_SELDOM = {
+    "given": (("different", "faint", "crossed"), 0.13),
+    "family": (("different", "faint"), 0.25),
+    "birth": (("different",), 0.15),
+    "sex": (("different",), 0.05),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class Learnt:
 
 @dataclass(slots=True)
 class _Kind:
-    """One kind of pairs: how often, and how often each level is met; a field's row ends with 1 for "says nothing"."""
+    """One kind of pairs: how often, and how often each level is met; a field's row ends with 1 for "says
+    nothing"."""
 
     share: float
     levels: dict[str, Floats]
@@ -68,9 +77,7 @@ class _Kind:
         return found
 
 
-def learn(
-    table: Table, left: Ints, right: Ints, source: Ints | None = None, *, one_to_one: bool = False
-) -> Learnt:
+def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, one_to_one: bool = False) -> Learnt:
     """Learn from the pairs that share a key. ``source``: pairs are of different sources only; ``one_to_one``: no
     record has two partners of another source."""
     generator = np.random.default_rng(20260101)
@@ -105,13 +112,15 @@ def learn(
         of_strangers = strangers.bits(codes)
         if has_family:
             # A name is handed down from parent to child; brothers and sisters bear different ones.
-            as_strangers = strangers.field_bits("given", codes) - kin.field_bits("given", codes) - given.bits(u["given"])
+            as_strangers = (
+                strangers.field_bits("given", codes) - kin.field_bits("given", codes) - given.bits(u["given"])
+            )
             of_kin = kin.bits(codes) + terms + np.where(generation, 0.0, as_strangers)
         probably, relatives = _share(of_one, of_strangers, of_kin)
         if one_to_one:
             probably = _compete(probably, left, right, table.size)
         before = one.share
-        one.levels = _levels(codes, probably, fallback_m, _PRIOR_M)
+        one.levels = _bounded(_levels(codes, probably, fallback_m, _PRIOR_M))
         one.share = max((float(probably.sum()) * scale + 0.5) / total, 0.5 / total)
         if has_family:
             learnt = _levels(codes, relatives, {}, _PRIOR_KIN, start=_kin_levels(u))
@@ -223,6 +232,17 @@ def _levels(
     return found
 
 
+def _bounded(levels: dict[str, Floats]) -> dict[str, Floats]:
+    for field, (seldom, most) in _SELDOM.items():
+        row = levels[field]
+        places = [CODE[field][level] for level in seldom]
+        share = float(row[places].sum())
+        if share > most:
+            row[:-1] *= (1 - most) / (1 - share)
+            row[places] *= most / share * (1 - share) / (1 - most)
+    return levels
+
+
 def _kin_levels(u: dict[str, Floats]) -> dict[str, Floats]:
     """What members of a family have in common before the data say: name, address and telephone often, a birth date
     where they are twins, a given name where one bears the other's; the rest as strangers."""
@@ -288,9 +308,6 @@ def _model(one: _Kind, strangers: _Kind, kin: _Kind | None, given: _Term, family
 
 def _bits(m: dict[str, Floats], u: dict[str, Floats], fields: tuple[str, ...]) -> dict[str, dict[str, float]]:
     return {
-        field: {
-            level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(LEVELS[field])
-        }
+        field: {level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(LEVELS[field])}
         for field in fields
     }
-

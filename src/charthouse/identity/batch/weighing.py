@@ -58,7 +58,8 @@ class Weighed:
     def weighing(self, place: int, table: Table) -> Weighing:
         """One pair as the scorer gives it."""
         names = {
-            field: LEVELS[field][code] if (code := int(self.levels[field][place])) >= 0 else None for field in FIELDS
+            field: LEVELS[field][code] if (code := int(self.levels[field][place])) >= 0 else None
+            for field in FIELDS
         }
         left, right = int(self.left[place]), int(self.right[place])
         levels = Levels(**names)
@@ -151,7 +152,8 @@ def name_codes(table: Table, left: Ints, right: Ints) -> tuple[Codes, Codes, Cod
     family = level_codes(table, "family", left, right)
     middle = level_codes(table, "middle", left, right)
     exchanged, crossed = _crossings(table, left, right)
-    given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], CODE["family"]["exchanged"], -1
+    # Both names are told by the level of the given name, so that they do not count twice.
+    given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], -1, -1
     given[crossed], family[crossed], middle[crossed] = CODE["given"]["crossed"], -1, -1
     return given, family, middle
 
@@ -192,7 +194,7 @@ def level_codes(table: Table, field: str, left: Ints, right: Ints) -> Codes:
         a, b = a[others].astype(np.int64), b[others].astype(np.int64)
         pair = np.minimum(a, b) * len(values.values) + np.maximum(a, b)
         distinct, place = np.unique(pair, return_inverse=True)
-        codes[others] = _compared(values, distinct, compare, code)[place]
+        codes[others] = _compared(table.sieve(field), values, distinct, compare, code)[place]
     return codes
 
 
@@ -208,17 +210,21 @@ def _of_themselves(
 
 
 def _compared(
-    values: Values, pairs: NDArray[np.int64], compare: Callable[[Any, Any], str | None], code: dict[str, int]
+    sieve: Any,
+    values: Values,
+    pairs: NDArray[np.int64],
+    compare: Callable[[Any, Any], str | None],
+    code: dict[str, int],
 ) -> Codes:
     known, many = values.values, len(values.values)
     lows, highs = np.divmod(pairs, many)
-    return np.array(
-        [
-            _code(compare(known[low], known[high]), code)
-            for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
-        ],
-        dtype=np.int8,
-    )
+    found = np.full(len(pairs), code.get("different", -1), dtype=np.int8)
+    asked = np.arange(len(pairs)) if sieve is None else np.flatnonzero(sieve.undecided(lows, highs))
+    found[asked] = [
+        _code(compare(known[low], known[high]), code)
+        for low, high in zip(lows[asked].tolist(), highs[asked].tolist(), strict=True)
+    ]
+    return found
 
 
 def _code(level: str | None, code: dict[str, int]) -> int:

@@ -47,11 +47,15 @@ def evaluate(
     ] = False,
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, several times, where a column's name does not tell what it holds."),
+        typer.Option(
+            "--map", help="FIELD=COLUMN, several times, where a column's name does not tell what it holds."
+        ),
     ] = None,
     same: Annotated[float | None, typer.Option(help="Link from so many bits on. Default: the rule's.")] = None,
     perhaps: Annotated[float | None, typer.Option(help="Review from so many bits on. Default: the rule's.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="A table for people, or one line of JSON.")] = Format.TABLE,
+    format_: Annotated[
+        Format, typer.Option("--format", help="A table for people, or one line of JSON.")
+    ] = Format.TABLE,
 ) -> None:
     """Learn from a labelled file without its labels, decide who is who, and count how often that was right.
 
@@ -69,7 +73,9 @@ def evaluate(
     tell = _teller(console)
     try:
         loaded = load(file, truth, source, mapped(map_), tell)
-        figures = work_out(loaded, learnt_thresholds(same, perhaps, one_to_one=one_to_one), one_to_one=one_to_one, tell=tell)
+        figures = work_out(
+            loaded, learnt_thresholds(same, perhaps, one_to_one=one_to_one), one_to_one=one_to_one, tell=tell
+        )
     except (FileError, ColumnError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
@@ -114,10 +120,15 @@ def _teller(console: Console) -> Any:
 def _show(figures: dict[str, Any]) -> None:
     console = Console()
     table = Table("", "Precision", "Recall", "F1")
-    for title, key in (("Links, by pairs", ""), ("Links, by whole persons", "cluster_"), ("Links, by records (B³)", "b_cubed_")):
+    for title, key in (
+        ("Links, by pairs", ""),
+        ("Links, by whole persons", "cluster_"),
+        ("Links, by records (B³)", "b_cubed_"),
+    ):
         table.add_row(title, *(f"{figures[f'{key}{name}']:.4f}" for name in ("precision", "recall", "f1")))
     table.add_row(
-        "Links and reviews, by pairs", *(f"{figures[f'review_{name}']:.4f}" for name in ("precision", "recall", "f1"))
+        "Links and reviews, by pairs",
+        *(f"{figures[f'review_{name}']:.4f}" for name in ("precision", "recall", "f1")),
     )
     console.print(table)
     console.print(

@@ -22,7 +22,7 @@ _edits = OSA.distance
 
 
 def given_level(one: Name, other: Name) -> str | None:
-    """same, initial, nickname, middle, similar, sound, faint or different; exchanged and crossed need both names."""
+    """same, initial, nickname, middle, similar, sound, faint or different."""
     a, b = one.given, other.given
     if not a or not b:
         return None
@@ -191,7 +191,13 @@ def _malformed_birth(a: str, b: str) -> str | None:
     one, other = a.lstrip(MALFORMED).replace("-", ""), b.lstrip(MALFORMED).replace("-", "")
     if len(one) < 6 or len(other) < 6:
         return None
-    if len(one) == 8 and len(other) == 8 and one[:4] == other[:4] and one[4:6] == other[6:] and one[6:] == other[4:6]:
+    if (
+        len(one) == 8
+        and len(other) == 8
+        and one[:4] == other[:4]
+        and one[4:6] == other[6:]
+        and one[6:] == other[4:6]
+    ):
         return "exchanged"
     apart = _edits(one, other, score_cutoff=2)
     return {0: "same", 1: "one digit", 2: "one part"}.get(apart, "different")

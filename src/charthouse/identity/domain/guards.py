@@ -112,7 +112,7 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
     )
     agree = (
         levels.given not in {None, *_WEAK},
-        levels.family not in {None, "different", "faint"},
+        levels.given == "exchanged" or levels.family not in {None, "different", "faint"},
         levels.birth not in {None, "different", "year"},
         levels.ssn in _STRONG,
         levels.identifier == "same",

@@ -21,8 +21,19 @@ from .reference import read_text, term_frequencies
 
 #: Field to its levels, in the order of a waterfall. A model must have a weight for each.
 LEVELS: dict[str, tuple[str, ...]] = {
-    "given": ("same", "nickname", "initial", "middle", "similar", "sound", "faint", "exchanged", "crossed", "different"),
-    "family": ("same", "part", "similar", "sound", "faint", "exchanged", "different"),
+    "given": (
+        "same",
+        "nickname",
+        "initial",
+        "middle",
+        "similar",
+        "sound",
+        "faint",
+        "exchanged",
+        "crossed",
+        "different",
+    ),
+    "family": ("same", "part", "similar", "sound", "faint", "different"),
     "middle": ("same", "initial", "different"),
     "generation": ("same", "different"),
     "birth": ("same", "first of january", "exchanged", "one digit", "one part", "month", "year", "different"),
@@ -137,7 +148,7 @@ def default_model() -> Model:
 
 @lru_cache(maxsize=1)
 def default_shares() -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """How often each level is met, by field, in the model that comes with Charthouse: of one person, of strangers."""
+    """How often each level is met, by field, in the model that comes along: for one person, and for strangers."""
     saved: dict[str, Any] = json.loads(read_text("default_model.json"))
     found: dict[str, dict[str, dict[str, float]]] = {"m_probability": {}, "u_probability": {}}
     for comparison in saved["comparisons"]:

@@ -33,8 +33,10 @@ _NEWBORN = re.compile(
 
 
 #: "Man of the house", "daughter of R": said of a person nobody named.
-_DESCRIBED = re.compile(r"^(?:the )?(?:man|woman|boy|girl|lady|gentleman|son|daughter|mother|father|child|wife|husband"
-                        r"|person|baby|dad|mom|guest|head) (?:of|in|on|at|from) ")
+_DESCRIBED = re.compile(
+    r"^(?:the )?(?:man|woman|boy|girl|lady|gentleman|son|daughter|mother|father|child|wife|husband"
+    r"|person|baby|dad|mom|guest|head) (?:of|in|on|at|from) "
+)
 
 
 class Name(Struct, frozen=True, omit_defaults=True):

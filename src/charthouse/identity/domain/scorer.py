@@ -160,7 +160,7 @@ def _one_pair(one: Name, other: Name, model: Model) -> _Names:
     # Levels are "" and not None where a side says nothing, so that pairs can be put in order.
     weights, frequencies = model.weights, model.frequencies
     if are_exchanged(one, other):
-        return weights["given"]["exchanged"] + weights["family"]["exchanged"], "exchanged", "exchanged", "", "", ""
+        return weights["given"]["exchanged"], "exchanged", "", "", "", ""
     if are_crossed(one, other):
         return weights["given"]["crossed"], "crossed", "", "", "", ""
     bits = 0.0

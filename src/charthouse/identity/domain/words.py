@@ -15,7 +15,6 @@ _WORDS: dict[tuple[str, str], str] = {
     ("given", "faint"): "The given names are remotely alike.",
     ("given", "different"): "The given names differ.",
     ("family", "same"): "The family names are the same.",
-    ("family", "exchanged"): "Family and given name stand in each other's place.",
     ("family", "part"): "The family names share a part.",
     ("family", "similar"): "The family names are written alike.",
     ("family", "sound"): "The family names sound alike.",

@@ -6,6 +6,7 @@ import typer
 
 from charthouse.foundation.files.bench import bench_rotate
 from charthouse.foundation.ledger.commands import bench as bench_ledger
+from charthouse.identity.bench.commands import app as identity
 from charthouse.intake.bench.cda import bench_cda
 from charthouse.intake.bench.crash import bench_crash
 from charthouse.intake.bench.files import bench_intake
@@ -26,3 +27,4 @@ app.command("rotate")(bench_rotate)
 app.command("search")(bench_search)
 app.command("screens")(bench_screens)
 app.command("desk")(bench_desk)
+app.add_typer(identity, name="identity")

@@ -1,0 +1,188 @@
+"""Splink on the same records: with the comparisons, rules of blocking and training its documentation shows.
+
+Its tutorials' settings for persons: names by Jaro and Winkler's similarity, dates by edits and distance, exact and
+edited matches of the rest, term frequencies of names and places, u from random pairs, m by EM blocked in two ways.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charthouse.identity.batch.clustering import group
+from charthouse.identity.batch.metrics import pairs_of_clusters
+from charthouse.identity.batch.table import Ints, Table
+from charthouse.identity.domain.dates import MALFORMED
+
+_COLUMNS = ("given", "family", "middle", "dob", "sex", "ssn", "number", "street", "city", "postal", "phone", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What Splink found: pairs with their match weights, and the seconds of training and of predicting."""
+
+    left: Ints
+    right: Ints
+    weight: Any
+    training: float
+    predicting: float
+
+    def f1(self, size: int, truth: list[int], source: Ints | None) -> tuple[float, float]:
+        """The best F1 of the usual thresholds of probability, and the threshold. Two sources: each record's best
+        partner only; one: connected groups."""
+        best = (0.0, 0.0)
+        for probability in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
+            linked = self.weight >= np.log2(probability / (1 - probability))
+            if source is not None:
+                groups = group(
+                    size, self.left, self.right, self.weight, linked.tolist(), [False] * len(linked), source
+                ).of.tolist()
+            else:
+                groups = _connected(size, self.left[linked], self.right[linked])
+            rate = pairs_of_clusters(groups, truth, source.tolist() if source is not None else None)
+            best = max(best, (rate.f1, probability))
+        return best
+
+
+def _connected(size: int, left: Ints, right: Ints) -> list[int]:
+    root = list(range(size))
+
+    def find(row: int) -> int:
+        while root[row] != row:
+            root[row] = root[root[row]]
+            row = root[row]
+        return row
+
+    for one, other in zip(left.tolist(), right.tolist(), strict=True):
+        root[find(one)] = find(other)
+    return [find(row) for row in range(size)]
+
+
+def run_splink(table: Table, source: Ints | None) -> Beside:
+    """Train and predict with Splink on DuckDB."""
+    import duckdb
+    import splink.comparison_library as cl
+    from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+
+    logging.getLogger("splink").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="splink")
+    connection = duckdb.connect()
+    columns = _fill(connection, table, source)
+    comparisons: list[Any] = []
+    for name in ("given", "family"):
+        if name in columns:
+            comparisons.append(cl.NameComparison(name).configure(term_frequency_adjustments=True))
+    if "dob" in columns:
+        comparisons.append(
+            cl.DateOfBirthComparison("dob", input_is_string=True, datetime_format="%Y-%m-%d", invalid_dates_as_null=True)
+        )
+    if "ssn" in columns:
+        comparisons.append(cl.DamerauLevenshteinAtThresholds("ssn", [2]))
+    for name in ("number", "city"):
+        if name in columns:
+            comparisons.append(cl.ExactMatch(name).configure(term_frequency_adjustments=True))
+    if "postal" in columns:
+        comparisons.append(
+            cl.DamerauLevenshteinAtThresholds("postal", [1, 2]).configure(term_frequency_adjustments=True)
+        )
+    if "street" in columns:
+        comparisons.append(cl.JaroWinklerAtThresholds("street", [0.9, 0.7]))
+    for name in ("middle", "sex"):
+        if name in columns:
+            comparisons.append(cl.ExactMatch(name))
+    if "phone" in columns:
+        comparisons.append(cl.DamerauLevenshteinAtThresholds("phone", [1]))
+    if "email" in columns:
+        comparisons.append(cl.EmailComparison("email"))
+    rules = [
+        block_on(*names)
+        for names in (
+            ("given", "family"), ("dob",), ("ssn",), ("postal", "family"), ("postal", "given"),
+            ("number", "street"), ("phone",),
+        )
+        if all(name in columns for name in names)
+    ]  # fmt: skip
+    settings = SettingsCreator(
+        link_type="dedupe_only" if source is None else "link_only",
+        unique_id_column_name="unique_id",
+        comparisons=comparisons,
+        blocking_rules_to_generate_predictions=rules,
+        retain_intermediate_calculation_columns=False,
+        retain_matching_columns=False,
+    )
+    api = DuckDBAPI(connection=connection)
+    names = ["records"] if source is None else [f"source{number}" for number in range(int(source.max()) + 1)]
+    registered = [api.register(name, dataset_display_name=f"t_{name}") for name in names]
+    linker = Linker(registered if len(registered) > 1 else registered[0], settings, log_level=logging.ERROR)
+    begun = time.perf_counter()
+    certain = [
+        block_on(*names)
+        for names in (("given", "family", "dob"), ("ssn",), ("given", "family", "postal"))
+        if all(name in columns for name in names)
+    ]
+    linker.training.estimate_probability_two_random_records_match(certain, recall=0.8)
+    linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=1)
+    for names in (("dob",), ("given", "family"), ("postal",)):
+        if all(name in columns for name in names):
+            linker.training.estimate_parameters_using_expectation_maximisation(block_on(*names))
+    trained = time.perf_counter()
+    predictions = linker.inference.predict(threshold_match_weight=-10)
+    fetched = connection.execute(
+        f"SELECT unique_id_l, unique_id_r, match_weight FROM {predictions.physical_name}"  # noqa: S608
+    ).fetchnumpy()
+    done = time.perf_counter()
+    one, other = fetched["unique_id_l"].astype(np.int32), fetched["unique_id_r"].astype(np.int32)
+    return Beside(
+        np.minimum(one, other),
+        np.maximum(one, other),
+        np.asarray(fetched["match_weight"], dtype=np.float64),
+        trained - begun,
+        done - trained,
+    )
+
+
+def _fill(connection: Any, table: Table, source: Ints | None) -> set[str]:
+    """The table ``records`` (and one for each source) with a column for each respect that is known of somebody."""
+    import pyarrow
+
+    held: dict[str, list[str | None]] = {name: [] for name in _COLUMNS}
+    for row in range(table.size):
+        traits = table.traits(row)
+        name = traits.names[0] if traits.names else None
+        address = traits.addresses[0] if traits.addresses else None
+        values = {
+            "given": name.given if name else "",
+            "family": name.family if name else "",
+            "middle": name.middle[0] if name and name.middle else "",
+            "dob": traits.birth if len(traits.birth) == 10 and traits.birth[0] != MALFORMED else "",
+            "sex": traits.sex,
+            "ssn": traits.ssn,
+            "number": address.number if address else "",
+            "street": address.street if address else "",
+            "city": address.city if address else "",
+            "postal": address.postal if address else "",
+            "phone": traits.phones[0] if traits.phones else "",
+            "email": traits.emails[0] if traits.emails else "",
+        }
+        for column, value in values.items():
+            held[column].append(value or None)
+    known = {column: values for column, values in held.items() if any(values)}
+    arrow = pyarrow.table(
+        {
+            "unique_id": pyarrow.array(range(table.size)),
+            "origin": pyarrow.array((source if source is not None else np.zeros(table.size, np.int32)).tolist()),
+            **{column: pyarrow.array(values, pyarrow.string()) for column, values in known.items()},
+        }
+    )
+    connection.register("arrived", arrow)
+    connection.execute("CREATE TABLE records AS SELECT * FROM arrived")
+    if source is not None:
+        for number in range(int(source.max()) + 1):
+            connection.execute(f"CREATE TABLE source{number} AS SELECT * FROM records WHERE origin = {number}")  # noqa: S608
+    connection.unregister("arrived")
+    return set(known)

@@ -1,0 +1,11 @@
+"""``charthouse bench identity``: how right and how fast the index is, Splink beside it."""
+
+from __future__ import annotations
+
+import typer
+
+from .labelled import bench_febrl, bench_pseudopeople
+
+app = typer.Typer(no_args_is_help=True, help="How right and how fast persons are told apart.")
+app.command("febrl")(bench_febrl)
+app.command("pseudopeople")(bench_pseudopeople)
