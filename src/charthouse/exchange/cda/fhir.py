@@ -147,7 +147,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
             if done:
                 report.read += 1
             elif len(report.reasons) == before:
-                mapping.note(f"Nothing is filed of {_words(entry)} here.")
+                mapping.note(f"Of {_words(entry)} of this kind nothing is filed as data.")
     mapping.section = mapping.report = None
     mapping.entry_security = []
 

@@ -119,7 +119,8 @@ class Mapping:
                 known.resource.setdefault(name, value)
             return {"reference": known.reference}
         resource: Json = {"resourceType": kind, "id": self.mint(kind, key), **elements}
-        if not directory:
+        if not directory and kind != "Patient":
+            # How confidential a document is says nothing of how secret it is that there is such a patient.
             labels = [*self.security, *(each for each in self.entry_security if each not in self.security)]
             if labels:
                 resource["meta"] = {**resource.get("meta", {}), "security": labels}
@@ -357,7 +358,7 @@ class Mapping:
     def _known(self, kind: str, key: str, words: str) -> Json | None:
         """The Reference to somebody of whom the document has said everything already."""
         draft = self.drafts.get((kind, key))
-        if draft is None or not _TOLD <= draft.resource.keys():
+        if draft is None or not draft.resource.keys() >= _TOLD:
             return None
         return {"reference": draft.reference, "display": words} if words else {"reference": draft.reference}
 

@@ -101,7 +101,7 @@ def document(
     ``Binary`` id; ``content_of`` the bytes of an attachment by its place, for a C-CDA document, which is read by
     its sections."""
     r = item.resource
-    parts = []
+    parts: list[Part] = []
     for place, attachment in enumerate(attachments_of(r)):
         if content_of is not None and is_clinical_document(attachment):
             parts += _sections_of(r, place, attachment, content_of(place))
