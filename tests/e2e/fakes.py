@@ -256,7 +256,16 @@ def document(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
             Part(PartKind.FILE, "application/dicom", "Study", file=2, size=5_400_000),
         )
     elif "C-CDA" in entry.title:
-        parts = (Part(PartKind.HTML, "text/html", text=_NARRATIVE, language="en"),)
+        parts = (
+            Part(
+                PartKind.HTML,
+                "text/html",
+                title="Plan of treatment",
+                text=_NARRATIVE,
+                language="en",
+                note="Nothing of this section could be filed as data; its text is all here.",
+            ),
+        )
     signed = {} if entry.mark is Mark.UNSIGNED else {"signed_by": "Dr A. Lindqvist", "signed": entry.when}
     related = (
         (("Replaces", "DocumentReference", _id("DocumentReference", 5)),) if entry.mark is Mark.CORRECTED else ()

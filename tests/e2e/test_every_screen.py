@@ -42,6 +42,7 @@ SCREENS = [
     *[f"{CHART}/documents/DocumentReference/documentreference-{number}" for number in (1, 3, 4)],
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
+    f"{CHART}/send/",
     f"{CHART}/print/results",
     "/queues/machinery/",
     "/queues/identity.possible-duplicates/?tab=finished",
