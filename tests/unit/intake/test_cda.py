@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -249,3 +250,66 @@ def test_the_report_for_programs_has_the_sections(inbox: Any, tmp_path: Path) ->
         ("Current Medications", "partly"),
         ("Something of our own", "text"),
     ]
+
+
+# Documents within messages
+
+
+def _fhir(about: bytes, family: str = "Oduya-Brandt", kind: str = "transaction") -> dict[str, Any]:
+    patient = {"resourceType": "Patient", "id": "p1", "name": [{"family": family}], "birthDate": "1967-02-14"}
+    reference = {
+        "resourceType": "DocumentReference", "id": "d1", "status": "current", "type": {"text": "Summary"},
+        "subject": {"reference": "Patient/p1"},
+        "content": [{"attachment": {"contentType": "application/xml", "data": base64.b64encode(about).decode()}}],
+    }  # fmt: skip
+    entry = [
+        {"resource": each, "request": {"method": "PUT", "url": f"{each['resourceType']}/{each['id']}"}}
+        for each in (patient, reference)
+    ]
+    return {"resourceType": "Bundle", "type": kind, "entry": entry}
+
+
+def test_a_document_that_came_as_attachment_is_filed_for_the_message_patient(inbox: Any) -> None:
+    taken = inbox.take_one(_fhir(document()), sender="hie")
+    assert inbox.state(taken.receipt.message) == "filed"
+    assert inbox.counts()["Patient"] == 1 and inbox.counts()["DocumentReference"] == 1
+    allergy = inbox.only("AllergyIntolerance")
+    assert allergy["patient"]["reference"] == f"Patient/{inbox.only('Patient')['id']}"
+    found = provenance(EVERYTHING, "AllergyIntolerance", allergy["id"])
+    assert found is not None and found.kind == "Bundle transaction"
+    again = inbox.take_one(_fhir(document()), sender="hie")
+    assert again.receipt.duplicate_of == taken.receipt.message
+
+
+def test_an_attachment_about_somebody_else_is_filed_as_a_document_alone(inbox: Any) -> None:
+    whole = inbox.take_one(_fhir(document(), family="Somebody"), sender="elsewhere")
+    assert inbox.state(whole.receipt.message) == "filed"
+    taken = inbox.take_one(_fhir(document(), family="Somebody", kind="batch"), sender="hie")
+    assert inbox.state(taken.receipt.message) == "partly"
+    assert inbox.problems(taken.receipt.message) == [("document-patient", "entry 2")]
+    assert inbox.counts()["DocumentReference"] == 2 and inbox.counts()["AllergyIntolerance"] == 0
+
+
+def test_a_document_in_an_hl7_message_is_filed_for_its_patient(inbox: Any, make: Any) -> None:
+    body = base64.b64encode(document()).decode()
+    txa = "TXA|1|DS|TX|20260105|||||||||DOC1^LAB|||||AU"
+    data = make.hl7("MDM^T02", txa, f"OBX|1|ED|18842-5^Summary^LN||^TEXT^XML^Base64^{body}||||||F")
+    patient = inbox.take_one(data)
+    assert inbox.state(patient.receipt.message) == "filed", inbox.problems(patient.receipt.message)
+    # The patient of the message has another name than the one in the document.
+    assert inbox.counts()["DocumentReference"] == 1 and inbox.counts()["AllergyIntolerance"] == 0
+    name = inbox.only("Patient")["name"][0]["family"]
+    same = document().replace(b"<family>Oduya-Brandt</family>", f"<family>{name}</family>".encode())
+    born = inbox.only("Patient")["birthDate"].replace("-", "").encode()
+    same = same.replace(b'birthTime value="19670214"', b'birthTime value="' + born + b'"')
+    body = base64.b64encode(same).decode()
+    txa = txa.replace("DOC1", "DOC2")
+    taken = inbox.take_one(
+        make.hl7("MDM^T02", txa, f"OBX|1|ED|18842-5^Summary^LN||^TEXT^XML^Base64^{body}||||||F", control="C2")
+    )
+    assert inbox.state(taken.receipt.message) == "filed", inbox.problems(taken.receipt.message)
+    allergy = inbox.only("AllergyIntolerance")
+    assert allergy["patient"]["reference"] == f"Patient/{inbox.only('Patient')['id']}"
+    found = provenance(EVERYTHING, "AllergyIntolerance", allergy["id"])
+    assert found is not None and found.original is not None
+    assert [each.text[:6] for each in found.original.lines if each.marked] == ["TXA|1|"]

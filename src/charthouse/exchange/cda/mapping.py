@@ -91,6 +91,8 @@ class Mapping:
         self.security: list[Json] = []
         self.author: Element | None = None
         self.place = ""
+        self.within = ""
+        """The place of the document in what it came with, before each place in it."""
         self.section: Section | None = None
         self.report: SectionReport | None = None
         self.entry_security: list[Json] = []
@@ -136,7 +138,7 @@ class Mapping:
                 return {"reference": known.reference}
             mark = hashlib.blake2b(content, digest_size=8).hexdigest()
             return self.put(kind, f"{key}#{mark}", elements, mode=mode)
-        draft = Draft(kind, key, resource, mode, self.place, directory)
+        draft = Draft(kind, key, resource, mode, self.within + self.place, directory)
         self.drafts[kind, key] = draft
         if self.report is not None and not directory:
             self.report.types[kind] += 1
@@ -154,7 +156,7 @@ class Mapping:
     def fault(self, reason: str) -> None:
         """Something is broken here: it is named in the report and to a person."""
         if len(self.faults) < 200:
-            self.faults.append((self.place, reason))
+            self.faults.append((self.within + self.place, reason))
         self.note(reason)
 
     def note(self, reason: str) -> None:

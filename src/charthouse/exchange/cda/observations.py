@@ -253,7 +253,7 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
     if statement.tag != "organizer":
         return False
     results: list[Json] = []
-    inner = False
+    deeper = False
     specimen: Json | None = None
     for component in statement.findall("component"):
         for each in component:
@@ -266,10 +266,10 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
                 if found:
                     results.append(found)
             elif each.tag == "organizer":
-                inner = map_result_entry(mapping, each, kind) or inner
+                deeper = map_result_entry(mapping, each, kind) or deeper
             elif each.tag == "procedure" and specimen is None:
                 specimen = _specimen(each, mapping)
-    if inner and not results:
+    if deeper and not results:
         return True
     what = mapping.concept(statement.find("code"))
     if what is None and not results:
