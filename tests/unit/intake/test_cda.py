@@ -63,6 +63,21 @@ def test_a_later_document_changes_what_it_names_and_adds_no_twin(inbox: Any) -> 
     assert inbox.counts()["DocumentReference"] == 2
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one batch"])
+def test_an_older_document_that_comes_later_changes_nothing(inbox: Any, together: bool) -> None:
+    newer = document().replace(b"688883.1", b"688883.2").replace(b'value="131.0"', b'value="99.0"')
+    newer = newer.replace(b'effectiveTime value="20240312093015', b'effectiveTime value="20240501080000')
+    newer = newer.replace(b"12 Salt Lane", b"9 New Street")
+    for data in (newer, document()):
+        inbox.take_one(data, file=not together)
+    inbox.file_waiting()
+    (ldl,) = [each for each in inbox.all_of("Observation") if "LDL" in str(each["code"])]
+    assert ldl["valueQuantity"]["value"] == 99.0
+    assert inbox.only("Patient")["address"][0]["line"] == ["9 New Street"]
+    # Both documents can be read.
+    assert inbox.counts()["DocumentReference"] == 2 and inbox.items() == []
+
+
 def test_digits_are_kept(inbox: Any) -> None:
     inbox.take_one(document())
     (ldl,) = [each for each in inbox.all_of("Observation") if "LDL" in str(each["code"])]

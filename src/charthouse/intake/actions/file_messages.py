@@ -39,6 +39,7 @@ from charthouse.intake.domain.hl7_plan import apply, read, wanted
 from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
+from charthouse.intake.queries import note_times, told_at
 from charthouse.intake.queues import UNFILED
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
@@ -191,7 +192,7 @@ def _file_within(
     for each, done in zip(found, reads, strict=True):
         problems.extend(done.problems)
         if done.converted:
-            made = cda_plan.apply(done.converted, desk)
+            made = cda_plan.apply(done.converted, desk, {})
             problems.extend(replace(problem, seq=each.seq) for problem in made.problems)
             for filing in made.filings:
                 filing.original = each.seq
@@ -226,11 +227,14 @@ def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, 
     An HL7 message builds on those before it. Where one turns out not to be filed, those after it are worked out
     again as if it had not come.
     """
+    documents = [each.cda for each in planned if each.cda is not None]
+    before = told_at(cursor, {key for each in documents for key in cda_plan.dated(each)}) if documents else {}
     while True:
         desk = Desk(stored)
+        told = dict(before)
         for each in planned:
             if each.cda is not None:
-                _apply_cda(each, each.cda, desk)
+                _apply_cda(each, each.cda, desk, told)
             elif each.hl7 is not None and not each.problems:
                 _apply_hl7(each, each.hl7, desk)
         batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
@@ -265,11 +269,11 @@ def _apply_within(planned: _Planned, plan: Plan, desk: Desk, made: Made) -> None
         for found in cda_plan.documents_in(draft.resource, draft.segment, 1):
             done = cda_plan.read_within(found, planned.waiting.sender, patient)
             if done.converted:
-                made.filings.extend(cda_plan.apply(done.converted, desk).filings)
+                made.filings.extend(cda_plan.apply(done.converted, desk, {}).filings)
 
 
-def _apply_cda(planned: _Planned, converted: Converted, desk: Desk) -> None:
-    made = cda_plan.apply(converted, desk)
+def _apply_cda(planned: _Planned, converted: Converted, desk: Desk, told: dict[Key, datetime]) -> None:
+    made = cda_plan.apply(converted, desk, told)
     planned.problems = [*planned.broken, *made.problems]
     planned.filings = [filing for filing in made.filings if not _seen(filing)]
     _address(planned)
@@ -481,6 +485,7 @@ def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], fi
             for patient in patients
         )
     _write_states(cursor, results, filed_at)
+    note_times(cursor, {each.waiting.id: each.cda.occurred for each in planned if each.cda and each.cda.occurred})
     _write_unfiled(cursor, planned, results, filed_at)
     cursor.execute("DELETE FROM intake_queue WHERE message = ANY(%s)", [[each.message for each in results]])
     append_ledger(ledger)

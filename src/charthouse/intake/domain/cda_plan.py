@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from charthouse.exchange.cda.api import (
@@ -56,12 +57,30 @@ def wanted(converted: Converted) -> Iterable[Key]:
             yield (draft.type, draft.id)
 
 
-def apply(converted: Converted, desk: Desk) -> Made:
-    """Make the filings of one document; ``desk`` is changed as the record will be."""
-    made = Made()
+def dated(converted: Converted) -> Iterable[Key]:
+    """What an older document says no more of than is known already: all but the document, and what is shared."""
     for draft in converted.drafts:
+        if draft.type != "DocumentReference" and not draft.directory:
+            yield (draft.type, draft.id)
+
+
+def apply(converted: Converted, desk: Desk, told: MutableMapping[Key, datetime]) -> Made:
+    """Make the filings of one document; ``desk`` is changed as the record will be.
+
+    ``told`` is when the document was written that said what something is now. What a later one has said, an older
+    one that comes after it does not change.
+    """
+    made = Made()
+    now = converted.occurred
+    items = set(dated(converted))
+    for draft in converted.drafts:
+        key = (draft.type, draft.id)
+        if key in items and now is not None:
+            if (later := told.get(key)) is not None and later > now:
+                continue
+            told[key] = now
         if draft.type == "DocumentReference" and draft.mode == "snapshot":
-            before = desk.get((draft.type, draft.id))
+            before = desk.get(key)
             if before and before.get("status") == "superseded":
                 # What replaced it came first.
                 draft = replace(draft, resource={**draft.resource, "status": "superseded"})
