@@ -267,7 +267,16 @@ def document(
             Part(PartKind.FILE, "application/dicom", "Study", file=2, size=5_400_000),
         )
     elif "C-CDA" in entry.title:
-        parts = (Part(PartKind.HTML, "text/html", text=_NARRATIVE, language="en"),)
+        parts = (
+            Part(
+                PartKind.HTML,
+                "text/html",
+                title="Plan of treatment",
+                text=_NARRATIVE,
+                language="en",
+                note="Nothing of this section could be filed as data; its text is all here.",
+            ),
+        )
     related = (
         (("Replaces", "DocumentReference", _id("DocumentReference", 5)),) if entry.mark is Mark.CORRECTED else ()
     )

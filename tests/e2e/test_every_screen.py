@@ -54,6 +54,7 @@ SCREENS = [
     "/corrections/5",
     f"{CHART}/item/Observation/observation-2",
     f"{CHART}/from/Observation/observation-2",
+    f"{CHART}/send/",
     f"{CHART}/print/results",
     "/queues/machinery/",
     "/queues/identity.possible-duplicates/?tab=finished",

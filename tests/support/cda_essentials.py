@@ -1,7 +1,7 @@
 """What of a resource a C-CDA document carries there and back, in a form that can be compared.
 
-The fields are those that ``docs/cda.md`` lists. Left out is what C-CDA has no place for: who recorded it, an order's
-intent, a status that C-CDA does not tell apart.
+The fields are those that ``docs/cda.md`` lists. Left out is what C-CDA has no place for: who recorded it, an
+order's intent, a status that C-CDA does not tell apart.
 """
 
 from __future__ import annotations
@@ -169,8 +169,8 @@ def essentials(resource: Json) -> list[Any]:
         case "Procedure":
             return [
                 (
-                    kind, concept(r.get("code")), r.get("status"), _time(r, "performed"), concepts(r.get("bodySite")),
-                    concepts(r.get("reasonCode")), _notes(r),
+                    kind, concept(r.get("code")), r.get("status"), _time(r, "performed"),
+                    concepts(r.get("bodySite")), concepts(r.get("reasonCode")), _notes(r),
                 )
             ]  # fmt: skip
         case "Observation":
@@ -197,7 +197,8 @@ def essentials(resource: Json) -> list[Any]:
             period = r.get("period") or {}
             return [
                 (
-                    kind, concept(r.get("type")), next((each.get("display") for each in r.get("payor") or ()), None),
+                    kind, concept(r.get("type")),
+                    next((each.get("display") for each in r.get("payor") or ()), None),
                     r.get("subscriberId"), moment(period.get("start")), moment(period.get("end")), r.get("order"),
                 )
             ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.db import connection
 
 from charthouse.configuration import configuration
-from charthouse.record.api import source_rows
+from charthouse.record.api import messages_of, source_rows
 
 from .domain.sender import Sender
 
@@ -43,6 +44,27 @@ def control_ids(sender: str) -> list[str]:
             [sender],
         )
         return [control_id for (control_id,) in cursor.fetchall()]
+
+
+def told_at(cursor: Any, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+    """Of these ``(type, public id)`` keys, the time of the C-CDA document that said last what they are now."""
+    messages = messages_of(cursor, keys)
+    cursor.execute(
+        "SELECT id, occurred FROM intake_message WHERE id = ANY(%s) AND format = 'cda' AND occurred IS NOT NULL",
+        [sorted(set(messages.values()))],
+    )
+    times = dict(cursor.fetchall())
+    return {key: times[message] for key, message in messages.items() if message in times}
+
+
+def note_times(cursor: Any, times: Mapping[int, datetime]) -> None:
+    """Keep with messages when what they tell of happened, now that it is known."""
+    if times:
+        cursor.execute(
+            "UPDATE intake_message m SET occurred = t.occurred FROM unnest(%s::bigint[], %s::timestamptz[]) "
+            "AS t(id, occurred) WHERE m.id = t.id",
+            [list(times), list(times.values())],
+        )
 
 
 #: How the batch of what was entered by hand begins; the name of who entered it follows.

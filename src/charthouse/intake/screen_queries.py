@@ -232,6 +232,7 @@ REASONS = {
     "not-fhir": "Not readable as FHIR",
     "not-cda": "Not readable as C-CDA",
     "section": "A part of a document that could not be read",
+    "document-patient": "A document about another person than its message",
     "no-resource": "An entry without a resource",
     "unknown-type": "Not a kind of record that is filed",
     "unresolved-reference": "A reference that leads nowhere",

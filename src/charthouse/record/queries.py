@@ -99,6 +99,23 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
     return found
 
 
+def messages_of(cursor: Any, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The message that brought the current version of each of these ``(type, public id)`` keys that exist."""
+    by_type: dict[str, list[str]] = {}
+    for kind, public_id in keys:
+        by_type.setdefault(kind, []).append(public_id)
+    found: dict[tuple[str, str], int] = {}
+    for kind, public_ids in sorted(by_type.items()):
+        cursor.execute(
+            "SELECT r.public_id, v.message FROM record_resource r JOIN record_version v ON v.type = r.type "
+            "AND v.resource = r.id AND v.version = r.version "
+            "WHERE r.type = %s AND r.public_id = ANY(%s) AND v.type = %s",
+            [TYPE_ID[kind], public_ids, TYPE_ID[kind]],
+        )
+        found.update({(kind, public_id): message for public_id, message in cursor.fetchall()})
+    return found
+
+
 def versions(cursor: Any, ctx: AccessContext, kind: str, public_id: str) -> list[Stored]:
     """Every version of one resource that may be seen, newest first.
 

@@ -14,7 +14,6 @@ from django.db import connection
 
 from charthouse.exchange.cda.api import DocumentKind, Keeper, write
 from charthouse.foundation.access.api import system_context
-
 from tests.support.cda import converted
 from tests.support.cda_essentials import essentials, gathered
 
@@ -23,7 +22,15 @@ ZONE = ZoneInfo("America/Chicago")
 ANCHOR = datetime(2026, 3, 2, 12, tzinfo=ZONE)
 KEEPER = Keeper("Harbor Regional Medical Center", "2.16.840.1.113883.19.5", "1 Harbor Way\nPortland", "555-0100")
 #: Types that a CCD carries whole.
-WHOLE = {"AllergyIntolerance", "Condition", "MedicationRequest", "MedicationStatement", "Immunization", "Procedure", "Coverage"}
+WHOLE = {
+    "AllergyIntolerance",
+    "Condition",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Immunization",
+    "Procedure",
+    "Coverage",
+}
 CATEGORIES = {"laboratory", "vital-signs", "social-history"}
 
 
@@ -50,11 +57,18 @@ def test_a_ccd_out_and_in_again_is_equal(hospital: list[Any]) -> None:
     kinds: Counter[str] = Counter()
     for person in hospital:
         contents = _contents(ctx, person, DocumentKind.CCD, "")
-        written = write(DocumentKind.CCD, contents, KEEPER, id="5f0c6d1e-6b0f-4b52-9a3c-51b7f6c3a001", at=ANCHOR, by="A. Clerk")
+        written = write(
+            DocumentKind.CCD, contents, KEEPER, id="5f0c6d1e-6b0f-4b52-9a3c-51b7f6c3a001", at=ANCHOR, by="A. Clerk"
+        )
         inside = set(written.items)
         sent = [each for each in contents.resources if (each["resourceType"], each["id"]) in inside]
         for each in contents.resources:
-            held = {code["code"] for one in each.get("category", ()) if isinstance(one, dict) for code in one.get("coding", ())}
+            held = {
+                code["code"]
+                for one in each.get("category", ())
+                if isinstance(one, dict)
+                for code in one.get("coding", ())
+            }
             if each["resourceType"] in WHOLE or (each["resourceType"] == "Observation" and held & CATEGORIES):
                 assert (each["resourceType"], each["id"]) in inside, each
         found = converted(written.content)
@@ -62,13 +76,21 @@ def test_a_ccd_out_and_in_again_is_equal(hospital: list[Any]) -> None:
         assert all(section.outcome in ("read", "empty") for section in found.sections), found.sections
         back = [draft.resource for draft in found.drafts]
         kinds.update(each["resourceType"] for each in sent)
-        reports = {repr(each) for one in sent if one["resourceType"] == "DiagnosticReport" for each in essentials(one)}
+        reports = {
+            repr(each) for one in sent if one["resourceType"] == "DiagnosticReport" for each in essentials(one)
+        }
         assert reports <= set(gathered(each for each in back if each["resourceType"] == "DiagnosticReport"))
         here = gathered(each for each in sent if each["resourceType"] != "DiagnosticReport")
-        there = gathered(
-            each for each in back if each["resourceType"] not in ("DiagnosticReport",)
-        )
+        there = gathered(each for each in back if each["resourceType"] not in ("DiagnosticReport",))
         lost, more = here - there, there - here
-        assert not lost and not more, "\n".join([*(f"- {each}" for each in sorted(lost)[:6]), *(f"+ {each}" for each in sorted(more)[:6])])
-    assert kinds["Observation"] > 100 and {"AllergyIntolerance", "Condition", "MedicationRequest", "Encounter", "Coverage"} <= set(kinds)
+        assert not lost and not more, "\n".join(
+            [*(f"- {each}" for each in sorted(lost)[:6]), *(f"+ {each}" for each in sorted(more)[:6])]
+        )
+    assert kinds["Observation"] > 100 and {
+        "AllergyIntolerance",
+        "Condition",
+        "MedicationRequest",
+        "Encounter",
+        "Coverage",
+    } <= set(kinds)
     print(kinds, orjson.dumps(dict(kinds)))

@@ -15,10 +15,10 @@ from charthouse.exchange.hl7v2 import datatypes, tables
 from charthouse.exchange.hl7v2.encoding import Encoding
 from charthouse.exchange.hl7v2.keys import valid_npi
 from charthouse.exchange.hl7v2.message import Value
-from charthouse.exchange.numbers import decimal
 from charthouse.exchange.hl7v2.segments.observation import reference_range, structured_numeric
 from charthouse.exchange.hl7v2.segments.timing import pattern
 from charthouse.exchange.hl7v2.systems import authority, code_system, language_tag, ucum_of
+from charthouse.exchange.numbers import decimal
 from charthouse.exchange.times import clock_time, date_time, later, moment
 
 CHICAGO = ZoneInfo("America/Chicago")

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from .errors import CdaError
-from .fhir import Converted, Head, head_of, to_fhir
+from .fhir import Converted, Head, entries_to_fhir, head_of, subject_of, to_fhir
 from .header import KINDS, SECTION
 from .mapping import SectionReport
 from .places import line_range
@@ -35,12 +35,14 @@ __all__ = [
     "SectionText",
     "Tree",
     "decoded",
+    "entries_to_fhir",
     "head_of",
     "is_cda",
     "is_cda_content",
     "line_range",
     "read_tree",
     "sections_as_html",
+    "subject_of",
     "to_fhir",
     "write",
 ]

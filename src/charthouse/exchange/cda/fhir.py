@@ -35,7 +35,7 @@ from .problems import map_allergy_entry, map_problem_entry
 from .procedures import map_equipment_entry, map_procedure
 from .sections import STATEMENTS, Kind, Section, sections_of
 from .tree import Element, Tree, read
-from .values import identity, said, time_of
+from .values import identity, names, said, time_of
 
 _PROBLEM_TEMPLATES = frozenset(
     {"2.16.840.1.113883.10.20.22.4.3", "2.16.840.1.113883.10.20.22.4.4", "2.16.840.1.113883.10.20.22.4.132",
@@ -85,12 +85,53 @@ def to_fhir(data: bytes, *, zone: ZoneInfo, mint: Mint, tree: Tree | None = None
     if tree.fault:
         mapping.place = "ClinicalDocument"
         mapping.fault(tree.fault)
+    _map_parts(mapping)
+    map_document(mapping, tree.source)
+    return _converted(mapping)
+
+
+def entries_to_fhir(
+    data: bytes, *, zone: ZoneInfo, mint: Mint, patient: str, patient_key: str, within: str
+) -> Converted:
+    """What a document that came within a message asks to be filed beside that message: its visit and its entries.
+
+    The patient (``Type/id`` and natural key) and the document are the message's; ``within`` names the place in it.
+    Raises CdaError as :func:`to_fhir` does.
+    """
+    tree = read(data)
+    mapping = Mapping(tree.root, zone, mint)
+    mapping.within = f"{within}: "
+    map_confidentiality(mapping)
+    mapping.patient, mapping.patient_key = {"reference": patient}, patient_key
+    if tree.fault:
+        mapping.place = "ClinicalDocument"
+        mapping.fault(tree.fault)
+    _map_parts(mapping)
+    return _converted(mapping)
+
+
+def subject_of(data: bytes, zone: ZoneInfo) -> tuple[frozenset[str], str]:
+    """Whom a document is about: the family names in capitals, and the birth date (FHIR date); empty where it does
+    not say. Raises CdaError."""
+    person = read(data).root.find("recordTarget/patientRole/patient")
+    if person is None:
+        return frozenset(), ""
+    families = frozenset(
+        str(each.get("family") or each.get("text") or "").upper().strip() for each in names(person, zone)
+    ) - {""}
+    return families, (time_of(person.find("birthTime"), zone) or "")[:10]
+
+
+def _map_parts(mapping: Mapping) -> None:
     _guarded(mapping, "componentOf", map_encounter)
     _guarded(mapping, "documentationOf", map_care_team)
-    for section in sections_of(root):
+    for section in sections_of(mapping.root):
         _map_section(mapping, section)
-    map_document(mapping, tree.source)
-    written = time_of(root.find("effectiveTime"), zone)
+
+
+def _converted(mapping: Mapping) -> Converted:
+    root = mapping.root
+    written = time_of(root.find("effectiveTime"), mapping.zone)
     return Converted(
         kind=kind_of(root),
         code=code_of(root),
@@ -147,7 +188,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
             if done:
                 report.read += 1
             elif len(report.reasons) == before:
-                mapping.note(f"Nothing is filed of {_words(entry)} here.")
+                mapping.note(f"Of {_words(entry)} of this kind nothing is filed as data.")
     mapping.section = mapping.report = None
     mapping.entry_security = []
 

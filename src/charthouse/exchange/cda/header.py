@@ -107,7 +107,7 @@ def map_patient(mapping: Mapping) -> None:
     reference = mapping.put("Patient", key, elements, mode="partial")
     if reference is None:
         # What of the demographics is not valid must not cost the document: who it is stands in few elements.
-        few = {name: elements[name] for name in ("identifier", "name") if name in elements}
+        few: Json = {name: elements[name] for name in ("identifier", "name") if name in elements}
         reference = mapping.put("Patient", key, few, mode="partial")
     if reference is None:
         raise CdaError("The document does not say whom it is about in a way that can be filed.")
@@ -463,7 +463,7 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
     mapping.place = "ClinicalDocument"
     reference = mapping.put("DocumentReference", key, elements)
     if reference is None:
-        few = {
+        few: Json = {
             each: elements[each]
             for each in ("status", "type", "subject", "content", "extension")
             if each in elements

@@ -91,6 +91,8 @@ class Mapping:
         self.security: list[Json] = []
         self.author: Element | None = None
         self.place = ""
+        self.within = ""
+        """The place of the document in what it came with, before each place in it."""
         self.section: Section | None = None
         self.report: SectionReport | None = None
         self.entry_security: list[Json] = []
@@ -119,7 +121,8 @@ class Mapping:
                 known.resource.setdefault(name, value)
             return {"reference": known.reference}
         resource: Json = {"resourceType": kind, "id": self.mint(kind, key), **elements}
-        if not directory:
+        if not directory and kind != "Patient":
+            # How confidential a document is says nothing of how secret it is that there is such a patient.
             labels = [*self.security, *(each for each in self.entry_security if each not in self.security)]
             if labels:
                 resource["meta"] = {**resource.get("meta", {}), "security": labels}
@@ -135,7 +138,7 @@ class Mapping:
                 return {"reference": known.reference}
             mark = hashlib.blake2b(content, digest_size=8).hexdigest()
             return self.put(kind, f"{key}#{mark}", elements, mode=mode)
-        draft = Draft(kind, key, resource, mode, self.place, directory)
+        draft = Draft(kind, key, resource, mode, self.within + self.place, directory)
         self.drafts[kind, key] = draft
         if self.report is not None and not directory:
             self.report.types[kind] += 1
@@ -153,7 +156,7 @@ class Mapping:
     def fault(self, reason: str) -> None:
         """Something is broken here: it is named in the report and to a person."""
         if len(self.faults) < 200:
-            self.faults.append((self.place, reason))
+            self.faults.append((self.within + self.place, reason))
         self.note(reason)
 
     def note(self, reason: str) -> None:
@@ -357,7 +360,7 @@ class Mapping:
     def _known(self, kind: str, key: str, words: str) -> Json | None:
         """The Reference to somebody of whom the document has said everything already."""
         draft = self.drafts.get((kind, key))
-        if draft is None or not _TOLD <= draft.resource.keys():
+        if draft is None or not draft.resource.keys() >= _TOLD:
             return None
         return {"reference": draft.reference, "display": words} if words else {"reference": draft.reference}
 

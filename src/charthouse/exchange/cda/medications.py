@@ -213,10 +213,10 @@ def _dosage(mapping: Mapping, statement: Element) -> tuple[Json, Json]:
     words = ""
     patient_words = ""
     for each in mapping.related(statement):
-        found = templates(each)
-        if "2.16.840.1.113883.10.20.22.4.147" in found or code_of(each) == "76662-6":
+        kinds = templates(each)
+        if "2.16.840.1.113883.10.20.22.4.147" in kinds or code_of(each) == "76662-6":
             words = words or said(mapping.words_of(each))
-        elif "2.16.840.1.113883.10.20.22.4.20" in found or code_of(each) in ("PINSTRUCT", "FINSTRUCT"):
+        elif "2.16.840.1.113883.10.20.22.4.20" in kinds or code_of(each) in ("PINSTRUCT", "FINSTRUCT"):
             patient_words = patient_words or said(mapping.words_of(each))
     if not words and statement.find("text") is not None and statement.find("text/reference") is None:
         words = said(mapping.words_of(statement))
@@ -366,13 +366,10 @@ def map_immunization(mapping: Mapping, statement: Element) -> bool:
     no = negated(statement)
     point, low, _ = interval_of(statement.find("effectiveTime"), mapping.zone)
     given = low or point
-    lot = maker = None
+    lot, maker = "", None
     if product is not None:
-        lot = (
-            said("".join((product.find("manufacturedMaterial/lotNumberText")).itertext()))
-            if product.find("manufacturedMaterial/lotNumberText") is not None
-            else ""
-        )  # type: ignore[union-attr]
+        number = product.find("manufacturedMaterial/lotNumberText")
+        lot = said("".join(number.itertext())) if number is not None else ""
         maker = mapping.organization(product.find("manufacturerOrganization"))
     state = status_of(statement)
     retracted = state == "nullified"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from html import escape
+from html import escape, unescape
 
 from .tree import Element
 from .values import written
@@ -23,6 +23,7 @@ _BLOCKS = frozenset(
     {"paragraph", "p", "div", "table", "tr", "list", "item", "ul", "ol", "li", "caption", "br", "h1", "h2", "h3",
      "h4", "h5", "h6", "thead", "tbody", "tfoot", "blockquote", "pre"}
 )  # fmt: skip
+_NO_WORDS = (_BLOCKS | {"td", "th"}) - {"br"}
 _LISTS = frozenset({"list", "ul", "ol"})
 _ROWS = frozenset({"thead", "tbody", "tfoot"})
 _HIDDEN = frozenset({"script", "style", "object", "embed", "iframe"})
@@ -89,7 +90,7 @@ def html(element: Element | None, images: Mapping[str, Element] | None = None) -
 
 
 def _says(found: str) -> bool:
-    return "<img" in found or bool(re.sub(r"<[^>]*>", "", found).strip())
+    return "<img" in found or bool(_TAG.sub("", found).strip())
 
 
 def _inner(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
@@ -106,11 +107,12 @@ def _outer(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
     if tag in _HIDDEN:
         return
     if tag == "table":
-        yield from _table(element, images)
+        yield _whole(element, "".join(_table(element, images)))
     elif tag in _LISTS:
-        yield from _list(element, images)
+        yield _whole(element, "".join(_list(element, images)))
     elif tag == "br":
         yield "<br>"
+        yield from _inner(element, images)
     elif tag == "content":
         around = [
             name for style in (element.get("styleCode") or "").lower().split() if (name := _STYLES.get(style))
@@ -139,9 +141,32 @@ def _outer(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
         yield from _inner(element, images)
 
 
+def _whole(element: Element, found: str) -> str:
+    """The HTML of a table or list; where something in it stood where nothing may stand, all of its text follows."""
+    if len(_letters(unescape(_TAG.sub("", found)))) >= len(_letters("".join(_shown(element)))):
+        return found
+    return f"{found}<p>{escape(plain(element)).replace(chr(10), '<br>')}</p>"
+
+
+_TAG = re.compile(r"<[^>]*>")
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())
+
+
+def _shown(element: Element) -> Iterator[str]:
+    """The text of an element without that of what is never shown."""
+    yield element.text or ""
+    for each in element:
+        if each.tag not in _HIDDEN:
+            yield from _shown(each)
+        yield each.tail or ""
+
+
 def _inline(element: Element, images: Mapping[str, Element]) -> Iterator[str]:
     """The inside of a paragraph; where it holds blocks, they follow each other without its tag."""
-    if any(each.tag in _BLOCKS and each.tag != "br" for each in element.iter() if each is not element):
+    if any(each.tag in _NO_WORDS for each in element.iter() if each is not element):
         yield escape(plain(element)).replace("\n", "<br>")
     else:
         yield from _inner(element, images)

@@ -253,6 +253,7 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
     if statement.tag != "organizer":
         return False
     results: list[Json] = []
+    deeper = False
     specimen: Json | None = None
     for component in statement.findall("component"):
         for each in component:
@@ -265,9 +266,11 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
                 if found:
                     results.append(found)
             elif each.tag == "organizer":
-                map_result_entry(mapping, each, kind)
+                deeper = map_result_entry(mapping, each, kind) or deeper
             elif each.tag == "procedure" and specimen is None:
                 specimen = _specimen(each, mapping)
+    if deeper and not results:
+        return True
     what = mapping.concept(statement.find("code"))
     if what is None and not results:
         raise NotCoded("A panel names no code and holds no result.")

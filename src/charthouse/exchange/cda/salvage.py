@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 _ATTRIBUTE = re.compile(r"""([A-Za-z_][\w.:\-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>/]+))""")
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 #: Where an end tag has no beginning this far up, it is left out.
-_DEEP = 200
+_DEEP = 100
 
 
 def salvaged(text: str) -> ElementTree.Element | None:

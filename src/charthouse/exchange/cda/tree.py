@@ -26,11 +26,11 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is accepted of a sender: bytes of a document, tags in it, levels of nesting, characters of an attribute."""
+    """What is accepted of a sender: bytes of a document, tags in it, levels of nesting, letters of an attribute."""
 
     size: int = 64 << 20
     tags: int = 1_000_000
-    depth: int = 200
+    depth: int = 100
     attribute: int = 65_536
 
 
@@ -146,10 +146,10 @@ def decoded(data: bytes) -> str:
         return data.decode("utf-16-le", "replace")
     if data[:1] == b"\0" and data[1:2] == b"<":
         return data.decode("utf-16-be", "replace")
-    for codec in (_declared(data), "utf-8"):
-        if codec:
+    for told in (_declared(data), "utf-8"):
+        if told:
             try:
-                return data.decode(codec)
+                return data.decode(told)
             except UnicodeDecodeError:
                 continue
     return data.decode("cp1252", "replace")

@@ -188,7 +188,9 @@ def moment_of(text: str, zone: ZoneInfo) -> str | None:
         if hour:
             text += f"{hour.zfill(2)}{minute}{second or ''}{fraction or ''}"
             text += {"Z": "+0000"}.get(offset or "", (offset or "").replace(":", ""))
-        return date_time(text, zone)
+        return next(
+            (known for each in (text, text[:8], text[:6], text[:4]) if (known := date_time(each, zone))), None
+        )
     loose = _LOOSE.fullmatch(text)
     if loose is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -43,12 +43,13 @@ from charthouse.identity.api import (
 )
 from charthouse.intake.domain import cda_plan
 from charthouse.intake.domain.arrival import Connector, Format
-from charthouse.intake.domain.desk import Desk, Key, minter
+from charthouse.intake.domain.desk import Desk, Key, Made, minter
 from charthouse.intake.domain.fhir_plan import FhirPlan, Planner, Problem, entry_of, survey, wanted_aliases
 from charthouse.intake.domain.hl7_plan import apply, read, wanted
 from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
+from charthouse.intake.queries import note_times, told_at
 from charthouse.intake.queues import UNFILED, UNFILED_RULE
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
@@ -183,7 +184,49 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
         aliases = known_aliases(cursor, wanted_aliases(waiting.sender.name, surveyed))
         plan: FhirPlan = Planner(waiting.sender.name, aliases, own=waiting.own, renamed=each.renamed).plan(surveyed)
         each.filings, each.problems, each.aliases = plan.filings, plan.problems, plan.aliases
+        found = [
+            within
+            for seq, resource in plan.documents
+            for within in cda_plan.documents_in(resource, f"entry {seq}", seq)
+        ]
+        if found and not (each.problems and waiting.atomic):
+            patients = {
+                f"Patient/{filing.public_id}": filing.resource
+                for filing in plan.filings
+                if filing.type == "Patient" and filing.resource
+            }
+            _file_within(cursor, each, found, patients)
         _address(each)
+
+
+def _file_within(
+    cursor: Any, planned: _Planned, found: Sequence[cda_plan.Within], patients: Mapping[str, dict[str, Any]]
+) -> None:
+    """File what C-CDA documents say that came as attachments of FHIR resources. ``patients`` are the message's."""
+    stored = {
+        f"Patient/{key[1]}": value.resource
+        for key, value in current(
+            cursor, CONTEXT, {("Patient", each.patient.removeprefix("Patient/")) for each in found}
+        ).items()
+    }
+    reads = [
+        cda_plan.read_within(each, planned.waiting.sender, patients.get(each.patient) or stored.get(each.patient))
+        for each in found
+    ]
+    keys = {key for done in reads if done.converted for key in cda_plan.wanted(done.converted)}
+    desk = Desk({key: editable(value.content) for key, value in current(cursor, CONTEXT, keys).items()})
+    problems: list[Problem] = []
+    for each, done in zip(found, reads, strict=True):
+        problems.extend(done.problems)
+        if done.converted:
+            made = cda_plan.apply(done.converted, desk, {})
+            problems.extend(replace(problem, seq=each.seq) for problem in made.problems)
+            for filing in made.filings:
+                filing.original = each.seq
+            planned.filings.extend(filing for filing in made.filings if not _seen(filing))
+    if not planned.waiting.atomic:
+        # What is filed whole or not at all does not wait for what is broken in a document it brings along.
+        planned.problems.extend(problems)
 
 
 def _read_mapped(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, Any]]:
@@ -213,11 +256,14 @@ def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, 
     An HL7 message builds on those before it. Where one turns out not to be filed, those after it are worked out
     again as if it had not come.
     """
+    documents = [each.cda for each in planned if each.cda is not None]
+    before = told_at(cursor, {key for each in documents for key in cda_plan.dated(each)}) if documents else {}
     while True:
         desk = Desk(stored)
+        told = dict(before)
         for each in planned:
             if each.cda is not None:
-                _apply_cda(each, each.cda, desk)
+                _apply_cda(each, each.cda, desk, told)
             elif each.hl7 is not None and not each.problems:
                 _apply_hl7(each, each.hl7, desk)
         batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
@@ -235,13 +281,28 @@ def _apply_hl7(planned: _Planned, plan: Plan, desk: Desk) -> None:
     made = apply(plan, ours)
     planned.problems.extend(made.problems)
     if not made.problems:
+        for part in plan.all():
+            _apply_within(planned, part, ours, made)
         desk.take_over(ours)
         planned.filings = [filing for filing in made.filings if not _seen(filing)]
         _address(planned)
 
 
-def _apply_cda(planned: _Planned, converted: Converted, desk: Desk) -> None:
-    made = cda_plan.apply(converted, desk)
+def _apply_within(planned: _Planned, plan: Plan, desk: Desk, made: Made) -> None:
+    """File what C-CDA documents say that came in an HL7 message. What of them is broken is no fault of the message,
+    which is filed; the document can be read whole."""
+    patient = plan.patient.resource if plan.patient else None
+    for draft in plan.drafts:
+        if draft.type != "DocumentReference" or draft.mode != "snapshot":
+            continue
+        for found in cda_plan.documents_in(draft.resource, draft.segment, 1):
+            done = cda_plan.read_within(found, planned.waiting.sender, patient)
+            if done.converted:
+                made.filings.extend(cda_plan.apply(done.converted, desk, {}).filings)
+
+
+def _apply_cda(planned: _Planned, converted: Converted, desk: Desk, told: dict[Key, datetime]) -> None:
+    made = cda_plan.apply(converted, desk, told)
     planned.problems = [*planned.broken, *made.problems]
     planned.filings = [filing for filing in made.filings if not _seen(filing)]
     _address(planned)
@@ -490,6 +551,7 @@ def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], fi
             for patient in patients
         )
     _write_states(cursor, results, filed_at)
+    note_times(cursor, {each.waiting.id: each.cda.occurred for each in planned if each.cda and each.cda.occurred})
     _write_unfiled(cursor, planned, results, filed_at)
     cursor.execute("DELETE FROM intake_queue WHERE message = ANY(%s)", [[each.message for each in results]])
     append_ledger(ledger)

@@ -66,7 +66,8 @@ def bench_cda(
     seconds: Annotated[float, typer.Option(min=0.1, help="About how long each side is measured.")] = _SECONDS,
 ) -> None:
     """Measure the conversion to FHIR, checked by the schema and serialised, one document after the other in one
-    process, the cycle collector at rest as it is while filing: processor time, the best of several. The other package runs in a Python of its own."""
+    process, the cycle collector at rest as it is while filing: processor time, the best of several. The other
+    package runs in a Python of its own, its collector at rest too."""
     console = Console(stderr=True)
     documents = [each for each in found_files([path]) if is_cda(each.read_bytes()[:200])]
     contents = {str(each): each.read_bytes() for each in documents}

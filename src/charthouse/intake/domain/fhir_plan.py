@@ -51,6 +51,8 @@ class FhirPlan:
     filings: list[Filing] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     aliases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    documents: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """The DocumentReferences among them, each with the number of its entry."""
 
 
 class _Head(msgspec.Struct):
@@ -292,6 +294,8 @@ class Planner:
             more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
             self._problem(entry, "not-valid", f"{first.message}{more}", f" {first.path}")
             return
+        if named.type == "DocumentReference":
+            self._plan.documents.append((entry.index + 1, resource))
         content, parts = without_large(content)
         if parts:
             resource = orjson.loads(content)

@@ -56,8 +56,8 @@ class Sent:
 def export_document(
     ctx: AccessContext, person: UUID, kind: DocumentKind, outside: Outside, encounter: str = ""
 ) -> Sent:
-    """Make a document for somebody outside, and note the disclosure. ``encounter`` is the public id of the one that a
-    discharge summary is of.
+    """Make a document for somebody outside, and note the disclosure. ``encounter`` is the public id of the one that
+    a discharge summary is of.
 
     What needs an authorization or consent of its own is left out. Raises NothingToSend, PermissionRefused.
     """

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from django.db import connection
 
 from charthouse.exchange.cda.api import DocumentKind
 from charthouse.foundation.access.api import AccessContext, system_context
@@ -115,4 +114,3 @@ def _export(
     output.touch(mode=0o600)
     output.write_bytes(sent.content)
     typer.echo(f"Written: {output}, with {sent.items} items of the record. The disclosure is noted.")
-    connection.close()

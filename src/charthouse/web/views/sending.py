@@ -1,4 +1,4 @@
-"""Sending a chart to somebody outside as a C-CDA document: what, to whom and why is asked, then it is downloaded."""
+"""Sending a chart to somebody outside as a C-CDA document: what, to whom and why is asked first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def send(request: SignedInRequest, person: UUID) -> HttpResponse:
         kind, _, encounter = sent.get("what", "").partition(":")
         try:
             outside = given_outside(
-                *(sent.get(name, "") for name in ("recipient", "address", "purpose")), what="document"
+                sent.get("recipient", ""), sent.get("address", ""), sent.get("purpose", ""), "document"
             )
             if kind not in set(DocumentKind):
                 raise PrintError("Say what is to be sent: choose a document.")

@@ -85,8 +85,8 @@ class Document:
 def write(
     kind: Kind, contents: Contents, keeper: Keeper, *, id: str, at: datetime, by: str, recipient: str = ""
 ) -> Document:
-    """The document of ``contents``. ``id`` is its own (a UUID), ``at`` when it is made (aware), ``by`` who makes it,
-    ``recipient`` to whom it goes."""
+    """The document of ``contents``. ``id`` is its own (a UUID), ``at`` when it is made (aware), ``by`` who makes
+    it, ``recipient`` to whom it goes."""
     root_template, loinc, display, title = _KINDS[kind]
     chosen = _chosen(kind, contents)
     root = element(

@@ -40,14 +40,14 @@ class Written:
     """A section as it comes together: the rows of its table, and its entries."""
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, list[str | Element]]] = field(default_factory=list)
-    """The ID of the first cell's words, and the cells."""
+    rows: list[tuple[str, str, list[str | Element]]] = field(default_factory=list)
+    """The ID of the first cell, its words, and the other cells."""
     entries: list[Element] = field(default_factory=list)
 
-    def row(self, prefix: str, *cells: str | Element) -> str:
+    def row(self, prefix: str, first: str, *cells: str | Element) -> str:
         """Add a row; answers the ID of its first cell."""
         mark = f"{prefix}{len(self.rows) + 1}"
-        self.rows.append((mark, list(cells)))
+        self.rows.append((mark, first, list(cells)))
         return mark
 
 
@@ -79,8 +79,7 @@ def section(what: Template, written: Written, *, statement: str = "") -> Element
     if written.rows:
         head = element("tr", None, *(element("th", None, column) for column in written.columns))
         body = element("tbody")
-        for mark, cells in written.rows:
-            first, *others = cells
+        for mark, first, others in written.rows:
             body.append(
                 element(
                     "tr",
@@ -88,9 +87,7 @@ def section(what: Template, written: Written, *, statement: str = "") -> Element
                     element(
                         "td",
                         None,
-                        element(
-                            "content", {"ID": mark}, first if not isinstance(first, str) else first or "Not stated"
-                        ),
+                        element("content", {"ID": mark}, first or "Not stated"),
                     ),
                     *(element("td", None, cell) for cell in others),
                 )
@@ -129,23 +126,21 @@ def _author(at: object) -> Element | None:
 
 
 def _comments(resource: Json) -> list[Element]:
-    found = []
-    for each in listed(resource.get("note")):
-        if each.get("text"):
-            found.append(
-                _related(
-                    "SUBJ",
-                    element(
-                        "act",
-                        {"classCode": "ACT", "moodCode": "EVN"},
-                        template("2.16.840.1.113883.10.20.22.4.64"),
-                        code("code", "48767-8", _LOINC, "Annotation comment"),
-                        element("text", None, str(each["text"])),
-                    ),
-                    inverted=True,
-                )
-            )
-    return found
+    return [
+        _related(
+            "SUBJ",
+            element(
+                "act",
+                {"classCode": "ACT", "moodCode": "EVN"},
+                template("2.16.840.1.113883.10.20.22.4.64"),
+                code("code", "48767-8", _LOINC, "Annotation comment"),
+                element("text", None, str(each["text"])),
+            ),
+            inverted=True,
+        )
+        for each in listed(resource.get("note"))
+        if each.get("text")
+    ]
 
 
 def _notes(resource: Json) -> str:
@@ -237,7 +232,11 @@ _NONE_KNOWN = {
     "409137002": ("416098002", "Allergy to drug"),
     "429625007": ("414285001", "Allergy to food"),
 }
-_CRITICALITY = {"high": ("CRITH", "High criticality"), "low": ("CRITL", "Low criticality"), "unable-to-assess": ("CRITU", "Unable to assess criticality")}  # fmt: skip
+_CRITICALITY = {
+    "high": ("CRITH", "High criticality"),
+    "low": ("CRITL", "Low criticality"),
+    "unable-to-assess": ("CRITU", "Unable to assess criticality"),
+}
 
 
 def allergy_kind(resource: Json) -> tuple[str, str]:
@@ -528,7 +527,7 @@ def medications(resources: Iterable[Json]) -> Written:
             )
         activity.extend(_comments(each))
         if dosage.get("asNeededBoolean") is True or dosage.get("asNeededCodeableConcept"):
-            why = dosage.get("asNeededCodeableConcept")
+            needed = dosage.get("asNeededCodeableConcept")
             activity.append(
                 element(
                     "precondition",
@@ -539,7 +538,7 @@ def medications(resources: Iterable[Json]) -> Written:
                         template("2.16.840.1.113883.10.20.22.4.25"),
                         template("2.16.840.1.113883.10.20.22.4.25", "2014-06-09"),
                         code("code", "ASSERTION", _ACT),
-                        coded("value", why, kind="CD") if why else null("value", **{"xsi:type": "CD"}),
+                        coded("value", needed, kind="CD") if needed else null("value", **{"xsi:type": "CD"}),
                     ),
                 )
             )
@@ -590,12 +589,10 @@ def _timing(dosage: Json) -> list[Element]:
                 element("period", {"value": format(between[0], "f"), "unit": between[1]}),
             )
         )
-    for event in repeat.get("when") or ():
-        found.append(
-            element(
-                "effectiveTime", {"xsi:type": "EIVL_TS", "operator": "A"}, element("event", {"code": str(event)})
-            )
-        )
+    found.extend(
+        element("effectiveTime", {"xsi:type": "EIVL_TS", "operator": "A"}, element("event", {"code": str(event)}))
+        for event in repeat.get("when") or ()
+    )
     return found
 
 
@@ -1018,7 +1015,8 @@ def encounters(resources: Iterable[Json], diagnoses: Callable[[Json], Sequence[J
         mark = made.row(
             "encounter", words(concept) or "Encounter", status,
             " to ".join(filter(None, (_day(period.get("start")), _day(period.get("end"))))),
-            ", ".join(dict.fromkeys(filter(None, places))), _marked(f"encounter{len(made.rows) + 1}-diagnosis", held),
+            ", ".join(dict.fromkeys(filter(None, places))),
+            _marked(f"encounter{len(made.rows) + 1}-diagnosis", held),
         )  # fmt: skip
         state = _ENCOUNTER_STATUS.get(status)
         activity = element(
@@ -1049,8 +1047,8 @@ def encounters(resources: Iterable[Json], diagnoses: Callable[[Json], Sequence[J
                     ),
                 )
             )
-        for place, one in enumerate(held, 1):
-            observation, _ = _condition(one, f"{mark}-diagnosis{place}")
+        for count, one in enumerate(held, 1):
+            observation, _ = _condition(one, f"{mark}-diagnosis{count}")
             activity.append(
                 _related(
                     "COMP",

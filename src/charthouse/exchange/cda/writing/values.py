@@ -154,9 +154,7 @@ def ids(resource: Json) -> list[Element]:
         if is_uuid(own)
         else element("id", {"root": root_of("urn:charthouse"), "extension": own})
     ]
-    for each in resource.get("identifier") or ():
-        if isinstance(each, dict) and (made := identifier(each)) is not None:
-            found.append(made)
+    found += [made for each in listed(resource.get("identifier")) if (made := identifier(each)) is not None]
     return found
 
 
