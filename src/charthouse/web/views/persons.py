@@ -218,14 +218,8 @@ def _compared(
         distinct: dict[str, tuple[identity.SourcePatient, str]] = {}
         for source, value in values:
             distinct.setdefault(value, (source, senders.get(source.source, "")))
-        options = [(source.patient, value, sender) for value, (source, sender) in distinct.items()]
-        at = (
-            picked[name]
-            if picked[name] in {patient for patient, _, _ in options}
-            else options[0][0]
-            if options
-            else 0
-        )
+        options = [(source.patient, value, sender, source.mrn) for value, (source, sender) in distinct.items()]
+        at = picked[name] if picked[name] in {option[0] for option in options} else options[0][0] if options else 0
         fields.append((name, TITLES[name], options, at))
     found = identity.merge_findings(
         [each.patient for each in one.sources], [each.patient for each in other.sources]
