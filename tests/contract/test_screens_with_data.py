@@ -45,7 +45,7 @@ NOT_FOLLOWED = {
     "people-disable", "people-enable", "people-reset-factor", "people-unlock", "people-invite-again",
     "people-end-sessions", "people-end-session", "practitioners-unmerge", "practitioners-npi", "facilities-close",
     "facilities-reopen", "tour-leave", "export-work-list", "overlay-same", "overlay-another", "person-unlink",
-    "person-revoke", "quality-print", "quality-csv",
+    "person-number", "person-revoke", "quality-print", "quality-csv",
 }  # fmt: skip
 
 

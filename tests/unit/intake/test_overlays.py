@@ -231,7 +231,7 @@ def test_a_split_makes_two_true_charts(inbox: Any, make: Any, overlaid: int) -> 
     (entry,) = entries(make.system, Filters(action="identity.split")).lines
     assert entry.detail["decision"] == decision and entry.actor == make.technician().actor
     found_by_search = record.search(make.system, "Encounter", [("subject", f"Patient/{_public(inbox, other)}")])
-    assert [each.public_id for each in found_by_search.found] == [moved["id"]]
+    assert [each.public_id for each in found_by_search.rows] == [moved["id"]]
 
 
 def _public(inbox: Any, row: int) -> str:
