@@ -17,7 +17,7 @@ from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
 from .actions.merge_persons import NotMerged, merge
 from .actions.moving import CannotDecide
-from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
+from .actions.place_patients import Arrival, Placed, Placement, place
 from .actions.split_patient import split
 from .actions.tell_apart import SamePerson, revoke_apart, tell_apart
 from .actions.undo_decision import NotAsked, Undoing, undo, undoing
@@ -125,7 +125,6 @@ __all__ = [
     "SourcePatient",
     "Step",
     "Suspect",
-    "Suspicion",
     "Tally",
     "ToldApart",
     "TypedDate",

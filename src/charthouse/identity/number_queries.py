@@ -77,7 +77,7 @@ def numbers_of(ctx: AccessContext, source: SourcePatient) -> tuple[list[NumberLi
     numbers = []
     for each in listed:
         if isinstance(each, dict) and each.get("value"):
-            period = each.get("period") if isinstance(each.get("period"), dict) else {}
+            period: dict[str, Any] = each["period"] if isinstance(each.get("period"), dict) else {}
             coding = ((each.get("type") or {}).get("coding") or [{}])[0]
             key = (str(each.get("system") or ""), str(each["value"]))
             numbers.append(
