@@ -48,7 +48,7 @@ NOT_FOLLOWED = {
     "correction-confirm", "correction-refuse", "people-end-sessions", "people-end-session",
     "practitioners-unmerge", "practitioners-npi", "facilities-close", "facilities-reopen", "tour-leave",
     "chart-document-words", "export-work-list", "overlay-same", "overlay-another", "person-unlink", "person-revoke",
-    "quality-print", "quality-csv",
+    "person-number", "quality-print", "quality-csv",
 }  # fmt: skip
 
 

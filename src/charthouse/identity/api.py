@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .actions.correct_numbers import end_number, replace_number, restore_number
 from .actions.hold_updates import (
     Suspect,
     ask_about_held,
@@ -16,7 +17,7 @@ from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
 from .actions.merge_persons import NotMerged, merge
 from .actions.moving import CannotDecide
-from .actions.place_patients import Arrival, Placed, Placement, Suspicion, place
+from .actions.place_patients import Arrival, Placed, Placement, place
 from .actions.split_patient import split
 from .actions.tell_apart import SamePerson, revoke_apart, tell_apart
 from .actions.undo_decision import NotAsked, Undoing, undo, undoing
@@ -32,6 +33,7 @@ from .domain.scorer import Score, Step
 from .finding import Hit, find
 from .look_alikes import Likeness, LookAlike, look_alikes
 from .notices import NoticeLine, notices_of
+from .number_queries import CorrectionLine, NumberLine, numbers_of, with_corrected_numbers
 from .permissions import (
     DECIDE_OVERLAY,
     EXPLAIN_MATCH,
@@ -97,6 +99,7 @@ __all__ = [
     "Board",
     "CannotDecide",
     "Compared",
+    "CorrectionLine",
     "DecisionLine",
     "Finding",
     "HeldLine",
@@ -111,6 +114,7 @@ __all__ = [
     "NotMerged",
     "Notice",
     "NoticeLine",
+    "NumberLine",
     "Pair",
     "PatientKey",
     "PersonSummary",
@@ -122,7 +126,6 @@ __all__ = [
     "SourcePatient",
     "Step",
     "Suspect",
-    "Suspicion",
     "Tally",
     "ToldApart",
     "TypedDate",
@@ -133,6 +136,7 @@ __all__ = [
     "board",
     "compared_persons",
     "decisions_of",
+    "end_number",
     "find",
     "held_messages",
     "held_of_item",
@@ -146,6 +150,7 @@ __all__ = [
     "merge",
     "merge_findings",
     "notices_of",
+    "numbers_of",
     "pair",
     "pair_of_item",
     "parted_by_message",
@@ -156,6 +161,8 @@ __all__ = [
     "read_phone",
     "read_ssn",
     "records_of",
+    "replace_number",
+    "restore_number",
     "revoke_apart",
     "settle_held",
     "shown_of",
@@ -170,5 +177,6 @@ __all__ = [
     "undo",
     "undoing",
     "unlink",
+    "with_corrected_numbers",
     "workbench",
 ]

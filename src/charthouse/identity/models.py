@@ -323,3 +323,31 @@ class Notice(models.Model):
 
     class Meta:
         db_table = "identity_notice"
+
+
+@table(TableClass.PATIENT, split=Split.STAYS)
+class NumberCorrection(models.Model):
+    """That somebody ended the validity of a patient's number, replaced it, or took that back; never changed. The
+    last word on a number counts, also against what its sender says later. ``original`` is the FHIR Identifier as it
+    was."""
+
+    class Kind(models.TextChoices):
+        ENDED = "ended"
+        REPLACED = "replaced"
+        RESTORED = "restored"
+
+    id = models.BigAutoField(primary_key=True)
+    patient = models.BigIntegerField()
+    kind = models.TextField(choices=Kind.choices)
+    system = models.TextField(db_collation="C")
+    value = models.TextField(db_collation="C")
+    replaced_by = models.TextField(blank=True, db_default="", db_collation="C")
+    day = models.DateField()
+    original = models.JSONField()
+    actor = models.TextField()
+    reason = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_number_correction"
+        indexes = [models.Index("patient", "id", name="identity_number_correction_of")]

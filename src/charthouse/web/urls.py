@@ -88,6 +88,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("persons/<uuid:person>/decisions/<int:decision>/undo", persons.undo, name="person-undo"),
     path("persons/<uuid:person>/records/<int:patient>/unlink", persons.unlink, name="person-unlink"),
     path("persons/<uuid:person>/records/<int:patient>/split", persons.split, name="person-split"),
+    path("persons/<uuid:person>/records/<int:patient>/numbers", persons.numbers, name="person-numbers"),
+    path(
+        "persons/<uuid:person>/records/<int:patient>/numbers/correct", persons.correct_number, name="person-number"
+    ),
     path("persons/<uuid:person>/apart/<int:one>/<int:other>/revoke", persons.revoke, name="person-revoke"),
     path("quality/", quality.quality, name="quality"),
     path("quality/<slug:code>", quality.listed, name="quality-list"),

@@ -33,6 +33,7 @@ from charthouse.identity.api import (
     place,
     sources_of,
     surviving,
+    suspects,
     tell_apart,
 )
 from charthouse.identity.domain.history import Moved, replay
@@ -129,7 +130,7 @@ def test_the_same_arrival_again_changes_nothing(patient: Make) -> None:
     first = place_one(1, patient())
     before = rows("SELECT * FROM identity_source_patient"), rows("SELECT count(*) FROM identity_link")
     again = place_one(1, patient())
-    assert (again.outcome, again.person, again.suspicious) == (Placed.KNOWN, first.person, None)
+    assert (again.outcome, again.person) == (Placed.KNOWN, first.person)
     assert (rows("SELECT * FROM identity_source_patient"), rows("SELECT count(*) FROM identity_link")) == before
 
 
@@ -137,7 +138,7 @@ def test_the_same_arrival_again_changes_nothing(patient: Make) -> None:
 def test_an_update_renews_what_is_known_and_keeps_the_person(patient: Make) -> None:
     first = place_one(1, patient(phone="413-555-0142"))
     renewed = place_one(1, patient("Hayes", maiden="Lindqvist", phone="413-555-0199"), labels=4)
-    assert (renewed.person, renewed.suspicious) == (first.person, None)
+    assert renewed.person == first.person
     assert rows("SELECT family, labels FROM identity_source_patient") == [("Hayes", 4)]
     assert {row[0] for row in rows("SELECT folded FROM identity_name")} == {"hayes", "johanna", "lindqvist"}
     assert {row[0] for row in rows("SELECT folded FROM identity_identifier")} == {"4135550199", "5550199"}
@@ -147,12 +148,14 @@ def test_an_update_renews_what_is_known_and_keeps_the_person(patient: Make) -> N
 
 
 @pytest.mark.django_db
-def test_an_update_about_somebody_else_is_reported_and_not_acted_on(patient: Make) -> None:
-    first = place_one(1, patient(mrn="A-1"))
-    overlaid = place_one(1, patient("Hayes", "Per", "1980-01-05", "male", mrn="A-1", address=None, phone=None))
-    assert overlaid.person == first.person
-    assert overlaid.suspicious is not None and overlaid.suspicious.weight < 0
-    everybody_belongs_to_one()
+def test_an_update_about_somebody_else_is_suspected_before_it_is_filed(patient: Make) -> None:
+    place_one(1, patient(mrn="A-1"))
+    strange = patient("Hayes", "Per", "1980-01-05", "male", mrn="A-1", address=None, phone=None)
+    married = patient("Hayes", maiden="Lindqvist", mrn="A-1")
+    before = rows("SELECT * FROM identity_source_patient")
+    found = suspects([Arrival(1, "patient-1", 1, each, message=n) for n, each in enumerate((married, strange), 2)])
+    assert found[0] is None and found[1] is not None and found[1].score.weight < 0
+    assert rows("SELECT * FROM identity_source_patient") == before
 
 
 @pytest.mark.django_db

@@ -3,6 +3,8 @@ undone."""
 
 from __future__ import annotations
 
+import io
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -159,8 +161,6 @@ def test_what_was_entered_here_by_hand_is_not_suspected(inbox: Any, make: Any, s
     found = inbox.only("Patient")
     corrected = {**found, "id": f"{RECORD_ID}{found['id']}", "birthDate": "1933-01-02", "gender": "male",
                  "name": [{"family": "Zeller", "given": ["Otto"]}]}  # fmt: skip
-    import io
-
     import orjson
 
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": corrected}]}
@@ -231,7 +231,7 @@ def test_a_split_makes_two_true_charts(inbox: Any, make: Any, overlaid: int) -> 
     (entry,) = entries(make.system, Filters(action="identity.split")).lines
     assert entry.detail["decision"] == decision and entry.actor == make.technician().actor
     found_by_search = record.search(make.system, "Encounter", [("subject", f"Patient/{_public(inbox, other)}")])
-    assert [each.public_id for each in found_by_search.found] == [moved["id"]]
+    assert [each.public_id for each in found_by_search.rows] == [moved["id"]]
 
 
 def _public(inbox: Any, row: int) -> str:
@@ -342,3 +342,90 @@ def test_rows_that_follow_a_resource_go_with_it(inbox: Any, make: Any) -> None:
             )
             every, agree = cursor.fetchone()
             assert every and every == agree, table
+
+
+# Races
+
+
+def _both(*acts: Callable[[], object]) -> list[str]:
+    """Done at once; what each came to."""
+    gate = threading.Barrier(len(acts))
+    results: list[str] = []
+
+    def run(act: Callable[[], object]) -> None:
+        try:
+            connection.ensure_connection()
+            gate.wait()
+            act()
+            results.append("done")
+        except Exception as error:
+            results.append(type(error).__name__)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(results)
+
+
+def _everything_is_somebodys(inbox: Any) -> None:
+    """Every resource names, in itself, the patient whose it is."""
+    for kind in ("Encounter", "Observation"):
+        for each in inbox.all_of(kind):
+            owner = inbox.one(
+                "SELECT p.public_id FROM record_resource r JOIN record_resource p ON p.id = r.patient"
+                " AND p.type = %s WHERE r.type = %s AND r.public_id = %s",
+                record.TYPE_ID["Patient"], record.TYPE_ID[kind], each["id"],
+            )  # fmt: skip
+            assert each["subject"]["reference"] == f"Patient/{owner}"
+
+
+def test_a_split_beside_a_message_about_what_goes(committed_db: str, make: Any) -> None:
+    with connection.cursor() as cursor:
+        inbox = make.inbox(cursor)
+        for turn in range(4):
+            number, visit = f"10{turn}", f"V1{turn}"
+            base = make.hl7("ADT^A01", control=f"A{turn}", mrn=number, visit=visit, name=f"Marsh{turn}^Ida")
+            inbox.take_one(base)
+            other = make.hl7("ADT^A01", control=f"B{turn}", mrn=f"10{turn}", visit=f"V2{turn}", at="20260206080000")
+            for before, after in ZELLER:
+                other = other.replace(before, after)
+            message = inbox.take_one(other).receipt.message
+            row = inbox.one("SELECT max(patient) FROM identity_source_patient")
+            decide_overlay(make.technician(), row, message, same=True, reason="x")
+            leaving = other.replace(b"A01", b"A03").replace(f"B{turn}".encode(), f"C{turn}".encode())
+            found = _both(lambda: split_as_proposed(make.technician(), row), lambda: inbox_of(leaving))  # noqa: B023
+            assert found == ["done", "done"]
+            _everything_is_somebodys(inbox)
+            last = inbox.one("SELECT state FROM intake_message ORDER BY id DESC LIMIT 1")
+            # First it is filed and goes along; later it names who has the visit no more, and is said so.
+            assert last in {"filed", "unfiled"}
+
+
+def inbox_of(data: bytes) -> None:
+    """Take a message in over a connection of one's own."""
+    from charthouse.intake.api import Connector, take_in
+
+    list(take_in(io.BytesIO(data), connector=Connector.FILES))
+
+
+def test_two_decide_about_one_held_update(committed_db: str, make: Any) -> None:
+    with connection.cursor() as cursor:
+        inbox = make.inbox(cursor)
+        inbox.take_one(make.hl7("ADT^A01", control="1"))
+        other = make.hl7("ADT^A08", control="2", at="20260206080000")
+        for before, after in ZELLER:
+            other = other.replace(before, after)
+        message = inbox.take_one(other).receipt.message
+        row = patient_row(inbox)
+        found = _both(
+            lambda: decide_overlay(make.technician(), row, message, same=True, reason="x"),
+            lambda: decide_overlay(make.technician(), row, message, same=False, reason="y"),
+            lambda: decide_overlay(make.technician(), row, message, same=False, reason="z"),
+        )
+        assert found == ["CannotDecide", "CannotDecide", "done"]
+        assert sorted(names(inbox)) in (["Zeller"], ["Marsh", "Zeller"])
+        assert inbox.items(QUEUE) == [] and inbox.state(message) == "filed"

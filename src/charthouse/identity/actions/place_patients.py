@@ -22,7 +22,7 @@ from charthouse.identity.domain.decision import Candidate, Decision, Verdict, de
 from charthouse.identity.domain.guards import Outcome
 from charthouse.identity.domain.keys import Keys
 from charthouse.identity.domain.prepared import Prepared, prepare
-from charthouse.identity.domain.scorer import Step, doubt
+from charthouse.identity.domain.scorer import Step
 from charthouse.identity.domain.traits import Traits
 from charthouse.identity.policy import DECISION, Policy, policy, review_due
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
@@ -70,14 +70,6 @@ class Placed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
-    """An update that speaks rather of somebody else: bits (the lower the stranger) and why."""
-
-    weight: float
-    waterfall: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Placement:
     """Where an arrival belongs. ``weight`` and ``waterfall`` are those of the best candidate, if there was one."""
 
@@ -87,7 +79,6 @@ class Placement:
     reason: str
     weight: float | None = None
     waterfall: tuple[Step, ...] = ()
-    suspicious: Suspicion | None = None
 
 
 @dataclass(slots=True)
@@ -132,8 +123,8 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
     """Say of each arriving patient whose it is; the placements stand in the order of the arrivals.
 
     Call it once a transaction, inside it. "Perhaps" files under a new person and opens a work item in the queue
-    ``identity.possible-duplicates``. A known patient keeps its person whatever it brings; an update that tells of
-    somebody else is reported as ``suspicious`` and nothing is done.
+    ``identity.possible-duplicates``. A known patient keeps its person whatever it brings; whether an
+    update tells of somebody else is asked before it is filed (:func:`.hold_updates.suspects`).
     """
     if not arrivals:
         return []
@@ -288,18 +279,12 @@ def _refresh(batch: _Batch, arrival: Arrival, made: Prepared, before: Known) -> 
     row = arrival.patient_row
     if made.digest == before.digest:
         return Placement(row, before.person, Placed.KNOWN, "This patient is known, and nothing about it changed.")
-    rules = batch.rules
-    strange = doubt(made.traits, before.traits, rules.model)
-    suspicious = Suspicion(strange.weight, strange.waterfall) if strange.weight < rules.suspect_below else None
     keys = made.keys()
     if row not in batch.writing.rows:
         batch.writing.changed.add(row)
     batch.writing.rows[row] = Row(row, arrival.public_id, arrival.source, before.person, made, keys)
     batch.remember(row, before.person, made.traits, keys)
-    reason = "This patient is known; what is known of it was renewed."
-    if suspicious:
-        reason = "This patient is known, but the update speaks rather of somebody else."
-    return Placement(row, before.person, Placed.KNOWN, reason, suspicious=suspicious)
+    return Placement(row, before.person, Placed.KNOWN, "This patient is known; what is known of it was renewed.")
 
 
 def _event(arrival: Arrival, person: UUID, decision: Decision, rules: Policy) -> LinkEvent:

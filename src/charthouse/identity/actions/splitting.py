@@ -49,7 +49,7 @@ def part(
     ``stays`` and ``goes`` are the versions of its Patient by which the two persons are known. A number that both
     name stays with the one who was there first. Raises CannotDecide for a version or an item that is not there.
     """
-    found = {each.version: each for each in _versions(giver)}
+    found = {each.version: each for each in versions_of(giver)}
     if stays not in found or goes not in found or stays == goes:
         raise CannotDecide("Choose one version of the patient for each of the two persons.")
     now, kept, left = found[max(found)], found[stays], found[goes]
@@ -69,8 +69,8 @@ def part(
     parted = _parted(left, kept, public_id)
     at = wall()
     with connection.cursor() as cursor:
-        source = _source(cursor, giver.patient)
-        filings = [_again(kept, kept.content, source), _again(left, parted, source)]
+        source = source_of(cursor, giver.patient)
+        filings = [again(kept, kept.content, source), again(left, parted, source)]
         _, done = file_resources(cursor, filings, at)
         taker = (done.row, public_id)
         try:
@@ -81,8 +81,10 @@ def part(
         Writing(
             persons=[person],
             rows={
-                giver.patient: _row(giver.patient, giver.public_id, source, giver.person, kept.content, filings[0]),
-                done.row: _row(done.row, public_id, source, person, parted, filings[1]),
+                giver.patient: row_of(
+                    giver.patient, giver.public_id, source, giver.person, kept.content, filings[0]
+                ),
+                done.row: row_of(done.row, public_id, source, person, parted, filings[1]),
             },
             changed={giver.patient},
             events=[
@@ -134,23 +136,25 @@ def rejoin(
     if parted is None or first is None:
         raise CannotDecide("One of the two records is with another person now. Undo what moved it first.")
     number = write_decision(ctx, Decision.Kind.UNDO, person, other, reason, {}, undoes=decision)
-    found = {each.version: each for each in _versions(first)}
+    found = {each.version: each for each in versions_of(first)}
     now, before = found[max(found)], found[int(detail["before"])]
     at = wall()
     with connection.cursor() as cursor:
         items = [(each.type, each.id) for each in owned(cursor, CONTEXT, parted.patient)]
         reassign_resources(cursor, items, (parted.patient, parted.public_id), (first.patient, first.public_id), at)
-        source = _source(cursor, first.patient)
-        last = _versions(parted)[0]
+        source = source_of(cursor, first.patient)
+        last = versions_of(parted)[0]
         empty = orjson.dumps({"resourceType": "Patient", "id": parted.public_id, "active": False})
-        filings = [_again(last, empty, source, deleted=True)]
+        filings = [again(last, empty, source, deleted=True)]
         # Where an update came since, it is the newer word.
         if now.version == int(detail["after"]) and before.content != now.content:
-            filings.append(_again(before, before.content, source))
+            filings.append(again(before, before.content, source))
         file_resources(cursor, filings, at)
-    rows = {parted.patient: _row(parted.patient, parted.public_id, source, parted.person, empty, filings[0])}
+    rows = {parted.patient: row_of(parted.patient, parted.public_id, source, parted.person, empty, filings[0])}
     if len(filings) > 1:
-        rows[first.patient] = _row(first.patient, first.public_id, source, first.person, before.content, filings[1])
+        rows[first.patient] = row_of(
+            first.patient, first.public_id, source, first.person, before.content, filings[1]
+        )
     write(Writing(rows=rows, changed=set(rows)))
     move(
         ctx,
@@ -168,7 +172,7 @@ def rejoin(
     return number
 
 
-def _versions(side: Side) -> list[Stored]:
+def versions_of(side: Side) -> list[Stored]:
     """The versions of a source patient's Patient, newest first."""
     with connection.cursor() as cursor:
         found = versions(cursor, CONTEXT, "Patient", side.public_id)
@@ -177,7 +181,7 @@ def _versions(side: Side) -> list[Stored]:
     return found
 
 
-def _source(cursor: Any, patient: int) -> int:
+def source_of(cursor: Any, patient: int) -> int:
     cursor.execute("SELECT source FROM identity_source_patient WHERE patient = %s", [patient])
     return int(cursor.fetchone()[0])
 
@@ -202,7 +206,7 @@ def _parted(left: Stored, kept: Stored, public_id: str) -> bytes:
     return orjson.dumps(resource)
 
 
-def _again(origin: Stored, content: bytes, source: int, *, deleted: bool = False) -> Filing:
+def again(origin: Stored, content: bytes, source: int, *, deleted: bool = False) -> Filing:
     """A Patient ready to be filed, which comes from where that version came from."""
     filing = prepare_filing(orjson.loads(content), content, deleted=deleted or origin.state is State.DELETED)
     filing.source, filing.message, filing.original, filing.place = (
@@ -211,6 +215,6 @@ def _again(origin: Stored, content: bytes, source: int, *, deleted: bool = False
     return filing
 
 
-def _row(patient: int, public_id: str, source: int, person: UUID, content: bytes, filing: Filing) -> Row:
+def row_of(patient: int, public_id: str, source: int, person: UUID, content: bytes, filing: Filing) -> Row:
     prepared = prepare(orjson.loads(content), source=source, labels=filing.labels)
     return Row(patient, public_id, source, person, prepared, prepared.keys())

@@ -260,6 +260,7 @@ def _record_number(patient: Mapping[str, Any]) -> str:
         kind, value = _kind(item), plain(item.get("value"))
         if (
             value
+            and item.get("use") != "old"
             and kind not in _NOT_OF_A_PERSON
             and kind != "SS"
             and plain(item.get("system")) not in _SSN_SYSTEMS

@@ -107,6 +107,26 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='NumberCorrection',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('patient', models.BigIntegerField()),
+                ('kind', models.TextField(choices=[('ended', 'Ended'), ('replaced', 'Replaced'), ('restored', 'Restored')])),
+                ('system', models.TextField(db_collation='C')),
+                ('value', models.TextField(db_collation='C')),
+                ('replaced_by', models.TextField(blank=True, db_collation='C', db_default='')),
+                ('day', models.DateField()),
+                ('original', models.JSONField()),
+                ('actor', models.TextField()),
+                ('reason', models.TextField()),
+                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+            ],
+            options={
+                'db_table': 'identity_number_correction',
+                'indexes': [models.Index(models.F('patient'), models.F('id'), name='identity_number_correction_of')],
+            },
+        ),
+        migrations.CreateModel(
             name='Notice',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
@@ -137,4 +157,5 @@ class Migration(migrations.Migration):
         append_only("identity_decision"),
         append_only("identity_not_same_event"),
         append_only("identity_notice"),
+        append_only("identity_number_correction"),
     ]

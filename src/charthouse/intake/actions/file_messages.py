@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection, transaction
 
 from charthouse.exchange.cda.api import Converted, SectionReport, Tree
@@ -40,6 +41,7 @@ from charthouse.identity.api import (
     persons_of,
     place,
     suspects,
+    with_corrected_numbers,
 )
 from charthouse.intake.domain import cda_plan
 from charthouse.intake.domain.arrival import Connector, Format
@@ -65,6 +67,7 @@ from charthouse.record.api import (
     keep_account_segments,
     keep_attachments,
     known_aliases,
+    prepare,
     remember_aliases,
 )
 
@@ -347,6 +350,7 @@ def _database() -> str:
 def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
     """Keep out what names nobody we know, what would hand one patient's item to another, and what would write
     another person over a patient."""
+    _correct_numbers(batch)
     wrong = _overlays(batch, planned)
     for filing in batch.without_patient():
         wrong[id(filing)] = (
@@ -383,6 +387,19 @@ def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
             seq = next((seq for seq, (row, _) in message.waiting.originals.items() if row == filing.original), 0)
             message.problems.append(Problem(seq, *reason, filing.place or f"entry {seq}"))
         message.filings = kept
+
+
+def _correct_numbers(batch: FilingBatch) -> None:
+    """Have numbers that somebody here corrected stay so, whatever their sender repeats."""
+    updates = [(filing, row) for filing, row in batch.updates("Patient") if filing.resource]
+    found = with_corrected_numbers({row: filing.resource or {} for filing, row in updates}) if updates else {}
+    for filing, row in updates:
+        if row in found:
+            # Each update of the batch by itself, on its bytes, so that every number of it stays as it was written.
+            content = orjson.dumps(with_corrected_numbers({row: editable(decompress(filing.compressed))})[row])
+            made = prepare(orjson.loads(content), content)
+            for name in ("compressed", "digest", "index", "resource"):
+                setattr(filing, name, getattr(made, name))
 
 
 def _overlays(batch: FilingBatch, planned: Sequence[_Planned]) -> dict[int, tuple[str, str]]:

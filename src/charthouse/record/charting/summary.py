@@ -119,6 +119,7 @@ def _security(resource: Json) -> list[tuple[str, str]]:
 
 def _mrns(patient: Json) -> Iterable[str]:
     listed = [each for each in items(patient.get("identifier")) if isinstance(each, dict) and each.get("value")]
+    listed = [each for each in listed if each.get("use") != "old"]
     typed = [each for each in listed if codes(each.get("type")) & _MRN]
     for each in typed or listed[:1]:
         yield str(each["value"])

@@ -218,14 +218,8 @@ def _compared(
         distinct: dict[str, tuple[identity.SourcePatient, str]] = {}
         for source, value in values:
             distinct.setdefault(value, (source, senders.get(source.source, "")))
-        options = [(source.patient, value, sender) for value, (source, sender) in distinct.items()]
-        at = (
-            picked[name]
-            if picked[name] in {patient for patient, _, _ in options}
-            else options[0][0]
-            if options
-            else 0
-        )
+        options = [(source.patient, value, sender, source.mrn) for value, (source, sender) in distinct.items()]
+        at = picked[name] if picked[name] in {option[0] for option in options} else options[0][0] if options else 0
         fields.append((name, TITLES[name], options, at))
     found = identity.merge_findings(
         [each.patient for each in one.sources], [each.patient for each in other.sources]
@@ -421,3 +415,54 @@ def split(request: SignedInRequest, person: UUID, patient: int) -> HttpResponse:
         "address": reverse("person-split", args=(person, patient)),
     }
     return render(request, "web/persons/split.html", context)
+
+
+# ---- numbers
+
+
+@screen(identity.SEE_PERSON)
+@require_safe
+def numbers(request: SignedInRequest, person: UUID, patient: int) -> HttpResponse:
+    """The numbers of one record, and what was corrected of them."""
+    ctx = request.access
+    found = _opened(ctx, person)
+    source = next((each for each in found.sources if each.patient == patient), None)
+    if source is None:
+        raise Http404("The person has no such record.")
+    _note(ctx, "numbers", person)
+    listed, past = identity.numbers_of(ctx, source)
+    names = people.names_of({each.actor for each in past})
+    context = {
+        "found": found,
+        "source": source,
+        "sender": _sender_names([source]).get(source.source, ""),
+        "numbers": listed,
+        "past": [(each, name_of(each.actor, names)) for each in past],
+        "may_correct": may(ctx, identity.LINK_PATIENTS),
+    }
+    return render(request, "web/persons/numbers.html", context)
+
+
+@screen(identity.LINK_PATIENTS)
+@require_POST
+def correct_number(request: SignedInRequest, person: UUID, patient: int) -> HttpResponse:
+    """End a number, replace it, or take that back."""
+    ctx = request.access
+    if patient not in {each.patient for each in _opened(ctx, person).sources}:
+        raise Http404("The person has no such record.")
+    system, value, reason = (_said(request, name) for name in ("system", "value", "reason"))
+    try:
+        if request.POST.get("act") == "restore":
+            identity.restore_number(ctx, patient, system, value, reason)
+            said = "Taken back: the number is as it was."
+        elif right := _said(request, "right"):
+            identity.replace_number(ctx, patient, system, value, right, reason)
+            said = "Corrected. The former number is kept as an old one."
+        else:
+            identity.end_number(ctx, patient, system, value, reason)
+            said = "Ended today. It stays among the old numbers."
+    except identity.CannotDecide as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, said)
+    return redirect("person-numbers", person=person, patient=patient)
