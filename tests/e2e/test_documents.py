@@ -71,7 +71,7 @@ def test_a_note_is_written_kept_filed_signed_and_added_to(chart: str, visit: Any
     page.keyboard.press("Enter")
     page.locator("#document .badge", has_text="Signed").wait_for()
     page.keyboard.press("d")
-    page.get_by_label("Text").fill("The culture grew nothing.")
+    page.get_by_role("textbox", name="Text").fill("The culture grew nothing.")
     page.get_by_label("Reason").select_option(label="A result arrived later")
     page.get_by_role("button", name="File the addendum").click()
     page.locator(".added", has_text="The culture grew nothing.").wait_for()
