@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -347,11 +347,8 @@ def correction(ctx: AccessContext, number: int) -> chart.Correction | None:
 
 def recipients_of(ctx: AccessContext, number: int) -> list[DisclosureLine]:
     to = Recipient("Riverside Clinic for Otology, Rhinology and Laryngology", "1 River Road")
-    return [
-        DisclosureLine(
-            1, "p", to, Purpose.TREATMENT, Basis.TREATMENT, How.PRINT, "Visit summary", (), NOW, NOW, "user:8", "M. Sato"
-        )
-    ]  # fmt: skip
+    why, ground = Purpose.TREATMENT, Basis.TREATMENT
+    return [DisclosureLine(1, "p", to, why, ground, How.PRINT, "Visit summary", (), NOW, NOW, "user:8", "M. Sato")]
 
 
 def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Correction]:
@@ -373,12 +370,9 @@ def persons_of(patients: Sequence[int]) -> dict[int, UUID]:
 
 def summary(ctx: AccessContext, person: UUID) -> identity.PersonSummary | None:
     hit = next(each for each in _hits() if each.person == person)
-    given = {
-        "person": person, "number": 1, "name": hit.name, "birth_date": hit.birth_date, "sex": hit.sex, "age": hit.age,
-        "deceased": hit.deceased, "mrns": hit.mrns, "sources": (),
-    }  # fmt: skip
-    names = {each.name for each in fields(identity.PersonSummary)}
-    return identity.PersonSummary(**{name: value for name, value in given.items() if name in names})
+    return identity.PersonSummary(
+        person, 1, hit.name, hit.birth_date, hit.sex, hit.age, str(hit.deceased or ""), hit.mrns, ()
+    )
 
 
 def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> dict[int, chart.Document]:

@@ -288,6 +288,5 @@ def _texts(typed: Mapping[str, str]) -> tuple[Field, ...]:
     if not sections:
         return (Field("text", "Text", kind="area", wide=True, needed=True, longest=100_000),)
     return tuple(
-        Field(each.field, each.title, kind="area", help=each.prompt, wide=True, longest=30_000, rows=4)
-        for each in sections
+        Field(each.field, each.title, kind="area", help=each.prompt, longest=30_000, rows=5) for each in sections
     )

@@ -15,6 +15,7 @@ from charthouse.foundation.disclosure.api import (
     How,
     Recipient,
     disclosures_of,
+    disclosures_with,
     record_disclosure,
     record_disclosures,
 )
@@ -139,3 +140,19 @@ def test_the_grounds_an_accounting_leaves_out_are_grounds_a_disclosure_can_have(
     assert Basis.AUTHORIZATION in left_out
     assert Basis.PUBLIC_HEALTH not in left_out
     assert Basis.UNKNOWN not in left_out, "what is not known is accounted for"
+
+
+@pytest.mark.django_db
+def test_who_received_an_item_before_an_instant_is_found_whosever_it_is() -> None:
+    for name, item in (("First", NOTE), ("Second", LETTER), ("Third", NOTE)):
+        record_disclosure(
+            CTX, recipient=name, purpose=Purpose.TREATMENT, items=[item], patient=f"of {name}", how=How.PRINT
+        )
+    between = clock.wall()
+    record_disclosure(CTX, recipient="Later", purpose=Purpose.TREATMENT, items=[NOTE], patient="p", how=How.PRINT)
+    found = [line.recipient.name for line in disclosures_with(CTX, [NOTE], between)]
+    assert found == ["Third", "First"]
+    assert len(disclosures_with(CTX, [NOTE, LETTER], FAR_OFF)) == 4
+    assert disclosures_with(CTX, [], FAR_OFF) == []
+    with pytest.raises(PermissionRefused):
+        disclosures_with(replace(CTX, roles=frozenset({Role.PHYSICIAN})), [NOTE], between)

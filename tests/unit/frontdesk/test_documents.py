@@ -20,6 +20,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Role
 from charthouse.foundation.access.clearance import clearance_for
 from charthouse.foundation.disclosure.api import How, record_disclosure
@@ -152,6 +153,23 @@ def test_signing_again_soon_does_not_ask_again_and_the_next_opens_by_itself(ward
     assert 'name="secret"' not in ward.novak.get(following)
     assert ward.novak.send(following, meaning="author") == "/unsigned/"
     assert verify().signatures == 2
+
+
+def test_guessing_at_signing_locks_as_at_signing_in_and_a_proof_grows_old(ward: Ward) -> None:
+    note = ward.note()
+    for status in (422, 422, 422, 422, 429):
+        ward.novak.send(f"{note}/sign", status, meaning="author", secret="a guess")
+    ward.novak.send(f"{note}/sign", 429, meaning="author", secret=PASSWORD)
+    assert not ward.read(note).signed
+    chen = Staff("chen", Role.PHYSICIAN)
+    other = chen.send(f"/chart/{ward.marisol}/new/note", type="11506-3", text="Mine.")
+    chen.send(f"{other}/sign", meaning="author", secret=PASSWORD)
+    session = chen.browser.session
+    assert session["identity-confirmed"]
+    session["identity-confirmed"] = (clock.wall() - timedelta(minutes=11)).isoformat()
+    session.save()
+    third = chen.send(f"/chart/{ward.marisol}/new/note", type="11506-3", text="Mine again.")
+    assert "Give your password" in chen.send(f"{third}/sign", 422, meaning="author")
 
 
 def test_who_may_not_is_refused_at_every_door(ward: Ward) -> None:

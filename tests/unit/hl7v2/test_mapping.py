@@ -465,6 +465,29 @@ def test_an_edited_document_is_amended() -> None:
     assert resource(found, "DocumentReference")["docStatus"] == "amended"
 
 
+def test_a_document_says_who_dictated_typed_and_signed_it_and_when() -> None:
+    txa = (
+        "TXA|1|DS|TX|20240305|7^Author^Ann|202403051200|202403051500||7^Author^Ann||9^Typist^Tim|D2^DICT"
+        "|||||AU||AV|||7^Author^Ann^^^^^^^^^^^^20240306101500~8^Second^Sam"
+    )
+    found = resource(plan("MDM^T02", PID, txa, "OBX|1|TX|1^Text||Was ill."), "DocumentReference")
+    told = [
+        {part["url"]: next(value for name, value in part.items() if name != "url") for part in each["extension"]}
+        for each in found["extension"]
+    ]
+    assert [(each["stage"], each["by"]["display"], each["at"][:16]) for each in told[:2]] == [
+        ("dictated", "Author, Ann", "2024-03-05T12:00"),
+        ("transcribed", "Typist, Tim", "2024-03-05T15:00"),
+    ]
+    assert [(each["party"]["display"], each.get("time", "")[:16]) for each in told[2:]] == [
+        ("Author, Ann", "2024-03-06T10:15"),
+        ("Second, Sam", ""),
+    ]
+    plain = resource(plan("MDM^T02", PID, "TXA|1|DS|TX|20240305||||||||D3^DICT|||||IP", "OBX|1|TX|1^T||x"),
+                     "DocumentReference")  # fmt: skip
+    assert "extension" not in plain
+
+
 def test_an_announcement_never_takes_the_content_away() -> None:
     (told,) = drafts(plan("MDM^T03", PID, TXA.replace("|AU|", "|LA|")), "DocumentReference")
     (full,) = drafts(plan("MDM^T02", PID, TXA, "OBX|1|TX|1^Text||Was ill."), "DocumentReference")

@@ -253,6 +253,7 @@ def _correcting(act: Act) -> Callable[..., HttpResponse]:
             "searched": typed.get("step") == "find",
             "signs": act.kind is Kind.AMENDMENT or (may(request.access, record.SIGN) and act.kind in _ADDED),
             "finds": act.kind is Kind.WRONG_PATIENT,
+            "writes": act.kind in _ADDED or act.kind is Kind.AMENDMENT,
         }
         return _shown(request, opened, document, "web/documents/correct.html", context, fault)
 
