@@ -62,6 +62,7 @@ from .result_queries import results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 from .text_queries import (
+    COUNTED,
     TextFilter,
     TextFound,
     TextHit,
@@ -75,6 +76,7 @@ from .text_queries import (
 
 __all__ = [
     "CONTENT_SYSTEM",
+    "COUNTED",
     "DIRECTORY_TYPES",
     "READ_CENSUS",
     "SEARCH_RECORD",

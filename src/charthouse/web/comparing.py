@@ -21,8 +21,8 @@ def blocks(document: Document, opens: Opens) -> list[Block]:
         for name, said in (
             ("State", printing.words(document.status)),
             ("Author", document.author),
-            ("Written", document.authored.text),
-            ("About", document.when.text),
+            ("Written", printing.fhir_date(document.authored.text)),
+            ("About", printing.fhir_date(document.when.text)),
             ("Service", document.service),
             ("Signed by", document.signed_by),
             *document.detail.items(),

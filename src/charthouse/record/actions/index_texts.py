@@ -24,7 +24,7 @@ from charthouse.record.charting.item import item_of
 from charthouse.record.domain.attachments import attachments_of, binary_id, decoded
 from charthouse.record.domain.filing import State
 from charthouse.record.domain.packing import compress
-from charthouse.record.domain.text_rows import SECTION_OF, indexed
+from charthouse.record.domain.text_rows import SECTION_OF, TextSection, indexed, section_of
 from charthouse.record.domain.texts import LONGEST_TEXT, said_by, text_of
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.queries import STORED, Stored, stored_from
@@ -114,6 +114,7 @@ class _Row:
     at: datetime | None
     text: str
     machine_from: int | None
+    section: TextSection
     title: str
     service: str
 
@@ -176,17 +177,25 @@ def _row(cursor: Any, stored: Stored, at: datetime | None) -> _Row:
     text = "\n\n".join(filter(None, parts))[:LONGEST_TEXT]
     by_machine = "\n\n".join(text for _, (text, _) in sorted(machine.items()) if text)
     machine_from = len(text) + 2 if by_machine else None
-    kind = resource.get("type") if stored.type in {"DocumentReference", "Composition", "Encounter"} else None
-    title = concept(kind or resource.get("code") or resource.get("vaccineCode") or resource.get("category"))
-    title = title or concept(resource.get("medicationCodeableConcept")) or str(resource.get("title") or stored.type)
     return _Row(
         stored,
         at,
         f"{text}\n\n{by_machine}" if by_machine else text,
         machine_from,
-        title[:_LONGEST_TITLE].replace("\0", ""),
+        section_of(resource),
+        _title(resource)[:_LONGEST_TITLE].replace("\0", ""),
         concept(context.get("practiceSetting"))[:_LONGEST_TITLE] if isinstance(context, dict) else "",
     )
+
+
+_TITLES = ("type", "code", "vaccineCode", "medicationCodeableConcept", "appointmentType", "serviceType", "category")
+
+
+def _title(resource: dict[str, Any]) -> str:
+    """What an item is called in a list of what was found."""
+    named = next((words for name in _TITLES if (words := concept(resource.get(name)))), "")
+    said = resource.get("title") or resource.get("description")
+    return named or (said if isinstance(said, str) else "") or str(resource.get("resourceType"))
 
 
 def attachment_content(cursor: Any, stored: Stored, place: int, attachment: dict[str, Any]) -> bytes | None:
@@ -223,7 +232,7 @@ def _keep(cursor: Any, rows: Sequence[_Row]) -> None:
             [row.stored.labels for row in rows],
             [row.machine_from for row in rows],
             [TYPE_ID[row.stored.type] for row in rows],
-            [int(SECTION_OF[row.stored.type]) for row in rows],
+            [int(row.section) for row in rows],
             [row.title for row in rows],
             [row.service for row in rows],
             [each.vector for each in made],
