@@ -256,6 +256,18 @@ class TextTerm(models.Model):
         db_table = "record_text_term"
 
 
+@table(TableClass.MACHINERY)
+class TextBucket(models.Model):
+    """A span of time of which there are texts, and about how many."""
+
+    bucket = models.SmallIntegerField(primary_key=True)
+    texts = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_text_bucket"
+
+
 @table(TableClass.PATIENT)
 class MachineText(models.Model):
     """The text a machine read in a scanned part of a document, in zstd; empty where it found none."""

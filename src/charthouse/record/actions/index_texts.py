@@ -7,6 +7,7 @@ so. The words of a version that is no longer current are replaced by those of th
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from charthouse.record.domain.filing import State
 from charthouse.record.domain.packing import compress
 from charthouse.record.domain.text_rows import SECTION_OF, TextSection, indexed, section_of
 from charthouse.record.domain.texts import LONGEST_TEXT, said_by, text_of
+from charthouse.record.domain.time_buckets import bucket_of
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.queries import STORED, Stored, stored_from
 from charthouse.record.scans import machine_text, read_by_machine_later, scanned
@@ -56,6 +58,11 @@ ON CONFLICT (type, resource) DO UPDATE SET patient = excluded.patient, at = excl
        section = excluded.section, title = excluded.title, service = excluded.service, words = excluded.words,
        body = excluded.body
  WHERE t.version <= excluded.version
+RETURNING type, resource, xmax = 0
+"""
+_KEEP_BUCKETS = """
+INSERT INTO record_text_bucket AS b (bucket, texts) SELECT * FROM unnest(%s::smallint[], %s::bigint[])
+ON CONFLICT (bucket) DO UPDATE SET texts = b.texts + excluded.texts
 """
 #: By database, the terms that are kept there for certain.
 _known_terms: dict[str, set[tuple[int, str]]] = {}
@@ -239,6 +246,11 @@ def _keep(cursor: Any, rows: Sequence[_Row]) -> None:
             [compress(row.text.encode()) for row in rows],
         ],
     )
+    fresh = {(type_id, resource) for type_id, resource, inserted in cursor.fetchall() if inserted}
+    buckets: Counter[int] = Counter()
+    for row in rows:
+        buckets[bucket_of(row.at)] += (TYPE_ID[row.stored.type], row.stored.row) in fresh
+    cursor.execute(_KEEP_BUCKETS, [sorted(buckets), [buckets[each] for each in sorted(buckets)]])
 
 
 def remember_terms(cursor: Any, terms: Iterable[tuple[int, str]]) -> None:
