@@ -58,7 +58,7 @@ from .queries import (
     source_rows,
     versions,
 )
-from .result_queries import results, vitals
+from .result_queries import report_results, results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 from .text_queries import (
@@ -138,6 +138,7 @@ __all__ = [
     "problems",
     "procedures",
     "remember_aliases",
+    "report_results",
     "resource",
     "results",
     "run_text_index",

@@ -186,7 +186,7 @@ def document_url(context: Context, row: Row) -> str:
 @register.simple_tag
 def hit_url(hit: TextHit, person: UUID) -> str:
     """Where something found by its words is read: a document beside its list, anything else as an item."""
-    part = "documents" if hit.section is TextSection.DOCUMENTS else "item"
+    part = "documents" if hit.section is TextSection.DOCUMENTS or hit.type == "DiagnosticReport" else "item"
     return f"{_chart(person)}{part}/{quote(hit.type)}/{quote(hit.id)}"
 
 
