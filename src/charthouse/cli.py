@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
         "The rules decided by, with their sources.",
         False,
     ),
+    "words": ("charthouse.record.text_commands", "app", "How far the index of words is; making it anew.", True),
     "work": ("charthouse.foundation.work.commands", "app", "The work queues and their items.", True),
     "demo": ("charthouse.web.demo.commands", "app", "The demonstration's records.", False),
     "teaching": ("charthouse.teaching.commands", "app", "A synthetic hospital, with an answer key.", False),

@@ -101,7 +101,7 @@ from .queries import (
     versions,
 )
 from .queues import CORRECTIONS, RECIPIENTS
-from .result_queries import results, vitals
+from .result_queries import report_results, results, vitals
 from .searching.errors import SearchError
 from .searching.running import SearchPage, search
 from .signature_queries import (
@@ -117,11 +117,12 @@ from .signature_queries import (
     unsigned_documents,
 )
 from .text_queries import (
+    COUNTED,
     TextFilter,
     TextFound,
     TextHit,
     TextLag,
-    TooManyEndings,
+    TooWide,
     search_all,
     search_chart,
     text_lag,
@@ -136,6 +137,7 @@ __all__ = [
     "ASK_TO_RETRACT",
     "CONTENT_SYSTEM",
     "CORRECTIONS",
+    "COUNTED",
     "DECIDE_CORRECTION",
     "DIRECTORY_TYPES",
     "MEANINGS",
@@ -189,7 +191,7 @@ __all__ = [
     "TextHit",
     "TextLag",
     "TextSection",
-    "TooManyEndings",
+    "TooWide",
     "UnsignedDocument",
     "UnsignedPage",
     "active_medications",
@@ -232,9 +234,9 @@ __all__ = [
     "keep_attachments",
     "known_aliases",
     "medications",
+    "messages_of",
     "move_to_encounter",
     "needs_second_person",
-    "messages_of",
     "of_patients",
     "owned",
     "places",
@@ -246,6 +248,7 @@ __all__ = [
     "recipients_of",
     "refuse_correction",
     "remember_aliases",
+    "report_results",
     "resource",
     "results",
     "revise_document",

@@ -210,7 +210,7 @@ class AccountSegment(models.Model):
         ]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class Signature(models.Model):
     """A signature, by hand here or told by a message: who says what of which bytes, when. Never changed.
 
@@ -244,7 +244,7 @@ class Signature(models.Model):
         ]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.STAYS)
 class Correction(models.Model):
     """A correction of a document, asked for or done: which kind, of which version, why, by whom. Never changed.
 
@@ -271,7 +271,7 @@ class Correction(models.Model):
         indexes = [models.Index(fields=["type", "resource"], name="record_correction_resource")]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class CorrectionDecision(models.Model):
     """What became of a correction: ``done``, ``refused`` or ``withdrawn``; by whom. Once, never changed.
 
@@ -292,7 +292,7 @@ class CorrectionDecision(models.Model):
         db_table = "record_correction_decision"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.WITH)
 class Unsigned(models.Model):
     """A document that nobody authenticated yet: whose it is, and who wrote it (accounts and references)."""
 
@@ -307,7 +307,7 @@ class Unsigned(models.Model):
         indexes = [GinIndex(fields=["authors"], name="record_unsigned_authors")]
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.PATIENT, split=Split.REBUILT)
 class TextRow(models.Model):
     """The words of an item as it stands, to be searched: ``words`` (a tsvector, see
     :mod:`charthouse.record.domain.time_buckets`) and ``body``, its text in zstd. Text read by machine begins at the
@@ -356,7 +356,19 @@ class TextTerm(models.Model):
         db_table = "record_text_term"
 
 
-@table(TableClass.PATIENT)
+@table(TableClass.MACHINERY)
+class TextBucket(models.Model):
+    """A span of time of which there are texts, and about how many."""
+
+    bucket = models.SmallIntegerField(primary_key=True)
+    texts = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "record_text_bucket"
+
+
+@table(TableClass.PATIENT, split=Split.WITH)
 class MachineText(models.Model):
     """The text a machine read in a scanned part of a document, in zstd; empty where it found none."""
 

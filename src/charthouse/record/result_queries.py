@@ -60,6 +60,21 @@ def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -
     return chart.Page(tuple(panels), cursor_of(shown[-1]) if len(heads) > _PANELS else None)
 
 
+def report_results(ctx: AccessContext, patients: Patients, id: str) -> chart.ResultPanel | None:
+    """One report of this chart with the results it gathers as they stand; None where it gathers none that may be
+    seen."""
+    key = ("DiagnosticReport", id)
+    with connection.cursor() as db:
+        stored = current(db, ctx, [key]).get(key)
+        if stored is None or stored.patient not in patients:
+            return None
+        members = _pointed(db, ctx, patients, [stored], "result", "Observation")
+        specimens = _pointed(db, ctx, patients, [stored], "specimen", "Specimen")
+    named = {f"Specimen/{each.public_id}": item_of(each) for each in specimens}
+    panels = rows.panels([item_of(stored)], [item_of(each) for each in members], named) if members else []
+    return next((panel for panel in panels if panel.id == id), None)
+
+
 def vitals(ctx: AccessContext, patients: Patients) -> tuple[chart.VitalSeries, ...]:
     """Vital signs over time, the newest of them."""
     with connection.cursor() as db:

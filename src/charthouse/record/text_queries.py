@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import QueryCanceled
 
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require
@@ -36,11 +37,26 @@ COUNTED = 1_000
 PAGE = 25
 #: Words that a beginning may stand for.
 MOST_ENDINGS = 50
+#: About how many texts a search across charts looks through first, and by how much more it may go on.
+_FIRST_SPAN, _GROWTH = 3_000, 8
+#: Milliseconds after which a search is given up.
+_PATIENCE = 10_000
 _PATIENT = TYPE_ID["Patient"]
 
 
-class TooManyEndings(Exception):
-    """So many words begin so that the search would say nothing; carries the beginning."""
+class TooWide(Exception):
+    """A search that cannot be answered as it was asked; the words say what to do."""
+
+
+class TooLong(TooWide):
+    """A search took too long and was given up."""
+
+    def __init__(self) -> None:
+        super().__init__("This search takes too long. Add a word, or say from when to when.")
+
+
+class TooManyEndings(TooWide):
+    """So many words begin so that the search would say nothing."""
 
     def __init__(self, beginning: str) -> None:
         super().__init__(f"More than {MOST_ENDINGS} words begin with “{beginning}”. Type more of it.")
@@ -110,12 +126,18 @@ def search_chart(
 
 
 def search_all(ctx: AccessContext, text: str, within: TextFilter | None = None, page: int = 1) -> TextFound:
-    """Items of all charts in which all words stand, newest first. Raises PermissionRefused, TooManyEndings."""
+    """Items of all charts in which all words stand, newest first. Raises PermissionRefused, TooWide."""
     require(ctx, SEARCH_RECORD)
     wanted = asked(text)
     if not wanted:
         return TextFound()
-    return _page(ctx, wanted, _across(ctx, wanted, within or TextFilter()), page)
+    try:
+        keys = _across(ctx, wanted, within or TextFilter())
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TooLong from error
+        raise
+    return _page(ctx, wanted, keys, page)
 
 
 def text_lag() -> TextLag:
@@ -181,22 +203,32 @@ def _across(ctx: AccessContext, wanted: Asked, within: TextFilter) -> list[_Key]
     found: list[_Key] = []
     with transaction.atomic(), connection.cursor() as cursor:
         # The planner knows little of how often words stand together; the index of words is always the way.
-        cursor.execute("SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)")
+        cursor.execute(
+            "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), "
+            "set_config('statement_timeout', %s, true)",
+            [str(_PATIENCE)],
+        )
         endings = _endings(cursor, wanted)
         if endings is None:
             return []
-        begin, end, size = max(low, min(high, time_buckets.bucket_of(datetime.now(UTC)))), high, 1
-        while True:
+        cursor.execute(
+            "SELECT bucket, texts FROM record_text_bucket WHERE bucket BETWEEN %s AND %s ORDER BY bucket DESC",
+            [low, high],
+        )
+        texts = cursor.fetchall()
+        at, end, looked_at, ahead = 0, high, 0, float(_FIRST_SPAN)
+        while at < len(texts) and len(found) <= COUNTED:
+            begin, at, count = time_buckets.span(texts, at, ahead)
             needed = COUNTED + 1 - len(found)
-            spans = time_buckets.prefixes(begin, end)
-            cursor.execute(query, [_query(wanted.terms, spans, endings), hidden, *values, hidden, hidden, needed])
-            brought = cursor.fetchall()
-            found += [_Key(*record) for record in brought]
-            if len(found) > COUNTED or begin <= low:
-                return found
-            if len(brought) * 8 < needed:
-                size = min(size * 8, time_buckets.LAST + 1)
-            begin, end = time_buckets.older(begin, size, low)
+            asked_for = _query(wanted.terms, time_buckets.prefixes(begin, end), endings)
+            cursor.execute(query, [asked_for, hidden, *values, hidden, hidden, needed])
+            found += [_Key(*record) for record in cursor.fetchall()]
+            end, looked_at = begin - 1, looked_at + count
+            # As many as are needed where words are as frequent as they were so far; words come and go, so never far
+            # more than before.
+            likely = 1.25 * (COUNTED + 1 - len(found)) * looked_at / len(found) if found else float("inf")
+            ahead = min(max(likely, _FIRST_SPAN), _GROWTH * max(count, _FIRST_SPAN))
+    return found
 
 
 def _conditions(within: TextFilter) -> tuple[str, list[Any]]:

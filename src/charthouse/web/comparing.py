@@ -7,22 +7,23 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from charthouse.foundation.differences import Block
-from charthouse.record.chart import Document, DocumentFile, Part, PartKind
+from charthouse.record.chart import Document, DocumentFile, Part, PartKind, ResultPanel
 from charthouse.web import narrative, pdf, printing
 
 #: The bytes of a document's part by its number; None where they are not there.
 Opens = Callable[[int], DocumentFile | None]
 
 
-def blocks(document: Document, opens: Opens) -> list[Block]:
-    """What a document says, block by block: first what it says about itself, then its parts."""
+def blocks(document: Document, opens: Opens, panel: ResultPanel | None = None) -> list[Block]:
+    """What a document says, block by block: first what it says about itself, then its parts and the results it
+    gathers (``panel``), a row each."""
     found = [
         Block("fact", (name, said))
         for name, said in (
             ("State", printing.words(document.status)),
             ("Author", document.author),
-            ("Written", document.authored.text),
-            ("About", document.when.text),
+            ("Written", printing.fhir_date(document.authored.text)),
+            ("About", printing.fhir_date(document.when.text)),
             ("Service", document.service),
             ("Signed by", ", ".join(each.name for each in document.signed)),
             *document.detail.items(),
@@ -33,6 +34,9 @@ def blocks(document: Document, opens: Opens) -> list[Block]:
         if part.title:
             found.append(Block("heading", (part.title,)))
         found += _part(part, opens)
+    for row in panel.results if panel else ():
+        value = " ".join(filter(None, (row.value or row.absent_reason, row.unit)))
+        found.append(Block("row", (row.title, value, row.interpretation.words, row.range)))
     return found
 
 

@@ -294,9 +294,8 @@ while True:
 """
 
 
-@pytest.mark.parametrize("after", [0.15, 0.4])
-def test_killed_while_putting(committed_db: str, tmp_path: Path, site: Configuration, after: float) -> None:
-    """Every file that was acknowledged is whole; of the one under way there is nothing that is not a leaving."""
+def beside(program: str, committed_db: str, site: Configuration) -> subprocess.Popen[str]:
+    """A program in a process of its own, over the test's database, files and keys."""
     info = conninfo_to_dict(committed_db)
     user, password, dbname = info["user"], info.get("password") or "", info["dbname"]
     place = f"host={info['host']}" + (f"&port={info['port']}" if info.get("port") else "")
@@ -306,9 +305,43 @@ def test_killed_while_putting(committed_db: str, tmp_path: Path, site: Configura
         "CHARTHOUSE_KEYS": str(site.keys),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PUT_UNTIL_KILLED], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+_ROTATE = """
+import django
+django.setup()
+from charthouse.foundation.access.api import system_context
+from charthouse.foundation.files import api as files
+files.rotate(system_context("test"), lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.mark.parametrize("after", [1, 7])
+def test_killed_while_rotating(committed_db: str, site: Configuration, after: int) -> None:
+    """Every file can be read at once; gone on with, nothing is left under the old key, and that may go."""
+    kept = [files.put(b"scan %d" % n, "application/pdf") for n in range(200)]
+    old = keys.load().newest
+    process = beside(_ROTATE, committed_db, site)
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < after:
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    under_old = sum(store.row_of(file.id).key_id == old.id for file in kept)
+    assert 0 < under_old < len(kept)
+    assert [files.read(file.id) for file in kept] == [b"scan %d" % n for n in range(200)]
+    done = files.rotate(CTX, new_key=False)
+    assert done.findings == () and done.key_id != old.id.hex()
+    (site.keys / "master-key").unlink()
+    assert [files.read(file.id) for file in kept] == [b"scan %d" % n for n in range(200)]
+    assert [found for _, _, found in files.proved()] == [None] * len(kept)
+
+
+@pytest.mark.parametrize("after", [0.15, 0.4])
+def test_killed_while_putting(committed_db: str, tmp_path: Path, site: Configuration, after: float) -> None:
+    """Every file that was acknowledged is whole; of the one under way there is nothing that is not a leaving."""
+    process = beside(_PUT_UNTIL_KILLED, committed_db, site)
     assert process.stdout is not None
     acknowledged = [process.stdout.readline().strip()]
     time.sleep(after)

@@ -228,8 +228,35 @@ def test_a_beginning_of_too_many_words_is_refused_in_words(book: Any, make: Any)
     book.patient()
     book.file(note(make, "d", " ".join(f"post{number}" for number in range(60))))
     record.index_texts()
-    with pytest.raises(record.TooManyEndings, match="post"):
+    with pytest.raises(record.TooWide, match="post"):
         everywhere(make, "post*")
+
+
+def test_a_search_that_takes_too_long_is_given_up_in_words(
+    charts: dict[str, int], make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charthouse.record.text_queries._ROWS", "SELECT type, resource, version, patient, at FROM"
+                        " (SELECT *, pg_sleep(2) FROM record_text OFFSET 0) AS slow")  # fmt: skip
+    monkeypatch.setattr("charthouse.record.text_queries._PATIENCE", 50)
+    with pytest.raises(record.TooWide, match="too long"):
+        everywhere(make, "fracture")
+
+
+def test_a_search_goes_back_in_time_as_far_as_it_must(
+    book: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many texts it looks through at once, it finds the same, each once and newest first."""
+    book.patient()
+    years = (1931, 1957, 1990, 2001, 2019, 2025, 2026, 2071)
+    book.file(*(note(make, f"y{year}", "sarcoidosis", date=f"{year}-03-01T00:00:00Z") for year in years))
+    record.index_texts()
+    wanted = [f"y{year}" for year in reversed(years)]
+    for first in (1, 3, 100):
+        monkeypatch.setattr("charthouse.record.text_queries._FIRST_SPAN", first)
+        for growth in (1, 2, 8):
+            monkeypatch.setattr("charthouse.record.text_queries._GROWTH", growth)
+            assert ids(everywhere(make, "sarcoidosis")) == wanted
+            assert ids(everywhere(make, "sarcoid*")) == wanted
 
 
 def test_attachments_are_searched_wherever_they_are_kept(book: Any, make: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -105,16 +104,20 @@ def test_a_later_time_lies_in_no_earlier_bucket(moment: datetime, days: int) -> 
     assert 0 <= time_buckets.bucket_of(early) <= time_buckets.bucket_of(late) <= time_buckets.LAST
 
 
-def test_a_search_goes_through_all_of_time_once() -> None:
-    begin, end, size, seen = 900, time_buckets.LAST, 1, []
-    while True:
-        seen.append((begin, end))
-        if begin == 0:
-            break
-        size = min(size * 8, time_buckets.LAST + 1)
-        begin, end = time_buckets.older(begin, size, 0)
-    assert seen[0][1] == time_buckets.LAST and seen[-1][0] == 0 and len(seen) <= 8
-    assert all(later[0] == earlier[1] + 1 for later, earlier in pairwise(seen))
+@given(
+    st.dictionaries(st.integers(0, time_buckets.LAST), st.integers(0, 9_000), min_size=1, max_size=30),
+    st.lists(st.floats(1, 100_000), min_size=1),
+)
+def test_spans_take_every_bucket_once(texts: dict[int, int], wanted: list[float]) -> None:
+    newest_first = sorted(texts.items(), reverse=True)
+    at, begins, total = 0, [], 0
+    while at < len(newest_first):
+        before = at
+        begin, at, count = time_buckets.span(newest_first, at, wanted[len(begins) % len(wanted)])
+        assert at > before and begin == newest_first[at - 1][0]
+        begins.append(begin)
+        total += count
+    assert begins == sorted(begins, reverse=True) and begins[-1] == min(texts) and total == sum(texts.values())
 
 
 def test_a_vector_is_never_too_large() -> None:

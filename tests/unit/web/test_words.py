@@ -64,8 +64,12 @@ def file(*resources: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def person(db: None) -> UUID:
+def person(db: None, monkeypatch: pytest.MonkeyPatch) -> UUID:
     """A chart with notes, one of them hidden, and a PDF of two pages."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    for name, value in {"time_cost": 1, "memory_cost": 64, "parallelism": 1}.items():
+        monkeypatch.setattr(Argon2PasswordHasher, name, value)
     file(
         {"resourceType": "Patient", "id": "p1", "birthDate": "1961-04-17", "gender": "female",
          "name": [{"family": "Marsh", "given": ["Ida"]}],
@@ -236,6 +240,33 @@ def test_a_hidden_document_is_neither_compared_nor_searched(person: UUID) -> Non
     where = address(person, browser)
     assert browser.get(f"{where}/compare?right=DocumentReference/{hidden}").status_code == 404
     assert hidden not in browser.get(f"{where}/compare").content.decode()
+
+
+def panel(public_id: str, potassium: str) -> list[dict[str, Any]]:
+    """A report that gathers two results, one of which may change."""
+    tests = (("Sodium", "138"), ("Potassium", potassium))
+    return [
+        {"resourceType": "DiagnosticReport", "id": public_id, "status": "final", "code": {"text": "Basic panel"},
+         **SUBJECT, "effectiveDateTime": "2026-02-03",
+         "result": [{"reference": f"Observation/{public_id}-{name}"} for name, _ in tests]},
+        *({"resourceType": "Observation", "id": f"{public_id}-{name}", "status": "final", "code": {"text": name},
+           **SUBJECT, "valueQuantity": {"value": float(value), "unit": "mmol/L"}} for name, value in tests),
+    ]  # fmt: skip
+
+
+def test_the_results_of_a_report_are_read_and_compared_row_by_row(person: UUID) -> None:
+    file(*panel("one", "3.4"), *panel("two", "4.1"))
+    browser = client(Role.HIT)
+    browser.post(f"/chart/{person}/words", {"text": "potassium basic"})
+    browser.post(f"/chart/{person}/words", {"text": '"basic panel"'})
+    page = browser.get(f"/chart/{person}/words").content.decode()
+    one, two = re.findall(r'href="(/chart/[^"]+/documents/DiagnosticReport/[^"]+)"', page)
+    shown = said(browser.get(one))
+    assert "Sodium 138" in shown and "mmol/L" in shown and "has no content" not in shown
+    compared = browser.get(f"{one}/compare?left=v1&right={two.split('documents/')[1]}").content.decode()
+    assert len(re.findall("<del>", compared)) == len(re.findall("<ins>", compared)) >= 1
+    assert "Sodium" in compared and "<del>138" not in compared
+    assert "Nothing differs" in said(browser.get(f"{one}/compare"))
 
 
 def test_machine_read_text_is_marked_wherever_it_is_shown(person: UUID, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ so. The words of a version that is no longer current are replaced by those of th
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,8 +25,9 @@ from charthouse.record.charting.item import item_of
 from charthouse.record.domain.attachments import attachments_of, binary_id, decoded
 from charthouse.record.domain.filing import State
 from charthouse.record.domain.packing import compress
-from charthouse.record.domain.text_rows import SECTION_OF, indexed
+from charthouse.record.domain.text_rows import SECTION_OF, TextSection, indexed, section_of
 from charthouse.record.domain.texts import LONGEST_TEXT, said_by, text_of
+from charthouse.record.domain.time_buckets import bucket_of
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.queries import STORED, Stored, stored_from
 from charthouse.record.scans import machine_text, read_by_machine_later, scanned
@@ -56,6 +58,11 @@ ON CONFLICT (type, resource) DO UPDATE SET patient = excluded.patient, at = excl
        section = excluded.section, title = excluded.title, service = excluded.service, words = excluded.words,
        body = excluded.body
  WHERE t.version <= excluded.version
+RETURNING type, resource, xmax = 0
+"""
+_KEEP_BUCKETS = """
+INSERT INTO record_text_bucket AS b (bucket, texts) SELECT * FROM unnest(%s::smallint[], %s::bigint[])
+ON CONFLICT (bucket) DO UPDATE SET texts = b.texts + excluded.texts
 """
 #: By database, the terms that are kept there for certain.
 _known_terms: dict[str, set[tuple[int, str]]] = {}
@@ -114,6 +121,7 @@ class _Row:
     at: datetime | None
     text: str
     machine_from: int | None
+    section: TextSection
     title: str
     service: str
 
@@ -176,17 +184,25 @@ def _row(cursor: Any, stored: Stored, at: datetime | None) -> _Row:
     text = "\n\n".join(filter(None, parts))[:LONGEST_TEXT]
     by_machine = "\n\n".join(text for _, (text, _) in sorted(machine.items()) if text)
     machine_from = len(text) + 2 if by_machine else None
-    kind = resource.get("type") if stored.type in {"DocumentReference", "Composition", "Encounter"} else None
-    title = concept(kind or resource.get("code") or resource.get("vaccineCode") or resource.get("category"))
-    title = title or concept(resource.get("medicationCodeableConcept")) or str(resource.get("title") or stored.type)
     return _Row(
         stored,
         at,
         f"{text}\n\n{by_machine}" if by_machine else text,
         machine_from,
-        title[:_LONGEST_TITLE].replace("\0", ""),
+        section_of(resource),
+        _title(resource)[:_LONGEST_TITLE].replace("\0", ""),
         concept(context.get("practiceSetting"))[:_LONGEST_TITLE] if isinstance(context, dict) else "",
     )
+
+
+_TITLES = ("type", "code", "vaccineCode", "medicationCodeableConcept", "appointmentType", "serviceType", "category")
+
+
+def _title(resource: dict[str, Any]) -> str:
+    """What an item is called in a list of what was found."""
+    named = next((words for name in _TITLES if (words := concept(resource.get(name)))), "")
+    said = resource.get("title") or resource.get("description")
+    return named or (said if isinstance(said, str) else "") or str(resource.get("resourceType"))
 
 
 def attachment_content(cursor: Any, stored: Stored, place: int, attachment: dict[str, Any]) -> bytes | None:
@@ -223,13 +239,18 @@ def _keep(cursor: Any, rows: Sequence[_Row]) -> None:
             [row.stored.labels for row in rows],
             [row.machine_from for row in rows],
             [TYPE_ID[row.stored.type] for row in rows],
-            [int(SECTION_OF[row.stored.type]) for row in rows],
+            [int(row.section) for row in rows],
             [row.title for row in rows],
             [row.service for row in rows],
             [each.vector for each in made],
             [compress(row.text.encode()) for row in rows],
         ],
     )
+    fresh = {(type_id, resource) for type_id, resource, inserted in cursor.fetchall() if inserted}
+    buckets: Counter[int] = Counter()
+    for row in rows:
+        buckets[bucket_of(row.at)] += (TYPE_ID[row.stored.type], row.stored.row) in fresh
+    cursor.execute(_KEEP_BUCKETS, [sorted(buckets), [buckets[each] for each in sorted(buckets)]])
 
 
 def remember_terms(cursor: Any, terms: Iterable[tuple[int, str]]) -> None:

@@ -14,6 +14,7 @@ import json
 import random
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from charthouse.record.actions.index_texts import WORD, index_texts
 from charthouse.record.domain.filing import prepare
 from charthouse.record.domain.packing import compress
 from charthouse.record.domain.text_rows import TextSection, indexed
+from charthouse.record.domain.time_buckets import bucket_of
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.text_queries import COUNTED, TextFilter, search_all, search_chart
 
@@ -62,7 +64,7 @@ def bench_search(
         began = time.perf_counter()
         _fill(documents, processes, seed, say)
         filled = time.perf_counter() - began
-        _tidy(say)
+        _tidy(documents, say)
         measured = dict(_measured(documents, searches, seed, say))
         rate = _indexing_rate(min(1_000, documents), seed, say)
         sizes = _sizes()
@@ -184,8 +186,12 @@ def _copy(info: str, start: int, count: int, documents: int, patients: int, seed
             )
 
 
-def _tidy(say: Callable[[str], None]) -> None:
+def _tidy(documents: int, say: Callable[[str], None]) -> None:
     say("making the index of words …")
+    buckets = Counter(bucket_of(_at(number, documents)) for number in range(documents))
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO record_text_bucket SELECT * FROM unnest(%s::smallint[], %s::bigint[])",
+                       [list(buckets), list(buckets.values())])  # fmt: skip
     with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
         owner.execute("SET maintenance_work_mem = '512MB'")
         owner.execute("CREATE INDEX record_text_words ON record_text USING gin (words) WITH (fastupdate = off)")

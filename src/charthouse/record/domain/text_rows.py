@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import Any
 
 from .time_buckets import bucket_of, ending
 from .types import TYPE_ID
@@ -61,6 +63,16 @@ SECTION_OF: dict[str, TextSection] = {
     "Consent": TextSection.OTHER,
     "Flag": TextSection.OTHER,
 }
+
+
+def section_of(resource: Mapping[str, Any]) -> TextSection:
+    """Where an item stands: a report that only gathers results is none of the documents."""
+    kind = str(resource.get("resourceType"))
+    if kind == "DiagnosticReport" and not resource.get("presentedForm"):
+        return TextSection.RESULTS
+    return SECTION_OF[kind]
+
+
 #: The numbers of those types.
 SEARCHED = frozenset(TYPE_ID[kind] for kind in SECTION_OF)
 

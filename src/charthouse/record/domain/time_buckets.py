@@ -8,6 +8,7 @@ found enough. Texts without a date are as old as can be, those beyond the year 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 DIGITS = 4
@@ -39,8 +40,15 @@ def prefixes(low: int, high: int) -> list[str]:
     return found
 
 
-def older(begin: int, size: int, low: int) -> tuple[int, int]:
-    """The span before the one that begins at ``begin``: at most ``size`` buckets from a multiple of it, none before
-    ``low``."""
-    end = begin - 1
-    return max(low, end // size * size), end
+def span(texts: Sequence[tuple[int, int]], at: int, wanted: float) -> tuple[int, int, int]:
+    """Whole buckets from place ``at`` on with about ``wanted`` texts, and at least one bucket: the oldest of
+    them, the place after them, and their texts. ``texts`` are the buckets there are with their numbers of texts,
+    newest first.
+    """
+    begin, count = texts[at]
+    at += 1
+    while at < len(texts) and count + texts[at][1] <= wanted:
+        begin, more = texts[at]
+        count += more
+        at += 1
+    return begin, at, count

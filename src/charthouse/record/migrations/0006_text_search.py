@@ -27,10 +27,12 @@ CREATE = [
     resource bigint NOT NULL, filed_at timestamptz NOT NULL, type smallint NOT NULL)""",
     """CREATE TABLE record_text_term (
     kind smallint NOT NULL, term text COLLATE "C" NOT NULL, PRIMARY KEY (kind, term))""",
+    # Every bucket that has a text; how many is a help for the searches' planning, and need not be exact.
+    "CREATE TABLE record_text_bucket (bucket smallint PRIMARY KEY, texts bigint NOT NULL)",
     "INSERT INTO record_text_due (resource, filed_at, type) "
     f"SELECT id, filed_at, type FROM record_resource WHERE type IN ({_TYPES}) AND patient IS NOT NULL",
 ]
-DROP = ["DROP TABLE record_text_term", "DROP TABLE record_text_due", "DROP TABLE record_text"]
+DROP = ["DROP TABLE record_text_bucket", "DROP TABLE record_text_term", "DROP TABLE record_text_due", "DROP TABLE record_text"]
 
 
 class Migration(migrations.Migration):
@@ -72,6 +74,14 @@ class Migration(migrations.Migration):
                 ("term", models.TextField()),
             ],
             options={"db_table": "record_text_term", "managed": False},
+        ),
+        migrations.CreateModel(
+            name="TextBucket",
+            fields=[
+                ("bucket", models.SmallIntegerField(primary_key=True, serialize=False)),
+                ("texts", models.BigIntegerField()),
+            ],
+            options={"db_table": "record_text_bucket", "managed": False},
         ),
         migrations.CreateModel(
             name="MachineText",

@@ -20,7 +20,7 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import Label, Role
 from charthouse.foundation.differences import Cells
 from charthouse.foundation.work.api import ItemState, WorkItem
-from charthouse.record.api import Snippet, TextHit
+from charthouse.record.api import Snippet, TextHit, TextSection
 from charthouse.record.chart import Interpretation, Mark, Row, When
 from charthouse.web import printing
 
@@ -187,13 +187,10 @@ def document_url(context: Context, row: Row) -> str:
     return _address(context, "documents", row)
 
 
-_DOCUMENTS = frozenset({"DocumentReference", "Composition", "DiagnosticReport", "Media"})
-
-
 @register.simple_tag
 def hit_url(hit: TextHit, person: UUID) -> str:
     """Where something found by its words is read: a document beside its list, anything else as an item."""
-    part = "documents" if hit.type in _DOCUMENTS else "item"
+    part = "documents" if hit.section is TextSection.DOCUMENTS or hit.type == "DiagnosticReport" else "item"
     return f"{_chart(person)}{part}/{quote(hit.type)}/{quote(hit.id)}"
 
 

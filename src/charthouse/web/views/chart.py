@@ -167,6 +167,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
         **document_acts.context(request.access, shown),
         "paged": any(part.kind is PartKind.PDF and (part.pages or 0) > 1 for part in parts),
         "words_found": words_of(request, person),
+        "panel": record.report_results(request.access, opened.patients, id) if type == "DiagnosticReport" else None,
     }
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from charthouse.foundation.access.api import AccessContext
 from charthouse.foundation.differences import Change, differences
 from charthouse.record import api as record
-from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind
+from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind, ResultPanel
 from charthouse.web import comparing, pdf, permissions
 from charthouse.web.printing import fhir_date
 from charthouse.web.reading import note_chart, note_words
@@ -59,7 +59,15 @@ def compare(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpR
     right = _side(ctx, opened, type, id, request.GET.get("right") or f"v{newest}", newest)
     for side in (left, right):
         note_chart(ctx, person, "documents", resource=(side.document.type, side.document.id))
-    lines = differences(*(comparing.blocks(side.document, _opens(ctx, opened, side)) for side in (left, right)))
+    # The results a report gathers are as they stand now, whatever version of the report is looked at.
+    panels = [
+        None if _VERSION.fullmatch(left.key) and _VERSION.fullmatch(right.key) else _panel(ctx, opened, side)
+        for side in (left, right)
+    ]
+    lines = differences(
+        *(comparing.blocks(side.document, _opens(ctx, opened, side), panel)
+          for side, panel in zip((left, right), panels, strict=True))
+    )  # fmt: skip
     only = request.GET.get("only") == "changes"
     context = opened.context(ctx, "documents") | {
         "document": right.document if right.key.startswith("v") else versions[newest],
@@ -93,6 +101,12 @@ def _side(ctx: AccessContext, opened: OpenChart, type: str, id: str, key: str, n
         if document is not None:
             return Side(key, _entry(document), document, document.version)
     raise Http404("There is nothing of the kind to compare with, or it is not open to you.")
+
+
+def _panel(ctx: AccessContext, opened: OpenChart, side: Side) -> ResultPanel | None:
+    document = side.document
+    gathers = document.type == "DiagnosticReport"
+    return record.report_results(ctx, opened.patients, document.id) if gathers else None
 
 
 def _opens(ctx: AccessContext, opened: OpenChart, side: Side) -> comparing.Opens:

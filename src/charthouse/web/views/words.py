@@ -89,7 +89,7 @@ def everywhere(request: SignedInRequest) -> HttpResponse:
 def _found(search: Callable[[], record.TextFound]) -> tuple[record.TextFound, str]:
     try:
         return search(), ""
-    except record.TooManyEndings as error:
+    except record.TooWide as error:
         return record.TextFound(), str(error)
 
 
