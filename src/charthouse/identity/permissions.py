@@ -31,3 +31,8 @@ EXPLAIN_MATCH = declare(
     "See why two patients were taken for one person or two",
     {Role.HIT, Role.PRIVACY, Role.MANAGER, Role.AUDITOR},
 )
+CHANGE_MATCHING = declare(
+    "identity.change_matching",
+    "Learn how persons are told apart here, and put it in force",
+    {Role.MANAGER},
+)

@@ -1,9 +1,9 @@
 """Weights of a site, learnt from its own patients by Splink on DuckDB.
 
-Splink sees the levels of our own comparators, which DuckDB asks for as functions of two rows, so that what it learns
-is what the scorer weighs. How often strangers agree comes from random pairs; how often two records of one person do,
-from expectation and maximization over several ways of choosing pairs; how often a pair is one person, from pairs that
-agree beyond doubt.
+Splink sees the levels of our own comparators, which DuckDB asks for as functions of two rows, so that what it
+learns is what the scorer weighs. How often strangers agree comes from random pairs; how often two records of one
+person do, from expectation and maximization over several ways of choosing pairs; how often a pair is one person,
+from pairs that agree beyond doubt.
 """
 
 from __future__ import annotations
@@ -227,13 +227,16 @@ def _settings(known: set[str]) -> dict[str, Any]:
         asked = f'level_of_{field}("place_l", "place_r")'
         levels: list[dict[str, Any]] = [
             {
-                "sql_condition": f'"{field}_l" IS NULL OR "{field}_r" IS NULL OR {asked} < 0',
+                # The columns are named so that Splink knows which way of choosing pairs fixes this respect.
+                "sql_condition": f'{asked} < 0 OR "{field}_l" <> "{field}_l" OR "{field}_r" <> "{field}_r"',
                 "label_for_charts": "missing",
                 "is_null_level": True,
             }
         ]
-        for level in LEVELS[field][:-1]:
-            levels.append({"sql_condition": f"{asked} = {CODE[field][level]}", "label_for_charts": level})
+        levels += [
+            {"sql_condition": f"{asked} = {CODE[field][level]}", "label_for_charts": level}
+            for level in LEVELS[field][:-1]
+        ]
         levels.append({"sql_condition": "ELSE", "label_for_charts": LEVELS[field][-1]})
         comparisons.append(
             {"output_column_name": field, "comparison_levels": levels, "comparison_description": field}
@@ -273,6 +276,8 @@ def _completed(saved: dict[str, Any], today: date) -> tuple[str, tuple[str, ...]
                 entry["tf_adjustment_column"] = field
                 entry["tf_adjustment_weight"] = 1.0
                 entry["tf_minimum_u_value"] = 5e-06
+                # The level says "same" by a function, in which Splink does not see an exact match.
+                entry["disable_tf_exact_match_detection"] = True
     digest = hashlib.sha256(json.dumps(saved["comparisons"], sort_keys=True).encode()).hexdigest()[:8]
     saved["linker_uid"] = f"{_SITE}-{today.isoformat()}-{digest}"
     return json.dumps(saved, indent=1), tuple(unlearnt)
