@@ -351,3 +351,24 @@ class NumberCorrection(models.Model):
     class Meta:
         db_table = "identity_number_correction"
         indexes = [models.Index("patient", "id", name="identity_number_correction_of")]
+
+
+@table(TableClass.REFERENCE)
+class MatchingModel(models.Model):
+    """Weights learnt from the site's own patients. ``saved`` is Splink's JSON, ``frequencies`` the shares of names
+    beside it, ``report`` what they would change when they were learnt. One is in force at the most; where none is,
+    those that come with Charthouse are."""
+
+    version = models.TextField(primary_key=True, db_collation="C")
+    saved = models.TextField()
+    frequencies = models.JSONField()
+    report = models.JSONField()
+    in_force = models.BooleanField(db_default=False)
+    learnt_by = models.TextField()
+    learnt_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_model"
+        constraints = [
+            models.UniqueConstraint("in_force", name="identity_model_one", condition=models.Q(in_force=True))
+        ]

@@ -56,3 +56,8 @@ SEE_QUALITY = declare(
 MANAGE_NOTICES = declare(
     "identity.manage_notices", "Say which systems are told of merges and splits", {Role.MANAGER, Role.ADMINISTRATOR}
 )
+CHANGE_MATCHING = declare(
+    "identity.change_matching",
+    "Learn how persons are told apart here, and put it in force",
+    {Role.MANAGER},
+)

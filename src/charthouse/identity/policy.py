@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+
+from django.db import connection
 
 from charthouse.foundation.clock import now
 from charthouse.foundation.rulepacks.api import parameter
 
 from .domain.decision import Thresholds
-from .domain.model import Model, default_model
+from .domain.model import Model, default_model, read_model
 
 DECISION = "identity.decision"
 BLOCKING = "identity.blocking"
 SUSPICIOUS = "identity.suspicious-update"
 REVIEW_DUE = "identity.review-due"
+#: For so long, in seconds, a process goes on with the model it knows before it asks which is in force.
+_ASKED_AGAIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +34,58 @@ class Policy:
     suspect_below: float
 
 
-@lru_cache(maxsize=1)
+@dataclass(slots=True)
+class _Known:
+    policy: Policy | None = None
+    database: str = ""
+    asked: float = 0.0
+
+
+_known = _Known()
+
+
 def policy() -> Policy:
-    """The policy in force, read once a process."""
+    """The policy in force. A model that is put in force or taken out is followed within ten seconds."""
+    now, database = time.monotonic(), str(connection.settings_dict.get("NAME"))
+    if _known.policy is None or _known.database != database or now - _known.asked > _ASKED_AGAIN:
+        _known.policy = replace(_limits(), model=model_in_force())
+        _known.database, _known.asked = database, now
+    return _known.policy
+
+
+def ask_again() -> None:
+    """Ask at the next arrival which model is in force."""
+    _known.policy = None
+
+
+def model_in_force() -> Model:
+    """The model learnt from the site's own patients that is in force, or the one that comes with Charthouse."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM identity_model WHERE in_force")
+        row = cursor.fetchone()
+    return saved_model(row[0]) if row else default_model()
+
+
+@lru_cache(maxsize=4)
+def saved_model(version: str) -> Model:
+    """A model that was learnt here, by its version; what is saved under a version never changes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT saved, frequencies::text FROM identity_model WHERE version = %s", [version])
+        row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"No model {version!r} is kept here.")
+    return read_model(row[0], read_frequencies(row[1]))
+
+
+def read_frequencies(text: str) -> dict[str, tuple[dict[str, float], float]]:
+    """The shares of names as they are kept beside a model: field to (share by name, that of a name not listed)."""
+    import orjson
+
+    return {field: (listed, float(unlisted)) for field, (listed, unlisted) in orjson.loads(text).items()}
+
+
+@lru_cache(maxsize=1)
+def _limits() -> Policy:
     return Policy(
         model=default_model(),
         thresholds=Thresholds(

@@ -173,7 +173,7 @@ def test_perhaps_opens_a_work_item_and_mixes_nothing(inbox: Any, make: Any) -> N
         inbox.take(data.replace(b"^01060", b"^01060||||||||" + number))
     assert len(inbox.charts()) == 2
     (item,) = inbox.items("identity.possible-duplicates")
-    assert "Perhaps" in item[1]
+    assert "social security numbers" in item[1]
 
 
 # Accounts

@@ -19,7 +19,20 @@ from charthouse.identity.batch.metrics import pairs_of_clusters
 from charthouse.identity.batch.table import Ints, Table
 from charthouse.identity.domain.dates import MALFORMED
 
-_COLUMNS = ("given", "family", "middle", "dob", "sex", "ssn", "number", "street", "city", "postal", "phone", "email")
+_COLUMNS = (
+    "given",
+    "family",
+    "middle",
+    "dob",
+    "sex",
+    "ssn",
+    "number",
+    "street",
+    "city",
+    "postal",
+    "phone",
+    "email",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +86,31 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
     warnings.filterwarnings("ignore", module="splink")
     connection = duckdb.connect()
     columns = _fill(connection, table, source)
-    comparisons: list[Any] = []
-    for name in ("given", "family"):
-        if name in columns:
-            comparisons.append(cl.NameComparison(name).configure(term_frequency_adjustments=True))
+    comparisons: list[Any] = [
+        cl.NameComparison(name).configure(term_frequency_adjustments=True)
+        for name in ("given", "family")
+        if name in columns
+    ]
     if "dob" in columns:
         comparisons.append(
-            cl.DateOfBirthComparison("dob", input_is_string=True, datetime_format="%Y-%m-%d", invalid_dates_as_null=True)
+            cl.DateOfBirthComparison(
+                "dob", input_is_string=True, datetime_format="%Y-%m-%d", invalid_dates_as_null=True
+            )
         )
     if "ssn" in columns:
         comparisons.append(cl.DamerauLevenshteinAtThresholds("ssn", [2]))
-    for name in ("number", "city"):
-        if name in columns:
-            comparisons.append(cl.ExactMatch(name).configure(term_frequency_adjustments=True))
+    comparisons += [
+        cl.ExactMatch(name).configure(term_frequency_adjustments=True)
+        for name in ("number", "city")
+        if name in columns
+    ]
     if "postal" in columns:
         comparisons.append(
             cl.DamerauLevenshteinAtThresholds("postal", [1, 2]).configure(term_frequency_adjustments=True)
         )
     if "street" in columns:
         comparisons.append(cl.JaroWinklerAtThresholds("street", [0.9, 0.7]))
-    for name in ("middle", "sex"):
-        if name in columns:
-            comparisons.append(cl.ExactMatch(name))
+    comparisons += [cl.ExactMatch(name) for name in ("middle", "sex") if name in columns]
     if "phone" in columns:
         comparisons.append(cl.DamerauLevenshteinAtThresholds("phone", [1]))
     if "email" in columns:

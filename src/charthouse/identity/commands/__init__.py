@@ -7,9 +7,14 @@ import typer
 from . import notifying
 from .evaluating import evaluate
 from .looking import explain, find
+from .training import models, rescore, train, use
 
 app = typer.Typer(no_args_is_help=True, help="The master patient index.")
 app.add_typer(notifying.app, name="notify")
 app.command("find")(find)
 app.command("explain")(explain)
 app.command("evaluate")(evaluate)
+app.command("train")(train)
+app.command("models")(models)
+app.command("use")(use)
+app.command("rescore")(rescore)

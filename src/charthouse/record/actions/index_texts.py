@@ -172,9 +172,9 @@ def _row(cursor: Any, stored: Stored, at: datetime | None) -> _Row:
             continue
         try:
             text = text_of(content, media_type)
-        except Exception:
+        except Exception as fault:
             # Whatever a hostile attachment does to a reader, the rest of the item is searched.
-            log.exception("attachment not read for search", type=stored.type)
+            log.error("attachment not read for search", type=stored.type, error=type(fault).__name__)
             text = ""
         parts.append(text)
         if not text and place not in machine and scanned(media_type):
