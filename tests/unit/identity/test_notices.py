@@ -104,13 +104,14 @@ def test_fhir_says_it_by_links(committed_db: str, two: Any, tmp_path: Path) -> N
 def listener(answer: Callable[[bytes, socket.socket], None]) -> Iterator[tuple[int, list[bytes]]]:
     """An MLLP listener on a free port; ``answer`` does with each message what it likes."""
     got: list[bytes] = []
+    ended = threading.Event()
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         while True:
-            try:
-                line, _ = server.accept()
-            except OSError:
+            line, _ = server.accept()
+            if ended.is_set():
+                line.close()
                 return
             with line:
                 deframer = Deframer()
@@ -126,9 +127,9 @@ def listener(answer: Callable[[bytes, socket.socket], None]) -> Iterator[tuple[i
         yield server.getsockname()[1], got
     finally:
         # An accept that waits is not ended by closing alone.
-        with socket.socket() as end:
-            end.settimeout(1)
-            end.connect_ex(server.getsockname())
+        ended.set()
+        with socket.create_connection(server.getsockname()):
+            thread.join()
         server.close()
 
 
