@@ -103,6 +103,11 @@ def test_who_may_not_see_all_of_a_document_sees_the_item_own_lines(inbox: Any) -
     assert found is not None and found.original is not None
     assert found.original.lines and all(each.marked for each in found.original.lines)
     assert not [each for each in inbox.all_of("Observation") if "LDL" in str(each) and "security" not in str(each)]
+    # The document holds what is restricted, and so is restricted itself.
+    (patients,) = inbox.charts()
+    key = ("DocumentReference", inbox.only("DocumentReference")["id"])
+    assert record.document(reader, tuple(patients), *key) is None
+    assert record.document(EVERYTHING, tuple(patients), *key) is not None
 
 
 def test_the_document_is_read_on_screen_by_its_sections(inbox: Any) -> None:
