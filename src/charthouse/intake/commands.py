@@ -144,7 +144,7 @@ def summarize_documents(reports: Iterable[FileReport], console: Console) -> None
     table = Table("Document", "Section", "Became", "Entries", "Filed", "Why not all", box=None, pad_edge=False)
     outcomes: Counter[str] = Counter()
     documents = refused = 0
-    for each in reports:
+    for each in sorted(reports, key=lambda report: report.path):
         name = Path(each.path).name
         if each.fault:
             refused += 1
@@ -152,7 +152,8 @@ def summarize_documents(reports: Iterable[FileReport], console: Console) -> None
         for document in each.documents:
             documents += 1
             state = "already there" if document.state == "duplicate" else document.state
-            table.add_row(escape(name), f"[bold]{escape(document.kind)}[/bold]", state, "", "", "")
+            nothing = "" if document.sections or document.state == "duplicate" else "It has no sections."
+            table.add_row(escape(name), f"[bold]{escape(document.kind)}[/bold]", state, "", "", nothing)
             for section in document.sections:
                 outcomes[section.outcome] += 1
                 filed = ", ".join(f"{count} {kind}" for kind, count in section.types.most_common())

@@ -19,6 +19,8 @@ _ENTRY = re.compile(r"entry \d+ ?([A-Z]\w*)?\.?(.*)")
 #: Characters shown of a line that is not marked; base64 documents make very long ones.
 _LONG = 2_000
 _MOST_LINES = 5_000
+#: Lines shown before and after what is marked of a document.
+_AROUND = 40
 
 
 def hl7_original(data: bytes, place: str = "", charset: str = "", *, whole: bool = False) -> Original:
@@ -118,14 +120,17 @@ def fhir_original(data: bytes, place: str = "") -> Original:
 def cda_original(data: bytes, place: str = "") -> Original:
     """A C-CDA document as lines, those of ``place`` marked: "Allergies (section 2), entry 1", "recordTarget".
 
-    Of a long document the lines around what is marked are shown.
+    Of a document with a marked place the lines around it are shown, else its beginning.
     """
     try:
         texts, first, last = line_range(data, place)
     except CdaError:
         texts, first, last = decoded(data).splitlines(), 0, 0
-    start = max(0, first - 1 - _MOST_LINES // 2) if len(texts) > _MOST_LINES else 0
-    shown = texts[start : start + _MOST_LINES]
+    start, end = 0, _MOST_LINES
+    if first:
+        start = max(0, first - 1 - _AROUND)
+        end = min(last + _AROUND, start + _MOST_LINES)
+    shown = texts[start:end]
     omitted = sum(map(len, texts)) - sum(map(len, shown))
     lines = []
     for number, line in enumerate(shown, start=start + 1):

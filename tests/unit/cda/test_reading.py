@@ -164,6 +164,7 @@ PLAIN = document("without-templates")
         PLAIN.decode().encode("utf-16-le"),
         PLAIN.decode().encode("utf-16-be"),
         b"\r\n \t" + PLAIN,
+        PLAIN.replace(b'<?xml version="1.0"?>', b'<?xml version="1.1" encoding="x-unheard-of"?>'),
         PLAIN + b"\x00\x00 trailing rubbish",
         PLAIN.replace(b'xmlns="urn:hl7-org:v3"', b""),
         PLAIN.replace(b'xmlns="urn:hl7-org:v3"', b'xmlns="urn:hl7-org:v3/cda"'),
@@ -174,7 +175,7 @@ PLAIN = document("without-templates")
         b"--zz\r\nContent-Type: text/xml\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(PLAIN) + b"\r\n--zz--\r\n",
         PLAIN.replace(b"<ClinicalDocument", b"<!DOCTYPE ClinicalDocument><ClinicalDocument"),
     ],
-    ids=["bom", "utf-16", "utf-16-le", "utf-16-be", "blanks", "trailing", "no-namespace", "wrong-namespace", "soap",
+    ids=["bom", "utf-16", "utf-16-le", "utf-16-be", "blanks", "version-1.1", "trailing", "no-namespace", "wrong-namespace", "soap",
          "base64", "cdata", "mime", "plain-doctype"],
 )  # fmt: skip
 def test_however_it_is_encoded_or_wrapped_it_is_read(data: bytes) -> None:

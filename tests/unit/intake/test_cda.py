@@ -92,7 +92,8 @@ def test_an_item_leads_to_its_very_entry(inbox: Any) -> None:
     marked = [each.text.strip() for each in found.original.lines if each.marked]
     assert marked[0].startswith('<entry><act classCode="ACT"') and marked[-1].endswith("</act></entry>")
     assert any('extension="9"' in each for each in marked)
-    assert len(found.original.lines) == document().count(b"\n")
+    first = found.original.lines[0].number
+    assert document().split(b"\n")[first - 1].decode().strip() == found.original.lines[0].text.strip()
 
 
 def test_who_may_not_see_all_of_a_document_sees_the_item_own_lines(inbox: Any) -> None:
@@ -103,6 +104,11 @@ def test_who_may_not_see_all_of_a_document_sees_the_item_own_lines(inbox: Any) -
     assert found is not None and found.original is not None
     assert found.original.lines and all(each.marked for each in found.original.lines)
     assert not [each for each in inbox.all_of("Observation") if "LDL" in str(each) and "security" not in str(each)]
+    # The document holds what is restricted, and so is restricted itself.
+    (patients,) = inbox.charts()
+    key = ("DocumentReference", inbox.only("DocumentReference")["id"])
+    assert record.document(reader, tuple(patients), *key) is None
+    assert record.document(EVERYTHING, tuple(patients), *key) is not None
 
 
 def test_the_document_is_read_on_screen_by_its_sections(inbox: Any) -> None:

@@ -20,7 +20,7 @@ _TOLD = {
 _UNKNOWN = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
     "code": "UNK",
-    "display": "unknown",
+    "display": "class unknown",
 }
 
 

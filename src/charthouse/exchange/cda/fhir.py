@@ -165,6 +165,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
     mapping.reports.append(report)
     mapping.section, mapping.report = section, report
     mapping.entry_security = labels_of(section.element)
+    mapping.within_security += [each for each in mapping.entry_security if each not in mapping.within_security]
     for number, entry in enumerate(section.entries, 1):
         if _nothing(entry):
             continue

@@ -437,6 +437,7 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
             ),
         ]
     )
+    labels = [*mapping.security, *(each for each in mapping.within_security if each not in mapping.security)]
     concept = mapping.concept(root.find("code")) or {}
     if kind in KINDS:
         concept["text"] = KINDS[kind]
@@ -455,12 +456,13 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
             ("custodian", _custodian(mapping)),
             ("relatesTo", _relations(mapping, kind)),
             ("description", title),
-            ("securityLabel", [{"coding": mapping.security}] if mapping.security else None),
+            ("securityLabel", [{"coding": [each]} for each in labels]),
             ("content", content),
             ("context", context),
         ]
     )
     mapping.place = "ClinicalDocument"
+    mapping.entry_security = mapping.within_security
     reference = mapping.put("DocumentReference", key, elements)
     if reference is None:
         few: Json = {

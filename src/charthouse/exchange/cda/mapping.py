@@ -96,6 +96,8 @@ class Mapping:
         self.section: Section | None = None
         self.report: SectionReport | None = None
         self.entry_security: list[Json] = []
+        self.within_security: list[Json] = []
+        """The labels of any of the document's sections, which the document as a whole has, too."""
         self._named: dict[str, Element] | None = None
         self._people: dict[int, Json | None] = {}
 

@@ -6,7 +6,7 @@ import re
 from xml.parsers import expat
 
 from .sections import STATEMENTS
-from .tree import read
+from .tree import DECLARATION, read
 
 _SECTION = re.compile(r"\(section (\d+)\)(?:, entry (\d+))?$")
 _HEADER = frozenset({"recordTarget", "componentOf", "documentationOf", "ClinicalDocument"})
@@ -44,7 +44,7 @@ class _Finder:
         self.entry = int(asked[2]) if asked and asked[2] else 0
         self.header = place if place in _HEADER else ""
         self.first = self.last = 0
-        self._parser = expat.ParserCreate()
+        self._parser = expat.ParserCreate("utf-8")
         self._path: list[str] = []
         self._sections: list[list[int]] = []  # [number, entries so far, depth]
         self._count = 0
@@ -56,7 +56,7 @@ class _Finder:
             return
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
-        self._parser.Parse(text.encode("utf-8", "replace"), True)
+        self._parser.Parse(DECLARATION.sub("", text, count=1).encode("utf-8", "replace"), True)
 
     def _begin(self) -> None:
         self.first = self._parser.CurrentLineNumber

@@ -259,9 +259,13 @@ def _parsed(text: str) -> tuple[Element, str, str]:
     return root, mended, f"The document is not well-formed XML (line {line}); what could be made out was read."
 
 
+DECLARATION = re.compile(r"\A<\?xml\s[^<>]*\?>")
+
+
 def _parse(text: str) -> Element:
     parser = ElementTree.XMLParser()  # noqa: S314 (a document type was refused, so that nothing can be declared)
-    parser.feed(text)
+    # Text needs no declaration, and one of another version or encoding must not be in the way.
+    parser.feed(DECLARATION.sub("", text, count=1))
     return parser.close()
 
 

@@ -52,7 +52,7 @@ def discharge_summary(
         said = "Choose one of the encounters" if rows else "The chart has no encounter"
         typer.echo(f"{said}.", err=True)
         for each in rows:
-            typer.echo(f"  {each.number or each.id}  {each.when.text[:10]}  {each.title}", err=True)
+            typer.echo(f"  {each.id}  {each.when.text[:10]:10}  {each.title}  {each.number}".rstrip(), err=True)
         raise typer.Exit(2)
     _export(ctx, person, DocumentKind.DISCHARGE_SUMMARY, _outside(to, address, for_), output, chosen[0].id)
 
