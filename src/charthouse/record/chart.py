@@ -7,7 +7,7 @@ empty string or ``None`` means the record does not say, which a screen shows as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -294,7 +294,10 @@ class Document(DocumentEntry):
     """The text of a document that is one plain text, so that it can be changed by form."""
     unsigned: bool = False
     final: bool = False
-    authors: tuple[str, ...] = ()
+    written_elsewhere: bool = False
+    """Whether none of its authors has an account here."""
+    wrote: Callable[[str, str], bool] = field(default=lambda actor, name: False, compare=False, repr=False)
+    """Whether an account (and its name) is an author, so that it may sign as one."""
     makers: tuple[str, ...] = ()
     """The accounts and references of who wrote, dictated or transcribed it."""
 

@@ -186,11 +186,12 @@ def meanings_of(ctx: AccessContext, document: Document) -> list[Meaning]:
     if not stands(document) or document.type not in record.SIGNED_TYPES:
         return []
     found: list[Meaning] = []
-    wrote = [each for each in document.authors if each.startswith("user:")]
     signed = bool(document.signed)
     if may(ctx, record.SIGN):
-        if not (document.final and signed) and (not wrote or ctx.actor in wrote):
+        if not (document.final and signed) and document.wrote(ctx.actor, ctx.name):
             found.append(Meaning.AUTHOR)
+        elif document.unsigned and document.written_elsewhere:
+            found.append(Meaning.ATTESTATION)
         if document.final:
             mine = {each.meaning for each in document.signed if each.signer == ctx.actor}
             found += [each for each in (Meaning.COSIGNER, Meaning.ATTESTATION) if each not in mine]

@@ -12,7 +12,7 @@ from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT, SEE_QUALITY
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
-from charthouse.record.api import READ_UNSIGNED, SEARCH_RECORD
+from charthouse.record.api import READ_UNSIGNED, SEARCH_RECORD, SIGN, unsigned_count
 
 from . import permissions
 
@@ -94,6 +94,7 @@ def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, l
                 url=reverse(item.url_name),
                 keys=item.keys,
                 current=item.url_name == current and not queue,
+                count=_mine(ctx) if item.url_name == "unsigned" else None,
             )
             for item in group.items
             if may(ctx, item.permission)
@@ -103,6 +104,14 @@ def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, l
         if entries:
             shown.append((group.title, entries))
     return shown
+
+
+def _mine(ctx: AccessContext) -> int | str | None:
+    """How many documents wait for the reader's own signature."""
+    if not may(ctx, SIGN):
+        return None
+    count = unsigned_count(ctx, MOST_COUNTED + 1)
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else count
 
 
 def _queues(ctx: AccessContext, at_hand: str) -> list[Entry]:

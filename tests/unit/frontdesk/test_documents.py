@@ -44,13 +44,14 @@ TEXT = "Seen for a cough of two weeks."
 class Staff:
     """Somebody signed in at a browser, and the context they read with."""
 
-    def __init__(self, name: str, *roles: Role) -> None:
-        made = add_account(SYSTEM, username=name, display_name=name.title(), roles=list(roles), require_totp=False)
+    def __init__(self, name: str, *roles: Role, called: str = "") -> None:
+        shown = called or name.title()
+        made = add_account(SYSTEM, username=name, display_name=shown, roles=list(roles), require_totp=False)
         self.user = User.objects.get(pk=made.id)
         self.user.set_password(PASSWORD)
         self.user.save()
         self.browser: Client = sign_in(self.user)
-        self.ctx = AccessContext(self.user.actor, name.title(), frozenset(roles), clearance=clearance_for(roles))
+        self.ctx = AccessContext(self.user.actor, shown, frozenset(roles), clearance=clearance_for(roles))
 
     def get(self, address: str) -> str:
         answer = self.browser.get(address)
@@ -398,11 +399,29 @@ def test_messages_and_hands_write_one_truth_of_signatures(ward: Ward) -> None:
     hl7(number="D3", state="IP", text="Not yet signed.")
     third = next(each for each in record.documents(SYSTEM, chart).rows if each.mark is Mark.UNSIGNED)
     address = f"/chart/{hit.person}/documents/{third.type}/{third.id}"
-    ward.novak.send(f"{address}/sign", meaning="author", secret=PASSWORD)
+    assert "has no account here" in ward.novak.send(f"{address}/sign", 422, meaning="author", secret=PASSWORD)
+    assert "in your words" in ward.novak.send(f"{address}/sign", 422, meaning="attestation")
+    Staff("award", Role.PHYSICIAN, called="Ann Ward").send(f"{address}/sign", meaning="author", secret=PASSWORD)
     again = hl7(number="D3", state="IP", text="Sent otherwise.")
     assert [each.code for each in again.problems] == ["locked"]
     kept = record.document(SYSTEM, chart, third.type, third.id)
     assert kept is not None and "Not yet signed." in kept.parts[0].text
+    assert verify().is_whole
+
+
+def test_what_somebody_without_an_account_wrote_is_attested_in_ones_own_words(ward: Ward) -> None:
+    from charthouse.identity.api import find
+
+    hl7(number="D4", state="IP", text="Dictated far away.")
+    (hit,) = find(SYSTEM, "Lindner")
+    (row,) = record.documents(SYSTEM, patients_of(SYSTEM, hit.person)).rows
+    address = f"/chart/{hit.person}/documents/{row.type}/{row.id}"
+    page = ward.novak.get(f"{address}/sign")
+    assert 'value="attestation"' in page and 'value="author"' not in page
+    ward.novak.send(f"{address}/sign", meaning="attestation", statement="I saw the patient.", secret=PASSWORD)
+    shown = ward.read(address, hit.person)
+    assert shown.mark is Mark.NONE and shown.signed[0].statement == "I saw the patient."
+    assert "Attested by Novak" in ward.printed(address, ward.sato, hit.person)
     assert verify().is_whole
 
 

@@ -670,3 +670,17 @@ def _send(department: Department) -> None:
     batch = FilingBatch(department.book.cursor, filings)
     if not batch.locked():
         batch.file(filings, wall())
+
+
+def test_what_waits_about_an_addendum_that_went_to_another_chart_can_still_be_refused(
+    department: Department,
+) -> None:
+    added = department.add()
+    of_addendum = record.ask_to_retract(
+        SATO, department.chart, "DocumentReference", added, Reason("duplicate"), seen=department.seen(added)
+    )
+    record.confirm_correction(OBI, department.ask(kind=Kind.WRONG_PATIENT))
+    with pytest.raises(record.DocumentError, match="changed since this was asked"):
+        record.confirm_correction(OBI, of_addendum)
+    record.refuse_correction(OBI, of_addendum, "It went with the note.")
+    assert work.items(SATO, record.CORRECTIONS).items == ()

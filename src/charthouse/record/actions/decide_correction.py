@@ -58,12 +58,22 @@ def _waiting(ctx: AccessContext, cursor: Any, number: int) -> tuple[Correction, 
     kept = Correction.objects.filter(pk=number).first()
     if kept is None:
         raise DocumentError("There is no such correction.")
-    taken = take(cursor, ctx, [kept.patient], TYPE_NAME[kept.type], kept.public_id, "") if _is_open(kept) else None
+    taken = (
+        take(cursor, ctx, _owner(cursor, kept), TYPE_NAME[kept.type], kept.public_id, "")
+        if _is_open(kept)
+        else None
+    )
     decided = CorrectionDecision.objects.filter(pk=number).first()
     if decided is not None or taken is None:
         who = f" by {decided.name}: {decided.outcome}" if decided else ""
         raise DocumentError(f"This was decided meanwhile{who}. Nothing was changed.")
     return kept, taken
+
+
+def _owner(cursor: Any, kept: Correction) -> list[int]:
+    """Whose the document is by now: it may have gone to another chart with one it was added to."""
+    cursor.execute("SELECT patient FROM record_resource WHERE type = %s AND id = %s", [kept.type, kept.resource])
+    return [patient for (patient,) in cursor.fetchall() if patient is not None]
 
 
 def _is_open(kept: Correction) -> bool:
@@ -95,6 +105,7 @@ def apply_correction(ctx: AccessContext, cursor: Any, kept: Correction, taken: T
             ctx, each, kind, Reason(kept.reason, kept.note), done=False, to_patient=kept.to_patient
         )
         _one(ctx, cursor, own, each, kind, reason, note)
+        tell_recipients(ctx, each, own, kind)
     _settled(ctx, kept, taken, "done")
     tell_recipients(ctx, taken, kept, kind)
 

@@ -64,7 +64,7 @@ def sign_document(
 
 def sign_taken(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning, statement: str) -> int:
     """Sign a document that is taken, in the caller's transaction; returns the version that says so."""
-    _require_apt(cursor, ctx, taken, meaning)
+    _require_apt(cursor, ctx, taken, meaning, statement)
     work = Work(ctx, cursor)
     by = Attestation(meaning, party(ctx), work.at.isoformat())
     digest = sha256(taken.stored.content)
@@ -102,7 +102,7 @@ def sign_taken(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning, 
     return version
 
 
-def _require_apt(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning) -> None:
+def _require_apt(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning, statement: str) -> None:
     """Raise DocumentError where this signature would say something that is not so."""
     resource = taken.resource
     if meaning not in MEANINGS or taken.stored.type not in documents.SIGNED_TYPES:
@@ -112,16 +112,19 @@ def _require_apt(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning
     if meaning is Meaning.AUTHOR:
         if final and _attested(cursor, taken):
             raise DocumentError("This document is signed already. Co-sign it, or add an addendum.")
-        wrote = [each for each in documents.authors(resource) if each.key.startswith("user:")]
-        if wrote and all(each.key != ctx.actor for each in wrote):
-            raise DocumentError(
-                f"{wrote[0].name or 'Somebody else'} wrote this document and signs it first; co-sign it afterwards."
-            )
+        if not documents.wrote(resource, ctx.actor, ctx.name):
+            name = documents.authors(resource)[0].name or "Somebody else"
+            if documents.written_elsewhere(resource):
+                raise DocumentError(f"{name} wrote this document and has no account here. Attest it in your words.")
+            raise DocumentError(f"{name} wrote this document and signs it first; co-sign it afterwards.")
     elif meaning is Meaning.VERIFIER:
         if final:
             raise DocumentError("This document is signed already; its transcription needs no verification.")
         if any(each.stage is documents.Stage.VERIFIED for each in documents.stages(resource)):
             raise DocumentError("The transcription was verified already.")
+    elif meaning is Meaning.ATTESTATION and not final and documents.written_elsewhere(resource):
+        if not statement:
+            raise DocumentError("Say in your words what you attest: its author signs nothing here.")
     elif not final:
         raise DocumentError("Its author has not signed this document yet. It is co-signed or attested afterwards.")
     elif any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from html import unescape
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ from charthouse.record.domain.documents import (
     ADDED,
     Kind,
     added_to,
-    authors,
     correction_of,
     is_final,
     is_unsigned,
     makers,
     own_text,
     stages,
+    written_elsewhere,
+    wrote,
 )
 
 from .clinical import detail
@@ -149,7 +151,8 @@ def document(
         own_text=own_text(r),
         unsigned=is_unsigned(r),
         final=is_final(r),
-        authors=tuple(each.key for each in authors(r) if each.key),
+        written_elsewhere=written_elsewhere(r),
+        wrote=partial(wrote, r),
         makers=makers(r),
     )
 

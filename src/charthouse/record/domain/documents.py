@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -186,6 +187,27 @@ def authors(resource: Mapping[str, Any]) -> list[Party]:
     """Who wrote or dictated a document."""
     found = [party_of(each) for each in items(resource.get("author"))]
     return [each for each in found if each is not None]
+
+
+def wrote(resource: Mapping[str, Any], key: str, name: str) -> bool:
+    """Whether somebody is an author of a document: by account, or by a name of two words at least that is the same
+    in any order, for another system knows no accounts. One that names no author is anybody's to answer for."""
+    listed = authors(resource)
+    words = _name_words(name)
+    return not listed or any(
+        each.key == key or (not each.key.startswith("user:") and len(words & _name_words(each.name)) > 1)
+        for each in listed
+    )
+
+
+def written_elsewhere(resource: Mapping[str, Any]) -> bool:
+    """Whether none of a document's authors has an account here, so that none can sign it here."""
+    listed = authors(resource)
+    return bool(listed) and not any(each.key.startswith("user:") for each in listed)
+
+
+def _name_words(name: str) -> set[str]:
+    return {word for word in re.split(r"[^\w]+", name.casefold()) if len(word) > 1}
 
 
 def makers(resource: Mapping[str, Any]) -> tuple[str, ...]:
