@@ -248,6 +248,8 @@ _NARRATIVE = """<h3>Medications</h3><table><thead><tr><th>Drug</th><th>Dose</th>
 def document(
     ctx: AccessContext, patients: Sequence[int], type: str, id: str, version: int | None = None
 ) -> chart.Document | None:
+    if (type, id) == ("DiagnosticReport", _id(type, 9)):
+        return _row(chart.Document, type, 9, "Blood culture", when=when("2026-11-07"), mark=Mark.DRAFT)
     entry = next((row for row in documents(ctx, patients).rows if (row.type, row.id) == (type, id)), None)
     if entry is None:
         return None
@@ -551,6 +553,10 @@ def results(ctx: AccessContext, patients: Sequence[int], cursor: str | None = No
         ),
     )
     return _only_lidia(patients, [*panels, culture], "older")
+
+
+def report_results(ctx: AccessContext, patients: Sequence[int], id: str) -> chart.ResultPanel | None:
+    return next((panel for panel in results(ctx, patients).rows if panel.id == id), None)
 
 
 def vitals(ctx: AccessContext, patients: Sequence[int]) -> tuple[chart.VitalSeries, ...]:
@@ -967,6 +973,7 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         document_versions,
         search_all,
         search_chart,
+        report_results,
         text_lag,
         text_services,
         results,

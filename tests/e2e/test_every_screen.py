@@ -42,6 +42,7 @@ SCREENS = [
     *[f"{CHART}/{section}" for section in SECTIONS],
     f"{CHART}/results?view=dates",
     *[f"{CHART}/documents/DocumentReference/documentreference-{number}" for number in (1, 3, 4)],
+    f"{CHART}/documents/DiagnosticReport/diagnosticreport-9",
     f"{CHART}/documents/DocumentReference/documentreference-1/compare",
     f"{CHART}/documents/DocumentReference/documentreference-4/compare?only=changes",
     f"{CHART}/documents/DocumentReference/documentreference-2",

@@ -149,7 +149,8 @@ def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None])
         )
     starts = range(0, documents, _CHUNK)
     info = connection_info()
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    try:
         jobs = [
             pool.submit(_copy, info, start, min(_CHUNK, documents - start), documents, patients, seed)
             for start in starts
@@ -158,6 +159,9 @@ def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None])
             job.result()
             if number % 25 == 0:
                 say(f"{number * _CHUNK} written …")
+    finally:
+        # Broken off, what has not begun is not begun.
+        pool.shutdown(cancel_futures=True)
 
 
 def _copy(info: str, start: int, count: int, documents: int, patients: int, seed: int) -> None:

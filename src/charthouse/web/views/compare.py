@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -55,8 +56,8 @@ def compare(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpR
     choices = [(f"v{number}", _version(number, newest)) for number in sorted(versions, reverse=True)]
     choices += [(f"{row.type}/{row.id}", _entry(row)) for row in others]
     before = max((number for number in versions if number < newest), default=newest)
-    left = _side(ctx, opened, type, id, request.GET.get("left") or f"v{before}", newest)
-    right = _side(ctx, opened, type, id, request.GET.get("right") or f"v{newest}", newest)
+    left = _side(ctx, opened, versions, request.GET.get("left") or f"v{before}")
+    right = _side(ctx, opened, versions, request.GET.get("right") or f"v{newest}")
     for side in (left, right):
         note_chart(ctx, person, "documents", resource=(side.document.type, side.document.id))
     # The results a report gathers are as they stand now, whatever version of the report is looked at.
@@ -89,13 +90,14 @@ def _entry(row: DocumentEntry) -> str:
     return f"{row.title}, {fhir_date(row.when.text, time=False) if row.when else 'undated'}"
 
 
-def _side(ctx: AccessContext, opened: OpenChart, type: str, id: str, key: str, newest: int) -> Side:
+def _side(ctx: AccessContext, opened: OpenChart, versions: Mapping[int, Document], key: str) -> Side:
     """What a key names. Raises Http404 where that is nothing this reader may see."""
     if found := _VERSION.fullmatch(key):
         number = int(found[1])
-        document = record.document_versions(ctx, opened.patients, type, id).get(number)
+        document = versions.get(number)
         if document is not None:
-            return Side(key, f"{document.title}, {_version(number, newest).lower()}", document, number)
+            words = _version(number, max(versions)).lower()
+            return Side(key, f"{document.title}, {words}", document, number)
     elif found := _DOCUMENT.fullmatch(key):
         document = record.document(ctx, opened.patients, found[1], found[2])
         if document is not None:
