@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .deduping import dedupe, link_file
 from .evaluating import evaluate
 from .looking import explain, find
 from .training import models, rescore, train, use
@@ -12,6 +13,8 @@ app = typer.Typer(no_args_is_help=True, help="The master patient index.")
 app.command("find")(find)
 app.command("explain")(explain)
 app.command("evaluate")(evaluate)
+app.command("dedupe")(dedupe)
+app.command("link")(link_file)
 app.command("train")(train)
 app.command("models")(models)
 app.command("use")(use)
