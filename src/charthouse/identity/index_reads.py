@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -11,7 +11,7 @@ from charthouse.foundation.access.api import AccessContext, require
 
 from .batch.blocking import Blocks
 from .batch.table import Table
-from .domain.traits import traits_from_json
+from .domain.traits import Traits, traits_from_json
 from .permissions import REVIEW_DUPLICATES
 
 _AT_ONCE = 5_000
@@ -27,10 +27,13 @@ class Index:
     persons: list[str]
 
 
-def read_index(ctx: AccessContext, tell: Callable[[int], None] = lambda done: None) -> Index:
-    """All source patients as they are at one moment, in the order of their ids."""
+def read_index(
+    ctx: AccessContext, tell: Callable[[int], None] = lambda done: None, others: Sequence[Traits] = ()
+) -> Index:
+    """All source patients as they are at one moment, in the order of their ids. ``others`` are added as rows after
+    them, that have neither id nor person."""
     require(ctx, REVIEW_DUPLICATES)
-    table, blocks = Table(), Blocks()
+    table, blocks = Table(), Blocks(wide=False)
     patients: list[int] = []
     persons: list[str] = []
     for patient, person, text in _rows():
@@ -40,8 +43,17 @@ def read_index(ctx: AccessContext, tell: Callable[[int], None] = lambda done: No
         persons.append(person)
         if not len(patients) % 20_000:
             tell(len(patients))
+    for traits in others:
+        blocks.add(table.add(traits), traits)
     table.close()
     return Index(table, blocks, patients, persons)
+
+
+def numbers_of(persons: Iterable[str]) -> dict[str, int]:
+    """The enterprise numbers of persons by their ids."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id::text, number FROM identity_person WHERE id = ANY(%s::uuid[])", [list(persons)])
+        return dict(cursor.fetchall())
 
 
 def _rows() -> Iterator[tuple[int, str, str]]:
@@ -54,5 +66,6 @@ def _rows() -> Iterator[tuple[int, str, str]]:
             cursor.execute(f"FETCH {_AT_ONCE} FROM whole_index")
             rows = cursor.fetchall()
             if not rows:
-                return
+                break
             yield from rows
+        cursor.execute("CLOSE whole_index")

@@ -19,7 +19,7 @@ from charthouse.identity.batch.rows import RowReader
 from charthouse.identity.batch.splink_training import TooFew, Trained, frequencies_of, train
 from charthouse.identity.batch.table import Table
 from charthouse.identity.batch.training import learn
-from charthouse.identity.bench.population import COLUMNS, Noise, Row, copy, people
+from charthouse.identity.bench.population import Noise, Row, copy, people
 from charthouse.identity.commands import app
 from charthouse.identity.domain.model import LEVELS, default_shares
 from charthouse.identity.domain.scorer import weigh

@@ -27,9 +27,10 @@ SMALL = 700
 
 
 class Blocks:
-    """The keys of many patients."""
+    """The keys of many patients: those of the index, and where ``wide`` the looser ones beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wide: bool = True) -> None:
+        self._wide = wide
         self._key = array("q")
         self._row = array("i")
 
@@ -37,7 +38,8 @@ class Blocks:
         """The keys of one patient."""
         stored = keys_of(traits)
         keys = stored.stored | stored.asked
-        keys |= {hash(key) for key in _loose(traits)}
+        if self._wide:
+            keys |= {hash(key) for key in _loose(traits)}
         self._key.extend(keys)
         self._row.extend([row] * len(keys))
 

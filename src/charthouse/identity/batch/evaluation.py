@@ -6,36 +6,32 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from math import log2
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charthouse.identity.domain.decision import Candidate, Thresholds, conclude, lead_over_kin
-from charthouse.identity.domain.guards import Outcome
+from charthouse.identity.domain.decision import Thresholds
 from charthouse.identity.domain.model import Model
 
 from .blocking import Blocks
 from .clustering import Groups, group
 from .columns import Columns, place_of, recognize
 from .files import FileError, read_rows
+from .judging import Judged, Tell, judge_pairs, quiet
 from .metrics import Rate, b_cubed, pairs_of_clusters, pairs_there, whole_clusters
 from .rows import RowReader
 from .table import Ints, Table
 from .training import Learnt, learn
-from .weighing import Floats, Weighed, Weigher, merged
+from .weighing import Floats, Weigher, merged
 
 _SAMPLE = 50_000
-_CHUNK = 2_000_000
-_NOBODY = UUID(int=0)
-Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +45,6 @@ class Loaded:
     source: Ints | None
     columns: Columns
     header: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Pairs that came to "perhaps" or more. ``linked`` may be linked, ``review`` need a look, ``conflict`` never
-    are one; ``bits`` is what a pair counts for when groups are made."""
-
-    pairs: Weighed
-    linked: NDArray[np.bool_]
-    review: NDArray[np.bool_]
-    conflict: NDArray[np.bool_]
-    bits: Floats
-
-
-def quiet(step: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def load(
@@ -108,32 +88,6 @@ def load(
     if held is not None and len(sources) < 2:
         raise FileError(f"{path}: {source!r} is the same in all rows; at least two sources are needed.")
     return Loaded(table, blocks, truths, held, columns, rows.header)
-
-
-def judge_pairs(
-    table: Table, model: Model, left: Ints, right: Ints, thresholds: Thresholds, tell: Tell = quiet
-) -> Judged:
-    """What the decision says of pairs; those below "perhaps" are left out."""
-    weigher = Weigher(table, model)
-    parts = [weigher.weigh(left[:0], right[:0])]
-    for begin in range(0, len(left), _CHUNK):
-        parts.append(weigher.weigh(left[begin : begin + _CHUNK], right[begin : begin + _CHUNK], thresholds.perhaps))
-        tell("compare", min(begin + _CHUNK, len(left)), len(left))
-    weighed = merged(parts)
-    weighed = weighed.take(weighed.weight >= thresholds.perhaps)
-    many = len(weighed)
-    linked, review = np.zeros(many, dtype=bool), np.zeros(many, dtype=bool)
-    conflict, bits = np.zeros(many, dtype=bool), weighed.weight.copy()
-    for place in range(many):
-        one, other = (table.traits(int(side[place])) for side in (weighed.left, weighed.right))
-        weighing = weighed.weighing(place, table)
-        verdict = conclude(one, Candidate(0, _NOBODY, other), weighing, model, thresholds)
-        linked[place] = verdict.outcome is Outcome.SAME
-        review[place] = verdict.outcome is Outcome.PERHAPS
-        conflict[place] = any(not guard.yields for guard in verdict.guards)
-        if model.kin is not None and thresholds.conflict is not None:
-            bits[place] = min(bits[place], lead_over_kin(one, other, weighing, model))
-    return Judged(weighed, linked, review, conflict, bits)
 
 
 def evaluate(

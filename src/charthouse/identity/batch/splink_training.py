@@ -81,7 +81,7 @@ def train(table: Table, *, recall: float = 0.8, max_pairs: float = 5e5, today: d
     _add_functions(connection, table)
     api = DuckDBAPI(connection=connection)
     linker = Linker(api.register("patients"), _settings(known), log_level=logging.ERROR, validate_settings=False)
-    certain = [block_on(*names) for names in _CERTAIN if known.issuperset(names)]
+    certain: list[Any] = [block_on(*names) for names in _CERTAIN if known.issuperset(names)]
     if not certain:
         raise TooFew("Neither names nor birth dates are known; nothing can be learnt.")
     try:

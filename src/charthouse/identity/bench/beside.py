@@ -115,7 +115,7 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
         comparisons.append(cl.DamerauLevenshteinAtThresholds("phone", [1]))
     if "email" in columns:
         comparisons.append(cl.EmailComparison("email"))
-    rules = [
+    rules: list[Any] = [
         block_on(*names)
         for names in (
             ("given", "family"), ("dob",), ("ssn",), ("postal", "family"), ("postal", "given"),
@@ -136,16 +136,16 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
     registered = [api.register(name, dataset_display_name=f"t_{name}") for name in names]
     linker = Linker(registered if len(registered) > 1 else registered[0], settings, log_level=logging.ERROR)
     begun = time.perf_counter()
-    certain = [
+    certain: list[Any] = [
         block_on(*names)
         for names in (("given", "family", "dob"), ("ssn",), ("given", "family", "postal"))
         if all(name in columns for name in names)
     ]
     linker.training.estimate_probability_two_random_records_match(certain, recall=0.8)
     linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=1)
-    for names in (("dob",), ("given", "family"), ("postal",)):
-        if all(name in columns for name in names):
-            linker.training.estimate_parameters_using_expectation_maximisation(block_on(*names))
+    for way in (("dob",), ("given", "family"), ("postal",)):
+        if columns.issuperset(way):
+            linker.training.estimate_parameters_using_expectation_maximisation(block_on(*way))
     trained = time.perf_counter()
     predictions = linker.inference.predict(threshold_match_weight=-10)
     fetched = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import notifying
+from .deduping import dedupe, link_file
 from .evaluating import evaluate
 from .looking import explain, find
 from .training import models, rescore, train, use
@@ -14,6 +15,8 @@ app.add_typer(notifying.app, name="notify")
 app.command("find")(find)
 app.command("explain")(explain)
 app.command("evaluate")(evaluate)
+app.command("dedupe")(dedupe)
+app.command("link")(link_file)
 app.command("train")(train)
 app.command("models")(models)
 app.command("use")(use)

@@ -14,7 +14,7 @@ from .evaluating import Format
 from .looking import context
 
 if TYPE_CHECKING:
-    from charthouse.identity.batch.evaluation import Judged
+    from charthouse.identity.batch.judging import Judged
     from charthouse.identity.domain.model import Model
     from charthouse.identity.index_reads import Index
 
@@ -131,7 +131,7 @@ def changes(index: Index, before: Model, after: Model) -> dict[str, Any]:
     """Pairs of the index by what the two models say of them, and how many of them are filed as one person."""
     import numpy as np
 
-    from charthouse.identity.batch.evaluation import judge_pairs
+    from charthouse.identity.batch.judging import judge_pairs
     from charthouse.identity.policy import policy
 
     left, right = index.blocks.pairs(index.table.size)
