@@ -107,7 +107,9 @@ LATEX = _row(
 )
 
 
-def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSummary:
+def chart_summary(
+    ctx: AccessContext, patients: Sequence[int], shown: dict[str, int] | None = None
+) -> chart.ChartSummary:
     if not patients:
         raise LookupError("No patient of this chart may be seen.")
     if 3 in patients:
@@ -627,6 +629,14 @@ def problems(ctx: AccessContext, patients: Sequence[int], cursor: str | None = N
     return _only_lidia(patients, rows)
 
 
+def active_problems(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Problem]:
+    return [row for row in problems(ctx, patients).rows if row.active]
+
+
+def active_medications(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Medication]:
+    return [row for row in medications(ctx, patients).rows if row.status == "active"]
+
+
 def medications(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Medication]:
     rows = [
         _row(
@@ -979,7 +989,9 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         results,
         vitals,
         problems,
+        active_problems,
         medications,
+        active_medications,
         allergies,
         immunizations,
         procedures,
