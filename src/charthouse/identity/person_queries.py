@@ -3,7 +3,7 @@ by side, a source patient's past as it is judged, and what is held for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -296,8 +296,8 @@ def _parted_from(ctx: AccessContext, source: SourcePatient) -> list[SourcePatien
 
 @dataclass(frozen=True, slots=True)
 class DecidedUpdate:
-    """An update that was held, and what somebody found: the same person's, or another's, ``parted`` from the patient
-    whose number it had."""
+    """An update that was held, and what somebody found: the same person's, or another's, ``parted`` from the
+    patient whose number it had."""
 
     at: datetime
     patient: SourcePatient
@@ -315,7 +315,8 @@ def decided_updates(ctx: AccessContext, person: UUID) -> list[DecidedUpdate]:
     by_id = {each.public_id: each for each in mine.values()}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT decided_at, patient, message, state, decided_by, reason, parted, labels FROM identity_held_update"
+            "SELECT decided_at, patient, message, state, decided_by, reason, parted, labels FROM "
+            "identity_held_update"
             " WHERE state IN ('same', 'another') AND (patient = ANY(%s) OR (parted <> '' AND parted = ANY(%s)))"
             " ORDER BY decided_at DESC, id DESC",
             [list(mine), list(by_id)],
