@@ -147,7 +147,7 @@ def test_a_merge_that_was_wrong_is_undone(index: Path, visit: Any) -> None:
     past = page.get_by_role("region", name="The past of this person, newest first")
     words = past.inner_text()
     assert words.index("They are sisters.") < words.index("Both cards seen.")
-    assert words.count("R. Okafor") == 2 and "Laboratory" in words
+    assert "Undone: Merged" in words and words.count("R. Okafor") == 2 and "Laboratory" in words
     assert page.get_by_role("heading", name="Not the same").count() == 1
     assert_open_to_everybody(page)
 
@@ -194,6 +194,7 @@ def test_the_overlay_is_split(index: Path, visit: Any) -> None:
     assert page.get_by_role("heading", level=1).inner_text() == "Zabrisky, Noor"
     words = page.get_by_role("region", name="The past of this person, newest first").inner_text()
     assert "Split" in words and "Two passports." in words and "R. Okafor" in words
+    assert "found to be of the same person" in words and "The desk says so." in words
     page.get_by_role("link", name="Hallgrim, Otto").click()
     page.get_by_role("heading", name="Hallgrim, Otto", level=1).wait_for()
     page.keyboard.press("o")

@@ -110,9 +110,8 @@ _LISTS = {
     ),
     "duplicates": (
         "Records found to be duplicates lately",
-        f"Records that a decision of the last {LATELY} days put under a person who had one already, and that was "
-        "not "
-        "undone.",
+        f"Records that a decision of the last {LATELY} days put under a person who had one already, and that "
+        "was not undone.",
     ),
 }
 
@@ -122,7 +121,9 @@ def board(ctx: AccessContext) -> Board:
     require(ctx, SEE_QUALITY)
     since = now() - timedelta(days=LATELY)
     with connection.cursor() as cursor:
-        counted = {code: _count(cursor, ctx, code, since) for code in _LISTS}
+        counted = _persons(cursor, ctx) | {
+            code: _count(cursor, ctx, code, since) for code in ("splits", "decisions", "reversals", "duplicates")
+        }
         people, places = _people(cursor, since), _places(cursor, since)
     waiting = {each.queue.code: each.unfinished for each in counts(system_context("identity"))}
     records = counted["records"]
@@ -132,8 +133,8 @@ def board(ctx: AccessContext) -> Board:
             "Possible duplicates",
             _share(waiting[POSSIBLE_DUPLICATES], records),
             "Duplicate rate: pairs that wait for a decision, for every hundred records in the index. Pairs are "
-            "found "
-            "by the matching rules when a record arrives; a duplicate that they do not find is not counted.",
+            "found by the matching rules when a record arrives; a duplicate that they do not find is not "
+            "counted.",
             POSSIBLE_DUPLICATES,
         ),
         Measure(
@@ -180,6 +181,17 @@ def listed(ctx: AccessContext, code: str, key: str = "") -> Listing | None:
         columns, listing = _rows(cursor, code, rows[:MOST])
     title, method = _LISTS[code]
     return Listing(code, title, method, columns, listing, more)
+
+
+def _persons(cursor: Any, ctx: AccessContext) -> dict[str, int]:
+    """The records and the persons who have several, counted in one pass over the index."""
+    cursor.execute(
+        "SELECT coalesce(sum(records), 0), count(*) FILTER (WHERE records > 1), count(*) FILTER (WHERE senders "
+        "> 1), count(*) FILTER (WHERE records > senders) FROM (SELECT count(*) AS records, count(DISTINCT "
+        "source) AS senders FROM identity_source_patient WHERE labels & %s = 0 GROUP BY person) AS each",
+        [~int(ctx.clearance)],
+    )
+    return dict(zip(("records", "several", "overlaps", "within"), map(int, cursor.fetchone()), strict=True))
 
 
 def _count(cursor: Any, ctx: AccessContext, code: str, since: datetime) -> int:
@@ -317,15 +329,13 @@ def _places(cursor: Any, since: datetime) -> tuple[Tally, ...]:
     """Senders by the duplicates among the records they brought lately; those without any are left out."""
     cursor.execute(
         "WITH fresh AS (SELECT l.patient FROM identity_link l WHERE l.person_from IS NULL AND l.at >= %s),"  # noqa: S608
-        " found AS (SELECT DISTINCT l.patient FROM identity_decision d JOIN identity_link l ON l.decision = d.id"
-        f"  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM"
-        f" l.person_to AND {_STANDING})"
-        " SELECT s.source, count(*) FILTER (WHERE s.patient IN (SELECT patient FROM fresh)),"
-        " count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found))"
-        " FROM identity_source_patient s WHERE s.patient IN (SELECT patient FROM fresh UNION SELECT patient FROM"
-        " found)"
-        " GROUP BY s.source HAVING count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) > 0 ORDER BY"
-        " 3 DESC, 1",
+        " found AS (SELECT DISTINCT l.patient FROM identity_decision d JOIN identity_link l ON l.decision ="
+        " d.id  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM"
+        f" l.person_to AND {_STANDING}) SELECT s.source, count(*) FILTER (WHERE s.patient IN (SELECT patient"
+        " FROM fresh)), count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) FROM"
+        " identity_source_patient s WHERE s.patient IN (SELECT patient FROM fresh UNION SELECT patient FROM"
+        " found) GROUP BY s.source HAVING count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) > 0"
+        " ORDER BY 3 DESC, 1",
         [since, since],
     )
     rows = cursor.fetchall()

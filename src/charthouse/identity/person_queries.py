@@ -3,7 +3,7 @@ by side, a source patient's past as it is judged, and what is held for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -294,12 +294,36 @@ def _parted_from(ctx: AccessContext, source: SourcePatient) -> list[SourcePatien
     return list(patients_by_row(ctx, rows).values())
 
 
-def held_counts(patients: Iterable[int]) -> Mapping[int, int]:
-    """How many updates are held for each patient that has any."""
+@dataclass(frozen=True, slots=True)
+class DecidedUpdate:
+    """An update that was held, and what somebody found: the same person's, or another's, ``parted`` from the
+    patient whose number it had."""
+
+    at: datetime
+    patient: SourcePatient
+    message: int
+    same: bool
+    actor: str
+    reason: str
+
+
+def decided_updates(ctx: AccessContext, person: UUID) -> list[DecidedUpdate]:
+    """The held updates that were decided of a person's source patients, or that came to be theirs, newest first.
+    Raises PermissionRefused."""
+    require(ctx, SEE_PERSON)
+    mine = {each.patient: each for each in sources_of(ctx, person)}
+    by_id = {each.public_id: each for each in mine.values()}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT patient, count(*) FROM identity_held_update WHERE patient = ANY(%s) AND state = 'open'"
-            " GROUP BY patient",
-            [list(patients)],
+            "SELECT decided_at, patient, message, state, decided_by, reason, parted, labels FROM "
+            "identity_held_update"
+            " WHERE state IN ('same', 'another') AND (patient = ANY(%s) OR (parted <> '' AND parted = ANY(%s)))"
+            " ORDER BY decided_at DESC, id DESC",
+            [list(mine), list(by_id)],
         )
-        return dict(cursor.fetchall())
+        rows = cursor.fetchall()
+    return [
+        DecidedUpdate(at, by_id.get(parted) or mine[patient], message, state == "same", actor, reason)
+        for at, patient, message, state, actor, reason, parted, labels in rows
+        if ctx.sees(labels)
+    ]

@@ -86,12 +86,11 @@ def hold_updates(held: Iterable[Suspect]) -> None:
     with connection.cursor() as cursor:
         for (patient, message), each in sorted(rows.items()):
             cursor.execute(
-                "INSERT INTO identity_held_update (patient, message, weight, waterfall, traits, labels, display, "
-                "state,"
-                " found_at) VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s::jsonb, 'open', %s)"
-                " ON CONFLICT (patient, message) DO UPDATE SET weight = excluded.weight, state = 'open',"
-                " waterfall = excluded.waterfall, traits = excluded.traits, labels = excluded.labels,"
-                " display = excluded.display",
+                "INSERT INTO identity_held_update (patient, message, weight, waterfall, traits, labels, "
+                "display, state, found_at) VALUES (%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s::jsonb, 'open', "
+                "%s) ON CONFLICT (patient, message) DO UPDATE SET weight = excluded.weight, state = 'open', "
+                "waterfall = excluded.waterfall, traits = excluded.traits, labels = excluded.labels, display = "
+                "excluded.display",
                 [
                     patient,
                     message,

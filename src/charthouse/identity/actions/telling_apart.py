@@ -42,10 +42,9 @@ def take_back(ctx: AccessContext, pairs: Iterable[Pair], reason: str, decision: 
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH gone AS (DELETE FROM identity_not_same n USING unnest(%s::bigint[], %s::bigint[]) AS p (low, "
-            "high)"
-            " WHERE n.low = p.low AND n.high = p.high RETURNING n.low, n.high)"
-            " INSERT INTO identity_not_same_event (low, high, verdict, actor, reason, decision, at)"
-            " SELECT low, high, 'revoked', %s, %s, %s, %s FROM gone RETURNING low, high",
+            "high) WHERE n.low = p.low AND n.high = p.high RETURNING n.low, n.high) INSERT INTO "
+            "identity_not_same_event (low, high, verdict, actor, reason, decision, at) SELECT low, high, "
+            "'revoked', %s, %s, %s, %s FROM gone RETURNING low, high",
             [[low for low, _ in wanted], [high for _, high in wanted], ctx.actor, reason, decision, wall()],
         )
         return [(low, high) for low, high in cursor.fetchall()]

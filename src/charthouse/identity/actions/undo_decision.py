@@ -237,10 +237,13 @@ def _moves(moved: Sequence[Moved], back: Collection[int], sides: Mapping[int, Si
 
 def _divide(plan: Undoing, going: set[int], sides: Mapping[int, Side], back: Mapping[Key, bool]) -> None:
     """Give entries by hand that lie with the wrong side to the first record of the other."""
+    joined = {each.person_to for each in plan.moved}
     with connection.cursor() as cursor:
         homes = {
             True: next((sides[each] for each in sorted(going)), None),
-            False: next((sides[each] for each in sorted(sides) if each not in going), None),
+            False: next(
+                (sides[each] for each in sorted(sides) if sides[each].person in joined and each not in going), None
+            ),
         }
         wrong: dict[tuple[int, int], list[Key]] = {}
         for each in plan.entered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -115,7 +115,9 @@ def person(request: SignedInRequest, person: UUID) -> HttpResponse:
     decisions = identity.decisions_of(ctx, person)
     apart = identity.apart_of(ctx, person)
     lines = identity.history(ctx, person)
+    updates = identity.decided_updates(ctx, person)
     actors = {each.actor for each in decisions} | {each.actor for each in lines} | {each.actor for each in apart}
+    actors |= {each.actor for each in updates}
     names = people.names_of(actors)
     context: dict[str, Any] = {
         "found": found,
@@ -123,7 +125,7 @@ def person(request: SignedInRequest, person: UUID) -> HttpResponse:
             (each, senders.get(each.source, str(each.source)), counts.get(each.patient, 0))
             for each in found.sources
         ],
-        "past": _past(ctx, person, decisions, lines, names),
+        "past": _past(ctx, person, decisions, lines, updates, names),
         "apart": [(each, name_of(each.actor, names)) for each in apart],
         "may_merge": may(ctx, identity.MERGE_PERSONS),
         "may_link": may(ctx, identity.LINK_PATIENTS),
@@ -138,16 +140,18 @@ def _past(
     person: UUID,
     decisions: Sequence[identity.DecisionLine],
     lines: Sequence[identity.HistoryLine],
+    updates: Sequence[identity.DecidedUpdate],
     names: dict[str, str],
 ) -> list[Past]:
     """Decisions and arrivals, newest first; what a decision moved stands with it."""
     told = identity.notices_of(ctx, [each.id for each in decisions])
     labels = {each.patient: each for each in identity.records_of(ctx, {row for d in decisions for row in d.moved})}
     may_decide = may(ctx, identity.MERGE_PERSONS)
+    kinds = {each.id: each.kind for each in decisions}
     past = [
         Past(
             at=each.at,
-            words=identity.KINDS[each.kind] if each.kind != "undo" else "Undone what was decided before",
+            words=_decided(each, kinds),
             records=tuple(_words(labels[row]) for row in each.moved if row in labels),
             by=name_of(each.actor, names),
             reason=each.reason,
@@ -169,7 +173,23 @@ def _past(
         )
         for each in arrived
     ]  # fmt: skip
+    past += [
+        Past(
+            each.at,
+            "An update was held, and found to be of the same person" if each.same
+            else "An update was held, and found to be another person’s",
+            (_words(each.patient),), name_of(each.actor, names), each.reason, None, None, False, (), False,
+        )
+        for each in updates
+    ]  # fmt: skip
     return sorted(past, key=lambda each: (each.at, each.decision or 0), reverse=True)
+
+
+def _decided(line: identity.DecisionLine, kinds: Mapping[int, str]) -> str:
+    if line.undoes is None:
+        return identity.KINDS[line.kind]
+    undone = kinds.get(line.undoes, "")
+    return f"Undone: {identity.KINDS[undone]}" if undone else "Undone"
 
 
 def _words(source: identity.SourcePatient) -> str:
