@@ -70,6 +70,16 @@ def test_text_outside_of_its_table_or_list_stays() -> None:
     assert html(text("<tr><td>a</td></tr><item>b</item><unknown>c</unknown>")) == "<p>a</p><p>b</p>c"
 
 
+def test_text_that_is_html_itself_is_shown_as_such_and_stays_harmless() -> None:
+    found = html(
+        text(
+            "<![CDATA[<div onclick='x()'>Seen <b>twice</b><script>alert(1)</script><table><tr><td>a</td></tr></table></div>]]>"
+        )
+    )
+    assert found == "<div>Seen <strong>twice</strong><table><tr><td>a</td></tr></table></div>"
+    assert html(text("5 &lt; 6 and &lt;unknown&gt;")) == "5 &lt; 6 and &lt;unknown&gt;"
+
+
 def test_plain_text_has_a_line_for_each_block() -> None:
     found = plain(
         text(

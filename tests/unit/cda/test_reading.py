@@ -185,6 +185,13 @@ def test_however_it_is_encoded_or_wrapped_it_is_read(data: bytes) -> None:
     assert one(found, "Patient")["name"] == [{"text": "Anselm Quill"}]
 
 
+def test_of_several_documents_in_one_file_the_first_is_read_and_a_person_is_told() -> None:
+    body = PLAIN[PLAIN.index(b"<Clin") :]
+    found = converted(b"<all>" + body + body.replace(b"Quill", b"Other") + b"</all>")
+    assert one(found, "Patient")["name"] == [{"text": "Anselm Quill"}]
+    assert found.faults[0][1].startswith("The file holds 2 documents")
+
+
 HOSTILE = {
     "billion laughs": b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><ClinicalDocument>&b;</ClinicalDocument>',
     "a file": b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/hostname">]><ClinicalDocument><title>&x;</title></ClinicalDocument>',

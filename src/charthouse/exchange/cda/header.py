@@ -389,8 +389,8 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
     stands to earlier ones."""
     root = mapping.root
     mapping.place = "ClinicalDocument"
-    digest = hashlib.sha256(data).hexdigest()
     number, kind = _number(root), code_of(root)
+    digest = "" if number else hashlib.sha256(data).hexdigest()
     key = document_key(mapping.patient_key, number, kind, digest)
     written = mapping.time(root.find("effectiveTime"))
     title = said("".join(root.find("title").itertext())) if root.find("title") is not None else ""  # type: ignore[union-attr]

@@ -99,7 +99,7 @@ class Mapping:
         self.within_security: list[Json] = []
         """The labels of any of the document's sections, which the document as a whole has, too."""
         self._named: dict[str, Element] | None = None
-        self._people: dict[int, Json | None] = {}
+        self._people: dict[tuple[object, ...], Json | None] = {}
 
     # Drafts
 
@@ -241,11 +241,14 @@ class Mapping:
         where it is no person. None where it names nobody."""
         if role is None:
             return None
-        known = self._people.get(id(role), False)
-        if known is not False:
-            return known  # type: ignore[return-value]
-        found = self._people[id(role)] = self._practitioner(role)
-        return found
+        # The same people stand at entry after entry; who says the same of themselves is read once.
+        said_so = (
+            *((each.get("root"), each.get("extension")) for each in role.findall("id")),
+            "".join(role.itertext()),
+        )
+        if said_so not in self._people:
+            self._people[said_so] = self._practitioner(role)
+        return self._people[said_so]
 
     def _practitioner(self, role: Element) -> Json | None:
         person = next((each for name in _PERSONS if (each := role.find(name)) is not None), None)
@@ -431,17 +434,13 @@ class Mapping:
                 found.append(why)
         return found
 
-    def with_identifiers(self, elements: Json, statement: Element) -> Json:
-        """The elements with the statement's ids."""
-        if found := identifiers(statement.findall("id")):
-            elements["identifier"] = found
-        return elements
-
     def put_entry(
         self, kind: str, statement: Element, elements: Json, within: str = "", mode: Mode = "snapshot"
     ) -> Json | None:
         """File what one statement comes to."""
-        return self.put(kind, self.key(statement, within), self.with_identifiers(elements, statement), mode=mode)
+        if found := identifiers(statement.findall("id")):
+            elements["identifier"] = found
+        return self.put(kind, self.key(statement, within), elements, mode=mode)
 
 
 def _agree(known: Json, elements: Json) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from html import escape, unescape
 
+from .salvage import salvaged
 from .tree import Element
 from .values import written
 
@@ -85,6 +86,10 @@ def html(element: Element | None, images: Mapping[str, Element] | None = None) -
     """A section's text as HTML. ``images`` are the document's observationMedia by their ID."""
     if element is None:
         return ""
+    if not len(element) and element.text and _MARKUP.search(element.text):
+        # Some write the text as HTML within it, and not as what it is.
+        made = salvaged(f"<text>{element.text}</text>")
+        element = element if made is None else made
     found = "".join(_inner(element, images or {}))
     return found if _says(found) else ""
 
@@ -148,6 +153,7 @@ def _whole(element: Element, found: str) -> str:
     return f"{found}<p>{escape(plain(element)).replace(chr(10), '<br>')}</p>"
 
 
+_MARKUP = re.compile(r"</(?:table|p|div|ul|ol|li|b|span|paragraph|list|content)\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 
 

@@ -75,9 +75,11 @@ def _read(data: bytes, limits: Limits, wrapped: int) -> Tree:
     _tidy(root, limits)
     if root.tag == ROOT:
         return Tree(root, text, data, fault)
-    inner = next(root.iter(ROOT), None)
-    if inner is not None:
-        return Tree(inner, text, data, fault)
+    inner = list(root.iter(ROOT))
+    if len(inner) > 1:
+        fault = f"The file holds {len(inner)} documents; only the first was read. Send each as a file of its own."
+    if inner:
+        return Tree(inner[0], text, data, fault)
     if wrapped:
         for each in root.iter():
             if each.text and (found := _enclosed(each.text)):
