@@ -58,11 +58,8 @@ def _waiting(ctx: AccessContext, cursor: Any, number: int) -> tuple[Correction, 
     kept = Correction.objects.filter(pk=number).first()
     if kept is None:
         raise DocumentError("There is no such correction.")
-    taken = (
-        take(cursor, ctx, _owner(cursor, kept), TYPE_NAME[kept.type], kept.public_id, "")
-        if _is_open(kept)
-        else None
-    )
+    key = (TYPE_NAME[kept.type], kept.public_id)
+    taken = take(cursor, ctx, _owner(cursor, kept), *key, "") if _is_open(kept) else None
     decided = CorrectionDecision.objects.filter(pk=number).first()
     if decided is not None or taken is None:
         who = f" by {decided.name}: {decided.outcome}" if decided else ""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from typing import Any
 
 Json = dict[str, Any]
@@ -204,6 +205,30 @@ def written_elsewhere(resource: Mapping[str, Any]) -> bool:
     """Whether none of a document's authors has an account here, so that none can sign it here."""
     listed = authors(resource)
     return bool(listed) and not any(each.key.startswith("user:") for each in listed)
+
+
+def author_keys(resource: Mapping[str, Any]) -> tuple[str, ...]:
+    """Under what a document waits for its authors: account or reference, and for one without account the name."""
+    found = []
+    for each in authors(resource):
+        found.append(each.key)
+        if not each.key.startswith("user:") and len(words := _name_words(each.name)) > 1:
+            found.append(_name_key(words))
+    return tuple(dict.fromkeys(each for each in found if each))
+
+
+def keys_of(key: str, name: str) -> list[str]:
+    """Under what documents wait for an account: itself, and every name of two words or more within its own."""
+    words = sorted(_name_words(name))[:_MOST_WORDS]
+    named = (_name_key(each) for size in range(2, len(words) + 1) for each in combinations(words, size))
+    return [key, *named]
+
+
+_MOST_WORDS = 7
+
+
+def _name_key(words: Iterable[str]) -> str:
+    return f"name:{' '.join(sorted(words))}"
 
 
 def _name_words(name: str) -> set[str]:
