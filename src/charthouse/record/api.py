@@ -41,6 +41,7 @@ from .chart_queries import (
 from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
+from .domain.document_changes import staged
 from .domain.documents import (
     ACCOUNT,
     ADDED,
@@ -51,7 +52,6 @@ from .domain.documents import (
     Party,
     Stage,
     StageEntry,
-    staged,
 )
 from .domain.exact import editable
 from .domain.filing import (
