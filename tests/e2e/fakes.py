@@ -464,7 +464,7 @@ def pdf_bytes() -> bytes:
 
 
 def document_file(
-    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int, *, version: int | None = None
+    ctx: AccessContext, patients: Sequence[int], type: str, id: str, file: int, version: int | None = None
 ) -> chart.DocumentFile | None:
     if document(ctx, patients, type, id) is None:
         return None

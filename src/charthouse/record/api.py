@@ -46,6 +46,7 @@ from .chart_queries import (
 from .document_errors import ChangedSince, DocumentError, NotConfirmed
 from .domain.attachments import DetachedPart
 from .domain.census import Break, FacilityCensus, Stay
+from .domain.document_changes import staged
 from .domain.documents import (
     ACCOUNT,
     ADDED,
@@ -56,7 +57,6 @@ from .domain.documents import (
     Party,
     Stage,
     StageEntry,
-    staged,
 )
 from .domain.exact import editable
 from .domain.filing import (

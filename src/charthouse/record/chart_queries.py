@@ -132,14 +132,21 @@ def document(
     if stored is None:
         return None
     newest = stored.version
+    earlier = _earlier(ctx, stored, version)
+    if earlier is None:
+        return None
+    stored = earlier
     with connection.cursor() as cursor:
-        if version is not None and version != newest:
-            listed = versions(cursor, ctx, type, id)
-            earlier = next((each for each in listed if each.version == version), None)
-            if earlier is None:
-                return None
-            stored = earlier
         return _whole(cursor, ctx, patients, stored, newest, {stored.row})
+
+
+def _earlier(ctx: AccessContext, stored: Stored, version: int | None) -> Stored | None:
+    """Another version of a resource, as far as the asker may see it; the same for none and for its own."""
+    if version is None or version == stored.version:
+        return stored
+    with connection.cursor() as cursor:
+        listed = versions(cursor, ctx, stored.type, stored.public_id)
+    return next((each for each in listed if each.version == version), None)
 
 
 def _whole(
@@ -214,15 +221,11 @@ def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str
 
 
 def document_file(
-    ctx: AccessContext, patients: Patients, type: str, id: str, file: int, *, version: int | None = None
+    ctx: AccessContext, patients: Patients, type: str, id: str, file: int, version: int | None = None
 ) -> chart.DocumentFile | None:
-    """The bytes of a document's part, from the resource or the file store; of an earlier version where one is
-    named."""
-    stored = _one(ctx, patients, type, id)
-    if stored is not None and version not in {None, stored.version}:
-        with connection.cursor() as cursor:
-            found_versions = versions(cursor, ctx, type, id)
-        stored = next((each for each in found_versions if each.version == version), None)
+    """The bytes of a document's part, from the resource or the file store; of an earlier ``version`` as it was."""
+    newest = _one(ctx, patients, type, id)
+    stored = _earlier(ctx, newest, version) if newest is not None else None
     if stored is None:
         return None
     parts = list(attachments_of(stored.resource))

@@ -17,7 +17,7 @@ from charthouse.foundation.ledger.api import Subject
 from .chart import Correction, DocumentEntry, Signature
 from .charting import documents as document_rows
 from .charting.item import item_of
-from .domain.documents import Kind, Meaning, added_to
+from .domain.documents import Kind, Meaning, added_to, keys_of
 from .domain.index_rows import target_hash
 from .domain.reasons import reason_words
 from .domain.types import TYPE_ID, TYPE_NAME
@@ -238,7 +238,8 @@ class UnsignedPage:
 def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: int = PAGE) -> UnsignedPage:
     """The asker's own unsigned documents, or everybody's. Raises PermissionRefused."""
     require(ctx, READ_UNSIGNED)
-    mine = "" if everybodys else "AND u.authors @> ARRAY[%s]::text[] "
+    own = keys_of(ctx.actor, ctx.name)
+    mine = "" if everybodys else "AND u.authors && %s::text[] "
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT p.public_id, u.since, u.authors, {STORED} FROM record_unsigned u "  # noqa: S608 (fixed words)
@@ -246,11 +247,11 @@ def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: i
             "JOIN record_version v ON v.type = r.type AND v.resource = r.id AND v.version = r.version "
             "JOIN record_resource p ON p.type = %s AND p.id = r.patient "
             f"WHERE r.state = 0 AND r.labels & %s = 0 {mine}ORDER BY u.since, u.resource LIMIT %s",
-            [TYPE_ID["Patient"], ~int(ctx.clearance), *([] if everybodys else [ctx.actor]), limit + 1],
+            [TYPE_ID["Patient"], ~int(ctx.clearance), *([] if everybodys else [own]), limit + 1],
         )
         found = [(each[0], each[1], each[2], stored_from(each[3:])) for each in cursor.fetchall()]
     rows = tuple(
-        UnsignedDocument(document_rows.entry(item_of(stored)), patient, since, ctx.actor in authors)
+        UnsignedDocument(document_rows.entry(item_of(stored)), patient, since, not set(own).isdisjoint(authors))
         for patient, since, authors, stored in found[:limit]
     )
     return UnsignedPage(rows, len(found) > limit)
@@ -261,8 +262,8 @@ def unsigned_count(ctx: AccessContext, most: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM (SELECT FROM record_unsigned u JOIN record_resource r ON r.type = u.type "
-            "AND r.id = u.resource WHERE u.authors @> ARRAY[%s]::text[] AND r.state = 0 AND r.labels & %s = 0 "
+            "AND r.id = u.resource WHERE u.authors && %s::text[] AND r.state = 0 AND r.labels & %s = 0 "
             "LIMIT %s) AS w",
-            [ctx.actor, ~int(ctx.clearance), most],
+            [keys_of(ctx.actor, ctx.name), ~int(ctx.clearance), most],
         )
         return int(cursor.fetchone()[0])

@@ -28,7 +28,8 @@ from charthouse.foundation.bootstrap import configure_django
 from charthouse.foundation.files.api import exists as file_exists
 
 from .actions.note_signing import signature_key
-from .domain.documents import ATTESTER, SIGNED_TYPES, attestations, without_attestations
+from .domain.document_changes import without_attestations
+from .domain.documents import ATTESTER, SIGNED_TYPES, attestations
 from .domain.packing import decompress
 from .domain.sealing import Bound, sha256
 from .domain.types import TYPE_ID, TYPE_NAME

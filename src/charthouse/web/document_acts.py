@@ -214,4 +214,5 @@ def context(ctx: AccessContext, document: Document) -> dict[str, object]:
         "may_change": may_change(ctx, document),
         "may_add": any(each.kind is Kind.ADDENDUM for each in acts),
         "older_version": document.version != document.versions,
+        "of_version": f"?version={document.version}" if document.version != document.versions else "",
     }

@@ -401,7 +401,10 @@ def test_messages_and_hands_write_one_truth_of_signatures(ward: Ward) -> None:
     address = f"/chart/{hit.person}/documents/{third.type}/{third.id}"
     assert "has no account here" in ward.novak.send(f"{address}/sign", 422, meaning="author", secret=PASSWORD)
     assert "in your words" in ward.novak.send(f"{address}/sign", 422, meaning="attestation")
-    Staff("award", Role.PHYSICIAN, called="Ann Ward").send(f"{address}/sign", meaning="author", secret=PASSWORD)
+    ann = Staff("award", Role.PHYSICIAN, called="Ann Ward, MD")
+    # Another system knows no accounts; the same name is enough to find one's own.
+    assert f"{address}/sign" in ann.get("/unsigned/") and f"{address}/sign" not in ward.novak.get("/unsigned/")
+    ann.send(f"{address}/sign", meaning="author", secret=PASSWORD)
     again = hl7(number="D3", state="IP", text="Sent otherwise.")
     assert [each.code for each in again.problems] == ["locked"]
     kept = record.document(SYSTEM, chart, third.type, third.id)

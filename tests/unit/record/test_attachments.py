@@ -48,6 +48,10 @@ def test_each_version_has_its_own_file(book: Any, make: Any) -> None:
     found = record.document_file(make.system, [row], "DocumentReference", "d1", 0)
     assert found is not None
     assert found.content == pdf(100_000, 2)
+    before = record.document_file(make.system, [row], "DocumentReference", "d1", 0, 1)
+    assert before is not None
+    assert before.content == pdf(100_000, 1)
+    assert record.document_file(make.system, [row], "DocumentReference", "d1", 0, 3) is None
     assert book.one("SELECT count(DISTINCT file) FROM record_attachment") == 2
 
 

@@ -684,3 +684,19 @@ def test_what_waits_about_an_addendum_that_went_to_another_chart_can_still_be_re
         record.confirm_correction(OBI, of_addendum)
     record.refuse_correction(OBI, of_addendum, "It went with the note.")
     assert work.items(SATO, record.CORRECTIONS).items == ()
+
+
+def test_a_signature_binds_the_files_of_a_document(department: Department) -> None:
+    import hashlib
+
+    scan = b"%PDF-1.4 " + bytes(range(256)) * 300
+    attachment = {"contentType": "application/pdf", "data": base64.b64encode(scan).decode()}
+    department.book.file(note(id="d3", content=[{"attachment": attachment}]))
+    department.sign(id="d3")
+    (kept,) = department.book.one("SELECT files FROM record_signature")
+    assert bytes(kept) == hashlib.sha256(scan).digest()
+    whole()
+    department.book.cursor.execute("DELETE FROM record_attachment")
+    department.book.cursor.execute("UPDATE files_file SET state = 'destroyed'")
+    report = verify()
+    assert {each.trouble for each in report.findings} == {Trouble.FILE}

@@ -23,6 +23,7 @@ from charthouse.record.charting.documents import text_of
 from charthouse.record.document_errors import ChangedSince, DocumentError, NotConfirmed
 from charthouse.record.domain import documents
 from charthouse.record.domain.attachments import attachments_of, binary_id
+from charthouse.record.domain.document_provenance import provenance
 from charthouse.record.domain.documents import Kind, Meaning, Party
 from charthouse.record.domain.exact import editable
 from charthouse.record.domain.filing import Filed, Filing, prepare
@@ -188,7 +189,7 @@ class Work:
         told: bool = True,
     ) -> None:
         """File the Provenance of the act. Without ``told`` it does not name the document it was done to."""
-        made = documents.provenance(
+        made = provenance(
             id=str(new_id()),
             targets=targets,
             of=taken.resource,

@@ -13,7 +13,7 @@ from charthouse.foundation.ids import named_text
 from charthouse.record.charting import documents as document_rows
 from charthouse.record.charting.item import item_of
 from charthouse.record.document_errors import DocumentError
-from charthouse.record.domain import documents
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain.documents import Kind, Meaning, Party, Stage, StageEntry
 from charthouse.record.permissions import ADD_TO_DOCUMENT, SIGN
 from charthouse.record.queries import current
@@ -100,7 +100,7 @@ def _add(
         taken = take(cursor, ctx, patients, kind, id, seen)
         require_standing(taken)
         work = Work(ctx, cursor)
-        added = documents.addition(
+        added = changes.addition(
             taken.resource,
             what,
             id=made,
@@ -112,8 +112,8 @@ def _add(
             speaks_of=(given.speaks_of or now()).isoformat(),
         )
         if given.dictated_by is not None and given.dictated_by.key != ctx.actor:
-            added = documents.staged(added, StageEntry(Stage.DICTATED, given.dictated_by))
-            added = documents.staged(added, StageEntry(Stage.TRANSCRIBED, party(ctx), work.at.isoformat()))
+            added = changes.staged(added, StageEntry(Stage.DICTATED, given.dictated_by))
+            added = changes.staged(added, StageEntry(Stage.TRANSCRIBED, party(ctx), work.at.isoformat()))
         work.put(added, source=taken.source)
         work.prove(taken, [f"DocumentReference/{made}"], what, reason=reason.words)
         work.done()

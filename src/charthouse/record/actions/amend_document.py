@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.record.document_errors import DocumentError
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind, Meaning
 from charthouse.record.permissions import AMEND, SIGN
@@ -52,7 +53,7 @@ def amend_document(
         if before == wanted:
             raise DocumentError("Nothing was changed in the text; nothing was filed.")
         work = Work(ctx, cursor)
-        work.put(documents.amended(taken.resource, wanted, why.words), source=taken.source)
+        work.put(changes.amended(taken.resource, wanted, why.words), source=taken.source)
         work.prove(taken, [taken.key], Kind.AMENDMENT, reason=why.words)
         made = work.done()[(kind, id)].version
         kept = keep_correction(ctx, taken, Kind.AMENDMENT, why, done=True, made_version=made)

@@ -11,6 +11,7 @@ from charthouse.foundation.ids import named_text
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.work.api import finish_by_dedupe
 from charthouse.record.document_errors import DocumentError
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind
 from charthouse.record.domain.reasons import reason_words
@@ -58,11 +59,8 @@ def _waiting(ctx: AccessContext, cursor: Any, number: int) -> tuple[Correction, 
     kept = Correction.objects.filter(pk=number).first()
     if kept is None:
         raise DocumentError("There is no such correction.")
-    taken = (
-        take(cursor, ctx, _owner(cursor, kept), TYPE_NAME[kept.type], kept.public_id, "")
-        if _is_open(kept)
-        else None
-    )
+    key = (TYPE_NAME[kept.type], kept.public_id)
+    taken = take(cursor, ctx, _owner(cursor, kept), *key, "") if _is_open(kept) else None
     decided = CorrectionDecision.objects.filter(pk=number).first()
     if decided is not None or taken is None:
         who = f" by {decided.name}: {decided.outcome}" if decided else ""
@@ -144,16 +142,16 @@ def _one(
         agents.append(("verifier", party(ctx)))
     made_id = ""
     if kind is Kind.RETRACTION:
-        work.put(documents.retracted(taken.resource, reason.words), source=taken.source)
+        work.put(changes.retracted(taken.resource, reason.words), source=taken.source)
         work.prove(taken, [taken.key], kind, reason=reason.words, agents=agents)
     else:
         assert kept.to_patient is not None
         to = patient_id(cursor, kept.to_patient)
         made_id = named_text("left-behind", str(kept.pk))
-        work.put(documents.of_patient(taken.resource, to, reason.words), source=taken.source)
+        work.put(changes.of_patient(taken.resource, to, reason.words), source=taken.source)
         work.prove(taken, [taken.key], kind, reason=reason.words, agents=agents, patient=to)
         # What stays says nothing of the other patient, and its Provenance does not name the document.
-        left = documents.left_behind(taken.resource, id=made_id, moved=work.at.isoformat())
+        left = changes.left_behind(taken.resource, id=made_id, moved=work.at.isoformat())
         work.put(left, source=taken.source)
         work.prove(taken, [f"DocumentReference/{made_id}"], kind, agents=agents, told=False)
     made = work.done()[(taken.stored.type, taken.stored.public_id)].version

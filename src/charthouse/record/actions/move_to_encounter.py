@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.record.document_errors import DocumentError
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Kind
 from charthouse.record.permissions import MOVE_TO_ENCOUNTER
@@ -35,7 +36,7 @@ def move_to_encounter(
         if documents.encounter_of(taken.resource) == encounter:
             raise DocumentError("The document belongs to this encounter already; nothing was changed.")
         work = Work(ctx, cursor)
-        work.put(documents.in_encounter(taken.resource, encounter, why.words), source=taken.source)
+        work.put(changes.in_encounter(taken.resource, encounter, why.words), source=taken.source)
         work.prove(taken, [taken.key], Kind.WRONG_ENCOUNTER, reason=why.words)
         made = work.done()[(kind, id)].version
         kept = keep_correction(

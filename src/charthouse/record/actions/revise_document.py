@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.record.document_errors import DocumentError
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain import documents
 from charthouse.record.permissions import REVISE
 
@@ -30,7 +31,7 @@ def revise_document(ctx: AccessContext, patients: Patients, kind: str, id: str, 
         if before == wanted:
             raise DocumentError("Nothing was changed in the text; nothing was filed.")
         work = Work(ctx, cursor)
-        work.put(documents.rewritten(taken.resource, wanted), source=taken.source)
+        work.put(changes.rewritten(taken.resource, wanted), source=taken.source)
         work.prove(taken, [taken.key], None, agents=[("author", party(ctx))])
         made = work.done()[(kind, id)].version
         tell(ctx, "record.revise-document", "record.document-revised", taken, version=made)

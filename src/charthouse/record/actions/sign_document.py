@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.record.document_errors import DocumentError
+from charthouse.record.domain import document_changes as changes
 from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Attestation, Meaning
 from charthouse.record.domain.sealing import Bound, sha256
@@ -68,7 +69,7 @@ def sign_taken(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning, 
     work = Work(ctx, cursor)
     by = Attestation(meaning, party(ctx), work.at.isoformat())
     digest = sha256(taken.stored.content)
-    work.put(documents.attested(taken.resource, by), source=taken.source)
+    work.put(changes.attested(taken.resource, by), source=taken.source)
     agent = "verifier" if meaning is Meaning.VERIFIER else "attester"
     work.prove(taken, [taken.key], meaning, reason=statement, agents=[(agent, by.party)], sha256=digest)
     version = work.done()[(taken.stored.type, taken.stored.public_id)].version

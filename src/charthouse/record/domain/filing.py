@@ -20,7 +20,7 @@ from charthouse.exchange.fhir.api import (
 from charthouse.foundation.copying import INFINITY, MINUS_INFINITY, UNIX_EPOCH
 
 from .attachments import DetachedPart
-from .documents import SIGNED_TYPES, Attestation, attestations, authors, is_unsigned
+from .documents import SIGNED_TYPES, Attestation, attestations, author_keys, is_unsigned
 from .index_rows import Endings, render
 from .labels import bits_of
 from .packing import compress
@@ -154,7 +154,7 @@ def signing_of(resource: dict[str, Any], content: bytes) -> Signing | None:
     unsigned, attested = is_unsigned(resource), attestations(resource)
     if not unsigned and not attested:
         return None
-    wrote = tuple(dict.fromkeys(each.key for each in authors(resource) if each.key)) if unsigned else ()
+    wrote = author_keys(resource) if unsigned else ()
     return Signing(unsigned, wrote, tuple(attested), sha256(content))
 
 

@@ -153,9 +153,7 @@ def chart(request: SignedInRequest, person: UUID, section: str = "overview") -> 
 def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """One document beside the list; only the document itself when the list asked for it."""
     opened = open_chart(request.access, person)
-    version = request.GET.get("version", "")
-    number = int(version) if version.isdecimal() and len(version) < 10 else None
-    shown = record.document(request.access, opened.patients, type, id, number)
+    shown = record.document(request.access, opened.patients, type, id, version_of(request))
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     note_chart(request.access, person, "documents", resource=(type, id))
@@ -176,11 +174,17 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     return render(request, "web/chart/documents.html", context | more)
 
 
+def version_of(request: SignedInRequest) -> int | None:
+    """The earlier version that an address asks for; None for none."""
+    version = request.GET.get("version", "")
+    return int(version) if version.isdecimal() and len(version) < 10 else None
+
+
 def with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
     """A part as it is shown: a PDF with its number of pages and its text, one that cannot be read as a download."""
     if part.kind is not PartKind.PDF or part.file is None or part.pages is not None:
         return part
-    found = record.document_file(ctx, patients, document.type, document.id, part.file)
+    found = record.document_file(ctx, patients, document.type, document.id, part.file, document.version)
     try:
         read = pdf.reading(found.content) if found else None
     except pdf.UnreadablePage:

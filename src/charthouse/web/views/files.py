@@ -18,7 +18,7 @@ from charthouse.web import pdf, permissions
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
-from .chart import open_chart
+from .chart import open_chart, version_of
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
 _INERT = "default-src 'none'; sandbox"
@@ -26,7 +26,7 @@ _INERT = "default-src 'none'; sandbox"
 
 def _file(request: SignedInRequest, person: UUID, type: str, id: str, file: int) -> Any:
     opened = open_chart(request.access, person)
-    found = record.document_file(request.access, opened.patients, type, id, file)
+    found = record.document_file(request.access, opened.patients, type, id, file, version_of(request))
     if found is None:
         raise Http404("The document has no such file, or it is not open to you.")
     return found
