@@ -20,6 +20,10 @@ def said(page: Any, words: str) -> None:
     page.locator("[data-reader-said]", has_text=words).wait_for()
 
 
+def told(page: Any, words: str) -> None:
+    page.locator("[data-reader-found]", has_text=words).wait_for()
+
+
 def at_hand(page: Any) -> str:
     return str(page.evaluate("document.activeElement.outerHTML"))
 
@@ -51,7 +55,7 @@ def test_from_words_in_a_chart_to_where_they_stand(open_page: Any) -> None:
     assert "Discharge summary" in at_hand(page)
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Discharge summary").wait_for()
-    said(page, "found")
+    told(page, "found")
     assert page.get_by_label("Find in this document").input_value() == "heart failure"
     # The summary has no line where both stand together; each word is marked wherever it stands.
     assert {text.casefold() for text in page.evaluate(_MARKED)} == {"heart", "failure"}
@@ -62,15 +66,15 @@ def test_finding_in_a_document(open_page: Any) -> None:
     before = page.locator(".document").inner_text()
     page.keyboard.press("f")
     page.keyboard.type("kidney")
-    said(page, "1 of 2")
+    told(page, "1 of 2")
     page.keyboard.press("Enter")
-    said(page, "2 of 2")
+    told(page, "2 of 2")
     page.keyboard.press("Shift+Enter")
-    said(page, "1 of 2")
+    told(page, "1 of 2")
     assert page.evaluate(_MARKED) == ["kidney", "kidney"]
     assert page.locator(".document").inner_text() == before
     page.get_by_label("Find in this document").fill("unheard")
-    said(page, "Not in this document")
+    told(page, "Not in this document")
     assert page.evaluate(_MARKED) == []
 
 

@@ -19,10 +19,13 @@ const form = () => document.querySelector("[data-reader-find]");
 const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 const moves = () => (window.matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
-function say(words) {
-  const place = document.querySelector("[data-reader-said]");
+// What was found has a place of its own: its answer may come late, when something else was said meanwhile.
+function say(words, where = "[data-reader-said]") {
+  const place = document.querySelector(where);
   if (place) place.textContent = words;
 }
+
+const tell = (words) => say(words, "[data-reader-found]");
 
 // ---- finding
 
@@ -134,15 +137,15 @@ async function find(whole, moving = true) {
   const number = (asked += 1);
   const pattern = wanted(search.elements.text.value, whole);
   clear(root);
-  if (!pattern) return say("");
+  if (!pattern) return tell("");
   const ranges = rangesOf(root, pattern);
   const marks = await drawn(root, search);
   if (number !== asked || region() !== root) return;
   if (ranges.length) CSS.highlights?.set("found", new Highlight(...ranges));
   found = marks.length ? [...ranges, ...marks].sort(before) : ranges;
-  if (!found.length) return say("Not in this document");
+  if (!found.length) return tell("Not in this document");
   if (moving) go(1);
-  else say(`${found.length} found`);
+  else tell(`${found.length} found`);
 }
 
 function go(step) {
@@ -158,7 +161,7 @@ function go(step) {
     mark.classList.add("now");
     scrollTo(mark.getBoundingClientRect(), mark);
   }
-  say(`${at + 1} of ${found.length}`);
+  tell(`${at + 1} of ${found.length}`);
 }
 
 function scrollTo(box, element) {
