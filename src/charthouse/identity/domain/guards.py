@@ -64,7 +64,9 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
             )
         else:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
-    elif levels.given in _ALIKE and (twins or levels.sex == "different"):
+    elif levels.given in _ALIKE and (
+        twins or levels.sex == "different" or (same_birth and levels.middle == "different")
+    ):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
     generation = is_generation_apart(a.birth, b.birth)
     if levels.birth in {"one digit", "one part"} and generation and not numbered:
