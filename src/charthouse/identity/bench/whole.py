@@ -92,7 +92,9 @@ def _made(size: int, duplicates: float, seed: int) -> tuple[Table, Blocks, list[
     for row in people(size, seed):
         for each in (row, copy(random, row, Noise())) if random.random() < duplicates else (row,):
             values = [getattr(each, name) for name in COLUMNS]
-            reader = reader or RowReader(recognize(list(COLUMNS), said={"order": ["order"]}), [values], date(2026, 11, 1))
+            reader = reader or RowReader(
+                recognize(list(COLUMNS), said={"order": ["order"]}), [values], date(2026, 11, 1)
+            )
             traits = reader.traits(values)
             blocks.add(table.add(traits), traits)
             rows.append(each)
@@ -114,12 +116,11 @@ def _rates(rows: list[Row], judged: Judged, groups: Ints) -> dict[str, Any]:
     for place in np.flatnonzero(linked & ~right_pair).tolist():
         one, other = rows[int(left[place])], rows[int(right[place])]
         planted += one.household == other.household
-    in_review = len(set(left[review].tolist()) | set(right[review].tolist()))
     return {
         "precision": round(found / max(1, int(linked.sum())), 5),
         "recall": round(found / max(1, there), 5),
         "review_recall": round((found + looked) / max(1, there), 5),
-        "review_share": round(in_review / len(rows), 5),
+        "review_share": round(int(review.sum()) / len(rows), 5),
         "review_pairs": int(review.sum()),
         "true_pairs": there,
         "family_linked": planted,
