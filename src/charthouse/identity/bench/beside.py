@@ -49,7 +49,7 @@ class Beside:
         """The best F1 of the usual thresholds of probability, and the threshold. Two sources: each record's best
         partner only; one: connected groups."""
         best = (0.0, 0.0)
-        for probability in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999):
+        for probability in (0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 1 - 1e-4, 1 - 1e-6, 1 - 1e-8):
             linked = self.weight >= np.log2(probability / (1 - probability))
             if source is not None:
                 groups = group(

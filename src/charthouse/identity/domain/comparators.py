@@ -13,7 +13,7 @@ from rapidfuzz.fuzz import token_set_ratio
 from .addresses import Address
 from .dates import MALFORMED
 from .names import Name
-from .reference import are_nicknames, is_known_given
+from .reference import are_nicknames, full_names, is_known_given
 from .text import digits, sound
 from .traits import Identifier, Traits
 
@@ -31,7 +31,9 @@ def given_level(one: Name, other: Name) -> str | None:
     if len(a) == 1 or len(b) == 1:
         return "initial" if a[0] == b[0] else _by_middle(one, other)
     if are_nicknames(a, b):
-        return "nickname"
+        # Lisa and Betty are both forms of Elizabeth, and yet two names.
+        two_names = is_known_given(a) and is_known_given(b) and a not in full_names(b) and b not in full_names(a)
+        return "faint" if two_names else "nickname"
     if a in other.middle or b in one.middle:
         return "middle"
     return _alike_given(a, b)

@@ -56,7 +56,7 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
     if same_birth and a.order and b.order and a.order != b.order:
         found.append(Guard("birth order", Outcome.NEW, "They were born in a different order: twins."))
     if levels.given in {"different", "crossed"}:
-        if twins or (levels.sex == "different" and not numbered):
+        if twins or ("different" in {levels.sex, levels.birth} and not numbered):
             found.append(
                 Guard(
                     "twins", _at_most(numbered), "Given names differ: twins, siblings or a couple of one household."
@@ -64,8 +64,14 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
             )
         else:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
-    elif levels.given in _ALIKE and (twins or levels.sex == "different"):
+    elif levels.given in _ALIKE and (
+        twins or levels.sex == "different" or (same_birth and levels.middle == "different")
+    ):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
+    elif levels.given == "middle" and same_birth and not numbered:
+        found.append(
+            Guard("twins", Outcome.PERHAPS, "One's given name is the other's middle name, which twins may share.")
+        )
     generation = is_generation_apart(a.birth, b.birth)
     if levels.birth in {"one digit", "one part"} and generation and not numbered:
         found.append(

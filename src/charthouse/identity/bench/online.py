@@ -1,0 +1,141 @@
+"""One person arrives at a large index: from the resource to the commit, everything included."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+from typing import Annotated, Any
+
+import orjson
+import typer
+from django.db import connection, transaction
+
+from charthouse.foundation.database.scratch import scratch_database
+from charthouse.foundation.ids import new_id
+from charthouse.identity.actions.place_patients import Arrival, place
+from charthouse.identity.domain.prepared import prepare
+from charthouse.identity.store import LinkEvent, Writing, write
+from charthouse.identity.store import Row as IndexRow
+
+from .population import Noise, Row, copy, people
+
+_AT_ONCE = 1_000
+#: Arrivals before the measurement, so that connection and caches are warm.
+_WARM_UP = 200
+
+
+def bench_online(
+    size: Annotated[int, typer.Option(min=1_000, help="How many persons the index has.")] = 1_000_000,
+    clients: Annotated[int, typer.Option(min=1, max=64, help="How many arrive at once, afterwards.")] = 8,
+    arrivals: Annotated[int, typer.Option(min=100, help="How many arrive, by one client and by all.")] = 3_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 1,
+) -> None:
+    """Time one arriving person after another: read, looked up, compared, decided, written, committed.
+
+    Half are known under another number, half are new. One line of JSON.
+    """
+    with scratch_database("bench"):
+        begun = time.perf_counter()
+        _fill(size, seed)
+        filled = time.perf_counter() - begun
+        first = list(islice(_arriving(size, seed, 1), _WARM_UP + arrivals))
+        _arrive(first[:_WARM_UP], size + 1)
+        times = sorted(_arrive(first[_WARM_UP:], size + 1 + _WARM_UP))
+        connection.close()
+        shares = [
+            (
+                list(islice(_arriving(size, seed, 2 + client), arrivals // clients)),
+                size + 1 + (client + 1) * 1_000_000,
+            )
+            for client in range(clients)
+        ]
+        begun = time.perf_counter()
+        with multiprocessing.get_context("fork").Pool(clients) as pool:
+            everybody = sorted(each for part in pool.starmap(_arrive, shares) for each in part)
+        seconds = time.perf_counter() - begun
+    figures = {
+        "bench": "identity online",
+        "size": size,
+        "fill_seconds": round(filled, 1),
+        **_percentiles("", times),
+        "clients": clients,
+        "per_second": round(len(everybody) / seconds, 1),
+        **_percentiles("clients_", everybody),
+    }
+    print(orjson.dumps(figures).decode())
+
+
+def _percentiles(prefix: str, times: list[float]) -> dict[str, float]:
+    return {
+        f"{prefix}p{share}_ms": round(1000 * times[min(len(times) - 1, len(times) * share // 100)], 2)
+        for share in (50, 95, 99)
+    }
+
+
+def _fill(size: int, seed: int) -> None:
+    """Write the index as it is after ``size`` persons came, without matching them with each other."""
+    rows = enumerate(people(size, seed), start=1)
+    while some := list(islice(rows, _AT_ONCE)):
+        writing = Writing()
+        for number, row in some:
+            made = prepare(patient_of(row), source=1, labels=0)
+            person = new_id()
+            writing.persons.append(person)
+            writing.rows[number] = IndexRow(number, f"bench-{number}", 1, person, made, made.keys())
+            writing.events.append(
+                LinkEvent(number, None, person, "new", "system:bench", "Nobody like this is known.")
+            )
+        with transaction.atomic():
+            write(writing)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _arriving(size: int, seed: int, client: int) -> Iterator[Row]:
+    random = Random(f"{seed}/{client}")  # noqa: S311 - people made up, the same each time
+    noise = Noise()
+    known = islice(people(min(size, 50_000), seed), client % 7, None, 11)
+    for mine, new in zip(known, people(1_000_000, seed + 1000 + client), strict=False):
+        yield copy(random, mine, noise)
+        yield new
+
+
+def _arrive(rows: list[Row], first: int) -> list[float]:
+    """Seconds of each arrival in a transaction of its own."""
+    times = []
+    for number, row in enumerate(rows, start=first):
+        patient = patient_of(row)
+        begun = time.perf_counter()
+        with transaction.atomic():
+            place([Arrival(number, f"bench-{number}", 2, patient)])
+        times.append(time.perf_counter() - begun)
+    connection.close()
+    return times
+
+
+def patient_of(row: Row) -> dict[str, Any]:
+    """A made-up row as a FHIR Patient."""
+    name: dict[str, Any] = {"family": row.family, "given": [part for part in (row.given, row.middle) if part]}
+    if row.suffix:
+        name["suffix"] = [row.suffix]
+    patient: dict[str, Any] = {"resourceType": "Patient", "name": [name]}
+    if row.birth:
+        patient["birthDate"] = row.birth
+    if row.sex:
+        patient["gender"] = "male" if row.sex == "M" else "female"
+    if row.ssn:
+        patient["identifier"] = [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": row.ssn}]
+    telecom = [{"system": "phone", "value": row.phone}] if row.phone else []
+    if row.email:
+        telecom.append({"system": "email", "value": row.email})
+    if telecom:
+        patient["telecom"] = telecom
+    if row.street or row.postal:
+        line = f"{row.number} {row.street}" + (f" Apt {row.unit}" if row.unit else "")
+        patient["address"] = [{"line": [line], "city": row.city, "state": row.state, "postalCode": row.postal}]
+    if row.order:
+        patient["multipleBirthInteger"] = int(row.order)
+    return patient
