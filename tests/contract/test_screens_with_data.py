@@ -109,8 +109,8 @@ def _send(id: str, family: str, born: str, sex: str) -> None:
 def test_every_link_opens_and_every_screen_is_reached(client: Client) -> None:
     persons = [hit.person for name in CHARTS for hit in identity.find(CTX, name)]
     merged = identity.find(CTX, "Thistlewood")[0].person
-    # The nearest first, so that the pages meant are seen before others of their kind. The words of a chart are asked
-    # for by a form, and lead nowhere before.
+    # The nearest first, so that the pages meant are seen before others of their kind. The words of a chart are
+    # asked for by a form, and lead nowhere before.
     charts = [(f"/chart/{person}/{part}", "") for person in persons for part in ("", "words")]
     waiting = deque([(f"/persons/{merged}/", ""), *charts, ("/", "")])
     seen: set[str] = set()

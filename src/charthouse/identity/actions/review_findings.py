@@ -11,7 +11,7 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.ledger.api import append as append_ledger
 from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
 from charthouse.identity.actions.link_patients import link
-from charthouse.identity.actions.tell_apart import CannotDecide
+from charthouse.identity.actions.moving import CannotDecide
 from charthouse.identity.permissions import REVIEW_DUPLICATES
 from charthouse.identity.policy import DECISION
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
