@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -105,7 +105,9 @@ LATEX = _row(
 )
 
 
-def chart_summary(ctx: AccessContext, patients: Sequence[int]) -> chart.ChartSummary:
+def chart_summary(
+    ctx: AccessContext, patients: Sequence[int], shown: Mapping[str, int] | None = None
+) -> chart.ChartSummary:
     if not patients:
         raise LookupError("No patient of this chart may be seen.")
     if 3 in patients:
