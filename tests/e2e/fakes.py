@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -108,7 +108,7 @@ LATEX = _row(
 
 
 def chart_summary(
-    ctx: AccessContext, patients: Sequence[int], shown: dict[str, int] | None = None
+    ctx: AccessContext, patients: Sequence[int], shown: Mapping[str, int] | None = None
 ) -> chart.ChartSummary:
     if not patients:
         raise LookupError("No patient of this chart may be seen.")
