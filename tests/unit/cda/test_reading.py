@@ -185,6 +185,13 @@ def test_however_it_is_encoded_or_wrapped_it_is_read(data: bytes) -> None:
     assert one(found, "Patient")["name"] == [{"text": "Anselm Quill"}]
 
 
+def test_tags_left_open_as_in_html_are_closed() -> None:
+    data = PLAIN.replace(b"Seen at home.", b"<paragraph>Seen<br>at<br>home" * 150)
+    (text,) = [each.html for each in sections_as_html(data) if "Seen" in each.html]
+    assert text.count("<p>") == 150 and text.count("Seen<br>at<br>home") == 150
+    assert "not well-formed" in converted(data).faults[0][1]
+
+
 def test_of_several_documents_in_one_file_the_first_is_read_and_a_person_is_told() -> None:
     body = PLAIN[PLAIN.index(b"<Clin") :]
     found = converted(b"<all>" + body + body.replace(b"Quill", b"Other") + b"</all>")

@@ -64,9 +64,10 @@ _WHEN_FROM = {"IC": "C", "ICM": "CM", "ICD": "CD", "ICV": "CV"}
 
 def product_of(mapping: Mapping, statement: Element) -> tuple[Json | None, Element | None]:
     """What was given: the code or words of the material, and the manufactured product."""
-    product = statement.find("consumable/manufacturedProduct")
-    if product is None:
-        product = statement.find("product/manufacturedProduct")
+    holder = statement.find("consumable")
+    if holder is None:
+        holder = statement.find("product")
+    product = holder.find("manufacturedProduct") if holder is not None else None
     if product is None:
         return None, None
     material = product.find("manufacturedMaterial")

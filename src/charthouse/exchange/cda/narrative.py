@@ -38,6 +38,8 @@ def plain(element: Element | None) -> str:
     """What an element of the narrative says, a line a block, the cells of a row parted by ``|``."""
     if element is None:
         return ""
+    if not len(element):
+        return " ".join(written(element.text).split())
     text = "".join(_pieces(element))
     return _BLANK_LINES.sub("\n", "\n".join(" ".join(line.split()) for line in written(text).split("\n"))).strip()
 

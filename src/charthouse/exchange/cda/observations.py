@@ -221,7 +221,10 @@ def _encapsulated(mapping: Mapping, value: Element) -> Json | None:
 
 def _ranges(mapping: Mapping, statement: Element) -> list[Json]:
     found = []
-    for each in statement.findall("referenceRange/observationRange"):
+    for outer in statement.findall("referenceRange"):
+        each = outer.find("observationRange")
+        if each is None:
+            continue
         value = each.find("value")
         one: Json = {}
         if value is not None:
@@ -320,7 +323,10 @@ def _earliest(mapping: Mapping, results: list[Json]) -> Json:
 
 def _specimen(statement: Element, mapping: Mapping) -> Json | None:
     """The specimen in words, as a display; where it comes from is known by the report alone."""
-    for each in statement.findall("specimen/specimenRole"):
+    for outer in statement.findall("specimen"):
+        each = outer.find("specimenRole")
+        if each is None:
+            continue
         entity = each.find("specimenPlayingEntity")
         what = mapping.concept(entity.find("code")) if entity is not None else None
         if what:

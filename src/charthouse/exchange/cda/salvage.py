@@ -21,6 +21,9 @@ _ATTRIBUTE = re.compile(r"""([A-Za-z_][\w.:\-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 #: Where an end tag has no beginning this far up, it is left out.
 _DEEP = 100
+#: As in HTML: what is never closed, and what ends where the next of its kind begins.
+_EMPTY = frozenset({"br", "hr", "img", "col"})
+_NEVER_WITHIN = frozenset({"paragraph", "p", "td", "th", "tr", "item", "li"})
 
 
 def salvaged(text: str) -> ElementTree.Element | None:
@@ -36,9 +39,11 @@ def salvaged(text: str) -> ElementTree.Element | None:
             if len(opened) > _DEEP:
                 return None
             name = _name(start)
+            if opened and opened[-1] == name and name in _NEVER_WITHIN:
+                builder.end(opened.pop())
             builder.start(name, _attributes(token["attributes"]))
             begun = True
-            if token["empty"]:
+            if token["empty"] or name in _EMPTY:
                 builder.end(name)
             else:
                 opened.append(name)

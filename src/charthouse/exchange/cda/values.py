@@ -57,7 +57,9 @@ def said(text: str | None) -> str:
 
 def written(text: str | None) -> str:
     """Text with its lines, without control characters."""
-    return _CONTROL_BUT_LINES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip() if text else ""
+    if not text or text.isprintable():
+        return text.strip() if text else ""
+    return _CONTROL_BUT_LINES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
