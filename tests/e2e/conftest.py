@@ -8,6 +8,7 @@ Somebody signs in by the forms once in a run of tests; each module gets a clone 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
 import threading
@@ -37,6 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("browser")
             item.add_marker("database")
+
+
+_modules = itertools.count(1)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -118,7 +122,8 @@ def prepared(databases: Any, browser_path: str, django_db_blocker: Any) -> tuple
 @pytest.fixture(scope="module")
 def served(databases: Any, prepared: tuple[str, Any], django_db_blocker: Any) -> Iterator[str]:
     """The application over a database of this module's own; yields its address."""
-    name = f"{databases.template}_e2e_{threading.get_native_id()}"
+    # A name of its own, by which the application remembers what it knows of a database.
+    name = f"{databases.template}_e2e_{threading.get_native_id()}_{next(_modules)}"
     databases.clone(name, prepared[0])
     try:
         # Whoever signed in at the beginning of the run has not been idle since.
