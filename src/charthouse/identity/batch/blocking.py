@@ -19,7 +19,7 @@ from charthouse.identity.domain.traits import Traits
 from .table import Ints, Longs
 
 #: So many pairs a patient are compared on the average at the most, and so many in all; but some for each patient.
-PAIRS_EACH, PAIRS_IN_ALL, PAIRS_AT_LEAST = 150, 25_000_000, 20
+PAIRS_EACH, PAIRS_IN_ALL, PAIRS_AT_LEAST = 150, 12_000_000, 15
 #: A key that more than so many share is left.
 MOST_PER_KEY = 400
 #: A file this small is compared as a whole.
