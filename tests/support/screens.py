@@ -97,7 +97,8 @@ def assert_nothing_is_cut_off(page: Any) -> None:
 def _whole(page: Any, at: str) -> None:
     over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert over <= 0, f"{over} px too wide at {at}"
-    assert page.evaluate(_CUT_OFF) == [], f"cut off at {at}"
+    cut_off = page.evaluate(_CUT_OFF)
+    assert cut_off == [], f"cut off at {at}: {cut_off}"
 
 
 def assert_everything_is_reached_by_tab(page: Any) -> None:
