@@ -30,7 +30,7 @@ def at_hand(page: Any) -> str:
 
 def test_words_of_all_charts(open_page: Any) -> None:
     page = open_page("/words/")
-    page.keyboard.press("s")
+    page.keyboard.press("q")
     page.keyboard.type("heart failure")
     page.keyboard.press("Enter")
     page.get_by_text("More than 1,000 found for").wait_for()
@@ -46,7 +46,7 @@ def test_words_of_all_charts(open_page: Any) -> None:
 
 def test_from_words_in_a_chart_to_where_they_stand(open_page: Any) -> None:
     page = open_page(f"{CHART}/overview")
-    page.keyboard.press("s")
+    page.keyboard.press("q")
     page.keyboard.type("heart failure")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Words in this chart").wait_for()
