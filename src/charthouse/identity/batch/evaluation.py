@@ -240,7 +240,7 @@ def _places(places: Sequence[int], many: int) -> NDArray[np.bool_]:
 
 
 def peak_mb() -> float:
-    """The most memory this process and its children had at once, in megabytes."""
+    """The most memory this process had at once, in megabytes; children share what it had when they were made."""
     unit = 1 if sys.platform == "darwin" else 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(most * unit / 1_000_000, 1)
