@@ -23,8 +23,10 @@ def _patient(number: int, ssn: str, street: str) -> dict[str, Any]:
         "gender": "female",
         "birthDate": f"19{31 + number}-{1 + at:02}-{10 + at + turn}",
         "identifier": [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": ssn}],
-        "telecom": [{"system": "phone", "value": f"413-555-01{number:02}"}],
-        "address": [{"line": [street], "city": "Northampton", "state": "MA", "postalCode": "01060"}],
+        "telecom": [{"system": "phone", "value": f"413-{200 + 13 * number}-01{number:02}"}],
+        "address": [
+            {"line": [f"{3 + 17 * number} {street}"], "city": "Northampton", "state": "MA", "postalCode": "01060"}
+        ],
     }
 
 
@@ -48,7 +50,7 @@ def filled(served: str, beside: Any) -> None:
             for n in range(30)
         )
         for number in range(PAIRS):
-            for side, ssn, street in ((0, "219-41-67", "12 Alder Street"), (1, "518-77-12", "4 Mill Lane")):
+            for side, ssn, street in ((0, "219-41-67", "Alder Street"), (1, "518-77-12", "Mill Lane")):
                 row = 2 * number + side + 1
                 with transaction.atomic():
                     patient = _patient(number, f"{ssn}{number + 10}", street)

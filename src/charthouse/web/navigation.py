@@ -74,7 +74,7 @@ GROUPS = (
     ),
     Group(
         "Oversight",
-        (Item("Index quality", "quality", SEE_QUALITY, "g y"), Item("Ledger", "ledger", LEDGER_READ, "g l")),
+        (Item("Index quality", "quality", SEE_QUALITY, "g z"), Item("Ledger", "ledger", LEDGER_READ, "g l")),
     ),
     Group("Administration", (Item("People", "people", people.SEE_ACCOUNTS, "g s"),)),
 )

@@ -85,7 +85,7 @@ def test_what_was_in_the_record_before_is_looked_through_once(
         owner.execute("DELETE FROM record_signature")
         owner.execute("DELETE FROM record_unsigned")
         owner.execute("ALTER TABLE record_signature ENABLE TRIGGER append_only_rows")
-    migration = import_module("charthouse.record.migrations.0004_documents")
+    migration = import_module("charthouse.record.migrations.0005_documents")
     migration.look_through(None, SimpleNamespace(connection=connection))
     shown = record.document(SYSTEM, department.chart, "DocumentReference", "d2")
     assert shown is not None and [each.name for each in shown.signed] == ["Ward, Ann"]

@@ -107,7 +107,8 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
 
     A "same" needs a birth date or a person's own number on one hand, and a given name or such a number on the
     other: name and address alone, or a newborn without a name, do not do. Where family names differ, as after a
-    marriage, such a number must agree, or the birth date and two other ties.
+    marriage, such a number must agree, or the birth date and two other ties. And something must be the same, not
+    only alike: the birth date, the whole name or such a number.
     """
     numbered = levels.ssn in _STRONG or levels.identifier == "same"
     ties = (
@@ -128,7 +129,8 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
     related = levels.family not in {"different", "faint"} or numbered or (exact and sum(ties) >= 2)
     born = exact or levels.birth in {"one digit", "one part", "month"}
     named = levels.given not in {None, "initial", *_WEAK}
-    return sum(agree), (born or numbered) and (named or numbered) and related
+    certain = exact or numbered or (levels.given == "same" and levels.family == "same")
+    return sum(agree), (born or numbered) and (named or numbered) and related and certain
 
 
 def is_generation_apart(a: str, b: str) -> bool:
