@@ -14,6 +14,8 @@ import pytest
 from tests.support.screens import assert_no_axe_violations, assert_open_to_everybody, assert_the_keys_are_named
 
 PAIRS = 12
+#: As unlike as can be, so that only the two of a pair are alike.
+NAMES = ("Abel", "Birk", "Corvin", "Dorn", "Eskil", "Falk", "Gorm", "Hjalmar", "Ivar", "Jost", "Karsten", "Lorenz")
 
 
 def _patient(id: str, family: str, given: str, born: str, sex: str = "female", **more: Any) -> dict[str, Any]:
@@ -30,8 +32,11 @@ def _ssn(value: str) -> dict[str, str]:
 
 def _alike(number: int, ssn: str) -> dict[str, Any]:
     """One of a pair of whom nobody can say by rule whether they are one."""
-    made = _patient(f"7{number}{ssn[:1]}", f"Pair{'abcdefghijkl'[number]}ton", "Greta", f"19{50 + number}-03-09")
-    made["address"] = [{"line": [f"{number} Mulberry Row"], "city": "Springfield", "postalCode": "62701"}]
+    family, given, street = NAMES[number], NAMES[number - 5] + "a", NAMES[number - 3] + " Row"
+    made = _patient(
+        f"7{number}{ssn[:1]}", f"{family}ton", given, f"19{50 + number}-{1 + number:02}-{9 + number:02}"
+    )
+    made["address"] = [{"line": [f"{3 + 17 * number} {street}"], "city": "Springfield", "postalCode": "62701"}]
     made["identifier"].append(_ssn(ssn))
     return made
 
@@ -65,8 +70,8 @@ def index(served: str, signed_in: Any, beside: Any, tmp_path_factory: pytest.Tem
     def make() -> bool:
         add_destination(system_context("test"), "Laboratory", f"file://{folder}?suffix=hl7", "hl7v2")
         for number in range(PAIRS):
-            _take(_alike(number, f"219-41-{6700 + number}"))
-            _take(_alike(number, f"518-77-{1200 + number}"))
+            _take(_alike(number, f"{219 + 5 * number}-41-{6700 + 13 * number}"))
+            _take(_alike(number, f"{518 + 5 * number}-77-{1200 + 17 * number}"))
         _take(_patient("31", "Quellmann", "Ottilie", "1952-03-09"), _weight("w31", "31"))
         _take(_patient("32", "Ostrander", "Tilly", "1952-09-03"), _weight("w32", "32"))
         _take(_patient("41", "Zabrisky", "Noor", "1988-11-30"), _weight("w41", "41"))
