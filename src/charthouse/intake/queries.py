@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -55,16 +55,6 @@ def told_at(cursor: Any, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str
     )
     times = dict(cursor.fetchall())
     return {key: times[message] for key, message in messages.items() if message in times}
-
-
-def note_times(cursor: Any, times: Mapping[int, datetime]) -> None:
-    """Keep with messages when what they tell of happened, now that it is known."""
-    if times:
-        cursor.execute(
-            "UPDATE intake_message m SET occurred = t.occurred FROM unnest(%s::bigint[], %s::timestamptz[]) "
-            "AS t(id, occurred) WHERE m.id = t.id",
-            [list(times), list(times.values())],
-        )
 
 
 #: How the batch of what was entered by hand begins; the name of who entered it follows.

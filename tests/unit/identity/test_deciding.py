@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +12,7 @@ from charthouse.foundation.access.api import AccessContext, PermissionRefused, R
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.foundation.work import api as work
 from charthouse.identity import api as identity
+from tests.support.threads import together
 
 Make = Callable[..., dict[str, Any]]
 SYSTEM = system_context("tests")
@@ -124,35 +123,12 @@ def test_every_item_the_decision_answers_is_finished(patient: Make) -> None:
     assert waiting() == []
 
 
-def _together(acts: list[Callable[[], None]]) -> Counter[str]:
-    gate = threading.Barrier(len(acts))
-    results: list[str] = []
-
-    def run(act: Callable[[], None]) -> None:
-        try:
-            connection.ensure_connection()
-            gate.wait()
-            act()
-            results.append("done")
-        except Exception as error:
-            results.append(type(error).__name__)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Counter(results)
-
-
 def test_two_technicians_say_the_same_of_one_pair(committed_db: str, pair: Callable[[], tuple[int, int]]) -> None:
     one, other = pair()
-    found = _together(
+    found = together(
         [
-            lambda: (identity.link(technician(1), one, other, "x"), None)[1],
-            lambda: (identity.link(technician(2), other, one, "y"), None)[1],
+            lambda: identity.link(technician(1), one, other, "x"),
+            lambda: identity.link(technician(2), other, one, "y"),
         ]
     )
     assert found == {"done": 1, "SamePerson": 1}
@@ -173,7 +149,7 @@ def test_two_technicians_contradict_each_other(committed_db: str, patient: Make)
         def different(one: int = one, other: int = other) -> None:
             identity.tell_apart(technician(2), one, other, "y")
 
-        found = _together([same, different])
+        found = together([same, different])
         assert found in ({"done": 1, "SamePerson": 1}, {"done": 1, "ToldApart": 1})
         now = persons()
         with connection.cursor() as cursor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +15,7 @@ from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.foundation.work import api as work
 from charthouse.identity import api as identity
 from charthouse.identity.domain.history import Moved, replay
+from tests.support.threads import together
 
 Make = Callable[..., dict[str, Any]]
 SYSTEM = system_context("tests")
@@ -283,29 +282,6 @@ def test_a_link_and_a_sender_s_notice_are_undone_like_a_merge(two: Two) -> None:
     (line,) = [each for each in identity.decisions_of(technician(), other) if each.kind == "notice"]
     identity.undo(technician(), line.id, "The sender was wrong.")
     assert persons() == before == replayed()
-
-
-def together(acts: list[Callable[[], object]]) -> Counter[str]:
-    gate = threading.Barrier(len(acts))
-    results: list[str] = []
-
-    def run(act: Callable[[], object]) -> None:
-        try:
-            connection.ensure_connection()
-            gate.wait()
-            act()
-            results.append("done")
-        except Exception as error:
-            results.append(type(error).__name__)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Counter(results)
 
 
 def test_two_merge_the_same_pair(committed_db: str, patient: Make) -> None:

@@ -4,8 +4,8 @@ undone."""
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from charthouse.identity import api as identity
 from charthouse.intake.api import decide_overlay, refuse_message, retry_message
 from charthouse.intake.models import MessageState
 from charthouse.record import api as record
+from tests.support.threads import together
 
 QUEUE = identity.SUSPECTED_OVERLAYS
 ZELLER = (b"Marsh^Ida", b"Zeller^Otto"), (b"19610417|F", b"19330102|M"), (b"12 Alder", b"7 Quarry")
@@ -347,30 +348,6 @@ def test_rows_that_follow_a_resource_go_with_it(inbox: Any, make: Any) -> None:
 # Races
 
 
-def _both(*acts: Callable[[], object]) -> list[str]:
-    """Done at once; what each came to."""
-    gate = threading.Barrier(len(acts))
-    results: list[str] = []
-
-    def run(act: Callable[[], object]) -> None:
-        try:
-            connection.ensure_connection()
-            gate.wait()
-            act()
-            results.append("done")
-        except Exception as error:
-            results.append(type(error).__name__)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(results)
-
-
 def _everything_is_somebodys(inbox: Any) -> None:
     """Every resource names, in itself, the patient whose it is."""
     for kind in ("Encounter", "Observation"):
@@ -397,8 +374,8 @@ def test_a_split_beside_a_message_about_what_goes(committed_db: str, make: Any) 
             row = inbox.one("SELECT max(patient) FROM identity_source_patient")
             decide_overlay(make.technician(), row, message, same=True, reason="x")
             leaving = other.replace(b"A01", b"A03").replace(f"B{turn}".encode(), f"C{turn}".encode())
-            found = _both(lambda: split_as_proposed(make.technician(), row), lambda: inbox_of(leaving))  # noqa: B023
-            assert found == ["done", "done"]
+            split, leave = partial(split_as_proposed, make.technician(), row), partial(inbox_of, leaving)
+            assert together([split, leave]) == {"done": 2}
             _everything_is_somebodys(inbox)
             last = inbox.one("SELECT state FROM intake_message ORDER BY id DESC LIMIT 1")
             # First it is filed and goes along; later it names who has the visit no more, and is said so.
@@ -421,11 +398,9 @@ def test_two_decide_about_one_held_update(committed_db: str, make: Any) -> None:
             other = other.replace(before, after)
         message = inbox.take_one(other).receipt.message
         row = patient_row(inbox)
-        found = _both(
-            lambda: decide_overlay(make.technician(), row, message, same=True, reason="x"),
-            lambda: decide_overlay(make.technician(), row, message, same=False, reason="y"),
-            lambda: decide_overlay(make.technician(), row, message, same=False, reason="z"),
-        )
-        assert found == ["CannotDecide", "CannotDecide", "done"]
+        decide = partial(decide_overlay, make.technician(), row, message)
+        answers = [(True, "x"), (False, "y"), (False, "z")]
+        found = together([partial(decide, same=same, reason=why) for same, why in answers])
+        assert found == {"CannotDecide": 2, "done": 1}
         assert sorted(names(inbox)) in (["Zeller"], ["Marsh", "Zeller"])
         assert inbox.items(QUEUE) == [] and inbox.state(message) == "filed"

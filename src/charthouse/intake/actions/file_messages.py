@@ -51,7 +51,7 @@ from charthouse.intake.domain.hl7_plan import apply, read, wanted
 from charthouse.intake.domain.naming import OWN_DESK, identifiers_of, storable
 from charthouse.intake.domain.sender import Sender
 from charthouse.intake.models import MessageState
-from charthouse.intake.queries import note_times, told_at
+from charthouse.intake.queries import told_at
 from charthouse.intake.queues import UNFILED, UNFILED_RULE
 from charthouse.people.api import PractitionerFact, note_practitioners
 from charthouse.record.api import (
@@ -568,7 +568,7 @@ def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], fi
             for patient in patients
         )
     _write_states(cursor, results, filed_at)
-    note_times(cursor, {each.waiting.id: each.cda.occurred for each in planned if each.cda and each.cda.occurred})
+    _note_times(cursor, {each.waiting.id: each.cda.occurred for each in planned if each.cda and each.cda.occurred})
     _write_unfiled(cursor, planned, results, filed_at)
     cursor.execute("DELETE FROM intake_queue WHERE message = ANY(%s)", [[each.message for each in results]])
     append_ledger(ledger)
@@ -598,6 +598,16 @@ def _ledger_entry(planned: _Planned, result: Result, patients: Iterable[int]) ->
             **({"unfiled": len(result.problems)} if result.problems else {}),
         },
     )
+
+
+def _note_times(cursor: Any, times: Mapping[int, datetime]) -> None:
+    """Keep with messages when what they tell of happened, now that it is known."""
+    if times:
+        cursor.execute(
+            "UPDATE intake_message m SET occurred = t.occurred FROM unnest(%s::bigint[], %s::timestamptz[]) "
+            "AS t(id, occurred) WHERE m.id = t.id",
+            [list(times), list(times.values())],
+        )
 
 
 def _write_states(cursor: Any, results: Sequence[Result], at: datetime) -> None:

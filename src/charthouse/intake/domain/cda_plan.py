@@ -122,7 +122,7 @@ def documents_in(resource: Mapping[str, Any], place: str, seq: int) -> Iterator[
 
 def read_within(found: Within, sender: Sender, patient: Mapping[str, Any] | None) -> CdaRead:
     """Convert a document that came within a message, for the message's patient. One that is about somebody else is
-    filed as a document alone, and a person is told."""
+    a problem, and stays a document alone."""
     try:
         families, born = subject_of(found.data, sender.zone)
         if patient is not None and not _is(patient, families, born):
