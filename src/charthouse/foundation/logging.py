@@ -87,7 +87,8 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    for name in ("procrastinate", "pikepdf"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def bind_request(*, request: str, session: str = "", actor: str = "") -> None:

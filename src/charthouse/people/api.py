@@ -13,6 +13,7 @@ from .actions.end_sessions import (
 )
 from .actions.enrol_totp import enrol_totp, offered_secret, renew_recovery_codes
 from .actions.invite_people import IssuedInvitation, accept_invitation, invite_again, invite_person
+from .actions.link_practitioner import link_practitioner
 from .actions.lock_sessions import (
     Parked,
     holds_sent_form,
@@ -97,6 +98,7 @@ from .queries import (
     TourState,
     account,
     account_history,
+    account_links,
     accounts,
     asker,
     browse_practitioners,
@@ -108,6 +110,7 @@ from .queries import (
     find_accounts,
     find_practitioners,
     likely_duplicates,
+    mail_addresses,
     merge_history,
     mrn_assigners,
     names_of,
@@ -122,6 +125,7 @@ from .queries import (
     state_of,
     time_left,
     tour_state,
+    with_account,
 )
 
 __all__ = [
@@ -175,6 +179,7 @@ __all__ = [
     "accept_invitation",
     "account",
     "account_history",
+    "account_links",
     "accounts",
     "add_account",
     "add_facility",
@@ -219,7 +224,9 @@ __all__ = [
     "keep_form",
     "leave_tour",
     "likely_duplicates",
+    "link_practitioner",
     "lock_session",
+    "mail_addresses",
     "merge_history",
     "merge_practitioners",
     "mrn_assigners",
@@ -253,4 +260,5 @@ __all__ = [
     "unlock_account",
     "unlock_session",
     "unmerge_practitioners",
+    "with_account",
 ]

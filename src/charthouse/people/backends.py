@@ -8,8 +8,8 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
+from .logins import user_by_login
 from .models import User
-from .queries import user_by_login
 
 __all__ = ["StaffBackend"]
 

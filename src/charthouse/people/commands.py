@@ -32,7 +32,7 @@ def _stop(message: str) -> NoReturn:
 
 
 def _account_id(username: str) -> int:
-    from .queries import user_by_login
+    from .logins import user_by_login
 
     user = user_by_login(username)
     if user is None:
@@ -187,6 +187,41 @@ def roles(
         print(f"{Role(grant.role).title}{place_name}{until}")
     if not held:
         print(f"{username} holds no role.")
+
+
+@app.command()
+def practitioner(
+    username: Username,
+    named: Annotated[
+        str,
+        typer.Option("--is", help="The practitioner: an NPI or another number, or beginnings of the names."),
+    ] = "",
+    nobody: Annotated[bool, typer.Option("--nobody", help="The account is no practitioner any more.")] = False,
+) -> None:
+    """Show which practitioner of the directory an account is, after setting it where one is named."""
+    from .actions.link_practitioner import link_practitioner
+    from .actions.manage_accounts import AccountError
+    from .queries import account, find_practitioners
+
+    ctx, user_id = _context(), _account_id(username)
+    if named and nobody:
+        _stop("give either --is or --nobody.")
+    try:
+        if named:
+            found = find_practitioners(ctx, named)
+            if not found:
+                _stop(f"the directory has no practitioner {named!r}.")
+            if len(found) > 1:
+                listed = "; ".join(f"{each.shown} ({each.npi or 'no NPI'})" for each in found)
+                _stop(f"{named!r} may be any of {len(found)}: {listed}. Name one by the NPI or another number.")
+            link_practitioner(ctx, user_id, found[0].id)
+        elif nobody:
+            link_practitioner(ctx, user_id, None)
+    except AccountError as error:
+        _stop(str(error))
+    held = account(ctx, user_id)
+    who = held.practitioner if held else None
+    print(f"{username} is {who.shown} ({who.npi or 'no NPI'})." if who else f"{username} is no practitioner.")
 
 
 @app.command("reset-totp")

@@ -19,6 +19,7 @@ from charthouse.foundation import clock
 from charthouse.foundation.ids import hash64
 
 from .domain.usernames import normal_login
+from .logins import user_by_login
 from .policy import sign_in_policy
 
 __all__ = [
@@ -53,8 +54,6 @@ def login_hash(login: str) -> str:
 def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
     """For django-axes: the name failures are counted under. An account's user name, however it was reached; for an
     unknown login a keyed hash, never the text."""
-    from .queries import user_by_login
-
     login = str((credentials or {}).get("username") or request.POST.get("login") or "")
     user = user_by_login(login)
     return user.username if user else f"?{login_hash(login)}"
@@ -63,8 +62,6 @@ def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None) ->
 @contextmanager
 def one_at_a_time(login: str) -> Iterator[None]:
     """Let one attempt for a login be under way at a time, so that those sent at once are counted one by one."""
-    from .queries import user_by_login
-
     user = user_by_login(login)
     key = hash64(f"sign-in:{user.username if user else normal_login(login)}")
     with transaction.atomic(), connection.cursor() as cursor:

@@ -36,6 +36,9 @@ class User(AbstractUser):
     must_change_password = models.BooleanField(default=False)
     must_enrol_totp = models.BooleanField(default=True)
     session_version = models.PositiveIntegerField(default=0)
+    practitioner = models.OneToOneField(
+        "people.Practitioner", on_delete=models.PROTECT, null=True, related_name="account"
+    )
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["display_name"]
 

@@ -73,7 +73,8 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessContext:
-    """One asker at one moment. ``clearance`` is the label bitmask this asker may see."""
+    """One asker at one moment. ``clearance`` is the label bitmask this asker may see; ``practitioners`` are the
+    references (``Practitioner/id``) by which records name the asker, who is in the directory under each."""
 
     actor: str
     name: str
@@ -83,6 +84,12 @@ class AccessContext:
     session: str = ""
     remote: str = ""
     facilities: frozenset[int] = field(default_factory=frozenset)
+    practitioners: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Everything that names this asker in a record: the account, and the practitioner they are."""
+        return self.actor, *sorted(self.practitioners)
 
     @property
     def is_system(self) -> bool:

@@ -50,6 +50,7 @@ __all__ = [
     "migrate",
     "pending_migrations",
     "running",
+    "server_pid",
     "stop_server",
     "weaknesses",
 ]
@@ -178,6 +179,17 @@ def is_running(*, ready: bool = True) -> bool:
 
     found = find_running(Layout(configuration().data))
     return found is not None and (found.ready or not ready)
+
+
+def server_pid() -> int | None:
+    """The process id of the embedded server, also while it is starting; None where it does not run or is an outside
+    one."""
+    if configuration().external_database:
+        return None
+    from .server import find_running
+
+    found = find_running(Layout(configuration().data))
+    return found.pid if found else None
 
 
 def in_words(error: Exception) -> str | None:

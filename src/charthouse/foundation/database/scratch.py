@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,36 +17,65 @@ from .api import OWNER_ROLE, connection_info, connection_url, ensure_running, mi
 from .dropping import drop_database
 from .layout import Layout
 
+_KEPT = re.compile(r"[a-z][a-z0-9_]{0,29}")
+
+
+class NoSuchDatabase(Exception):
+    """A database that should have been kept is not there, or one is in the way."""
+
 
 @contextmanager
-def scratch_database(label: str) -> Iterator[str]:
+def scratch_database(label: str, *, keep: str = "", use: str = "") -> Iterator[str]:
     """A fresh, migrated database for the block; yields its name. The installation's own data is not touched.
 
     Within the block this process and those it starts use it: ``DATABASE_URL`` names it, and Django, set up or not,
     connects to it. Needs the embedded server, or an outside one whose owner may create databases.
+
+    With ``keep``, a name of small letters and digits, it stays when the block ended without an error; ``use`` is
+    the name of one that stayed, which stays. Raises NoSuchDatabase.
     """
     server = ensure_running()
-    name = f"charthouse_{label}_{secrets.token_hex(4)}"
+    kept = use or keep
+    if kept and not _KEPT.fullmatch(kept):
+        raise NoSuchDatabase(f"“{kept}” is no name: small letters, digits and _, at most 30.")
+    name = f"charthouse_{label}_{'kept_' + kept if kept else secrets.token_hex(4)}"
     admin = _admin()
+    if kept and _exists(admin, name) != bool(use):
+        raise NoSuchDatabase(f"There is no database kept as “{kept}”." if use else
+                             f"A database is kept as “{kept}” already; use it, or take another name.")  # fmt: skip
+    stays = bool(use)
     before = {key: os.environ.get(key) for key in ("DATABASE_URL", "DATABASE_OWNER_URL")}
     application, owner = connection_url(dbname=name), connection_url(owner=True, dbname=name)
     try:
-        _run(admin, sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
-            sql.Identifier(name), sql.Identifier(_owner())
-        ))  # fmt: skip
+        if not use:
+            _run(admin, sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
+                sql.Identifier(name), sql.Identifier(_owner())
+            ))  # fmt: skip
         migrate(database=name)
         os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = application, owner
         with _django_on(name):
             yield name
+        stays = bool(kept)
     finally:
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-        with psycopg.connect(admin, autocommit=True) as connection:
-            drop_database(connection, name)
+        if not stays:
+            drop(name)
         server.release()
+
+
+def drop(name: str) -> None:
+    """Drop a scratch database, after its block or after it was kept."""
+    with psycopg.connect(_admin(), autocommit=True) as connection:
+        drop_database(connection, name)
+
+
+def _exists(admin: str, name: str) -> bool:
+    with psycopg.connect(admin, autocommit=True) as connection:
+        return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
 
 
 def _admin() -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from .own_permission import needs_own_permission
 from .permissions import DISCLOSURES_READ
+from .reads import disclose_read
 from .records import (
     Basis,
     DisclosureLine,
     How,
     Recipient,
+    disclosures_naming,
     disclosures_of,
     disclosures_with,
     record_disclosure,
@@ -25,6 +27,8 @@ __all__ = [
     "DisclosureLine",
     "How",
     "Recipient",
+    "disclose_read",
+    "disclosures_naming",
     "disclosures_of",
     "disclosures_with",
     "needs_own_permission",

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Purpose, require
@@ -55,7 +55,7 @@ class Basis(StrEnum):
     UNKNOWN = "unknown"
 
 
-_BASIS_OF_PURPOSE = {
+BASIS_OF_PURPOSE = {
     Purpose.TREATMENT: Basis.TREATMENT,
     Purpose.EMERGENCY: Basis.TREATMENT,
     Purpose.PAYMENT: Basis.PAYMENT,
@@ -140,7 +140,7 @@ def record_disclosures(
     if not to.name.strip():
         raise ValueError("A disclosure needs its recipient: say who received the records.")
     why, way = Purpose(purpose), How(how)
-    ground = Basis(basis) if basis else _BASIS_OF_PURPOSE.get(why, Basis.UNKNOWN)
+    ground = Basis(basis) if basis else BASIS_OF_PURPOSE.get(why, Basis.UNKNOWN)
     wanted = {patient: sorted(set(items), key=str) for patient, items in items_by_patient.items()}
     if not all(wanted) or not all(wanted.values()):
         raise ValueError("A disclosure needs a patient and the items that were disclosed.")
@@ -220,3 +220,17 @@ def disclosures_with(ctx: AccessContext, items: Iterable[Subject], before: datet
         wanted |= Q(kind=item.kind, item=item.id)
     ids = DisclosureItem.objects.filter(wanted).values("disclosure")
     return _lines(Disclosure.objects.filter(pk__in=ids, recorded_at__lt=before))
+
+
+def disclosures_naming(
+    ctx: AccessContext, patients: Sequence[str], kind: str, before: datetime
+) -> list[DisclosureLine]:
+    """The disclosures of these source patients recorded before an instant of the wall clock whose items name
+    something of a kind, newest first.
+
+    Raises PermissionRefused without the right.
+    """
+    require(ctx, DISCLOSURES_READ)
+    naming = DisclosureItem.objects.filter(disclosure=OuterRef("pk"), kind=kind)
+    rows = Disclosure.objects.filter(patient__in=list(patients), recorded_at__lt=before)
+    return _lines(rows.filter(Exists(naming)))

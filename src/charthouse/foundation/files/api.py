@@ -7,10 +7,10 @@ holds its id.
 
 from __future__ import annotations
 
-from .caring import Finding, Rotated, Trouble, Verified, proved, rotate, verify
+from .caring import Finding, Rotated, Trouble, Verified, proof_of, proved, rotate, verify
 from .errors import FileDamaged, FileError, FileMissing, KeyMissing
 from .sealed import Source
-from .store import StoredFile, destroy, exists, open_stream, put, read, stat, sweep
+from .store import StoredFile, destroy, hold, open_stream, put, read, stat, sweep
 from .waiting import WaitingFile, forget_waiting, keep_waiting, sweep_waiting, waiting
 
 __all__ = [
@@ -26,10 +26,11 @@ __all__ = [
     "Verified",
     "WaitingFile",
     "destroy",
-    "exists",
     "forget_waiting",
+    "hold",
     "keep_waiting",
     "open_stream",
+    "proof_of",
     "proved",
     "put",
     "read",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
+from typing import BinaryIO
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -19,6 +24,8 @@ from .permissions import CARE
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
+#: Files whose headers are written together, and how many wait for the disk at once.
+_TOGETHER, _SYNCS = 64, 16
 
 
 class Trouble(StrEnum):
@@ -85,6 +92,17 @@ def verify(progress: Progress | None = None) -> Verified:
     return Verified(files, size, tuple(findings))
 
 
+def proof_of(id: UUID) -> Finding | None:
+    """Read one kept file whole; what is wrong with it, None where nothing is. A header that a rotation has still to
+    mend is no fault of the content."""
+    try:
+        row = store.row_of(id)
+    except FileMissing as error:
+        return Finding(id, Trouble.MISSING, str(error))
+    found = _verified(row)
+    return None if found is None or found.trouble is Trouble.HEADER else found
+
+
 def rotate(ctx: AccessContext, progress: Progress | None = None, *, new_key: bool = True) -> Rotated:
     """Put every file under a new master key (or, without ``new_key``, the newest) by re-wrapping its header.
 
@@ -98,11 +116,12 @@ def rotate(ctx: AccessContext, progress: Progress | None = None, *, new_key: boo
     total = _count()
     files = 0
     findings: list[Finding] = []
-    for done, row in enumerate(_rows(), 1):
-        try:
-            files += _rewrapped(row)
-        except FileError as error:
-            findings.append(Finding(row.id, _trouble(error), str(error)))
+    done = 0
+    for rows in _together(_rows()):
+        written, found = _rewrap(rows)
+        files += written
+        findings += found
+        done += len(rows)
         if progress:
             progress(done, max(total, done))
     return Rotated(key.id.hex(), files, tuple(findings))
@@ -141,26 +160,77 @@ def _verified(row: store.Row) -> Finding | None:
     return None
 
 
-def _rewrapped(row: store.Row) -> bool:
-    """Bring a row's content under the newest key; whether its header had to be written."""
-    path = store.path_of(row.name)
-    with transaction.atomic():
-        store.lock(row.name)
-        keyring = keys.load()
-        try:
-            with path.open("r+b") as target:
-                if sealed.header_keys(target) == (keyring.newest.id,):
-                    store.note_key(row.name, keyring.newest.id)
-                    return False
-                sealed.rewrap(target, row.sha256, keyring, row.key_id)
-        except FileNotFoundError:
-            raise FileMissing(f"The bytes of file {row.id} are gone from the store.") from None
-        except FileDamaged as damage:
-            raise FileDamaged(f"File {row.id} is damaged {damage}. Put it back from a backup.") from None
-        except KeyMissing as error:
-            raise KeyMissing(f"File {row.id} cannot be opened. {error}") from None
-        store.note_key(row.name, keyring.newest.id)
-    return True
+def _rewrap(rows: Sequence[store.Row]) -> tuple[int, list[Finding]]:
+    """Bring the contents of rows under the newest key; how many headers had to be written, and what could not be.
+
+    The new keys of all are on the disk before any old one is cleared, and all of that before the rows say so. A
+    content that somebody else is writing is left to the end, so that nobody waits in a circle.
+    """
+    files = 0
+    findings: list[Finding] = []
+    busy: list[store.Row] = []
+    with ThreadPoolExecutor(_SYNCS) as pool:
+        with transaction.atomic():
+            free: list[store.Row] = []
+            for row in rows:
+                (free if store.try_lock(row.name) else busy).append(row)
+            files += _rewrap_locked(free, pool, findings)
+        for row in busy:
+            with transaction.atomic():
+                store.lock(row.name)
+                files += _rewrap_locked([row], pool, findings)
+    return files, findings
+
+
+def _rewrap_locked(rows: Sequence[store.Row], pool: Executor, findings: list[Finding]) -> int:
+    keyring = keys.load()
+    newest = keyring.newest
+    with ExitStack() as stack:
+        opened: list[tuple[store.Row, BinaryIO]] = []
+        done: list[str] = []
+
+        def each(step: Callable[[store.Row, BinaryIO], bool]) -> list[tuple[store.Row, BinaryIO]]:
+            kept = []
+            for row, target in opened:
+                try:
+                    if step(row, target):
+                        kept.append((row, target))
+                except FileError as error:
+                    findings.append(_unrotated(row, error))
+            list(pool.map(lambda one: os.fsync(one[1].fileno()), kept))
+            return kept
+
+        def wrap(row: store.Row, target: BinaryIO) -> bool:
+            if sealed.header_keys(target) == (newest.id,):
+                done.append(row.name)
+                return False
+            sealed.wrap_anew(target, row.sha256, keyring, row.key_id)
+            return True
+
+        def clear(row: store.Row, target: BinaryIO) -> bool:
+            sealed.clear_old(target, row.sha256, keyring)
+            return True
+
+        for row in {row.name: row for row in rows}.values():  # one content may be kept under two media types
+            try:
+                opened.append((row, stack.enter_context(store.path_of(row.name).open("r+b"))))
+            except FileNotFoundError:
+                if store.is_kept(row.name):  # and was not destroyed meanwhile
+                    findings.append(_unrotated(row, FileMissing()))
+        opened = each(wrap)
+        opened = each(clear)
+        store.note_key([*done, *(row.name for row, _ in opened)], newest.id)
+        return len(opened)
+
+
+def _unrotated(row: store.Row, error: FileError) -> Finding:
+    if isinstance(error, FileMissing):
+        words = f"The bytes of file {row.id} are gone from the store."
+    elif isinstance(error, KeyMissing):
+        words = f"File {row.id} cannot be opened. {error}"
+    else:
+        words = f"File {row.id} is damaged {error}. Put it back from a backup."
+    return Finding(row.id, _trouble(error), words)
 
 
 def _rows() -> Iterator[store.Row]:
@@ -176,6 +246,12 @@ def _rows() -> Iterator[store.Row]:
         if len(rows) < _PAGE:
             return
         last = rows[-1].id
+
+
+def _together(rows: Iterable[store.Row]) -> Iterator[list[store.Row]]:
+    rest = iter(rows)
+    while some := list(islice(rest, _TOGETHER)):
+        yield some
 
 
 def _count() -> int:

@@ -11,7 +11,7 @@ A chunk's nonce is its number (11 bytes) and a mark on the last (1 byte), so tha
 about, added or cut off are found; its associated data is the fixed part. The data key is wrapped with
 AES-256-GCM under the master key, with the fixed part, the key id and the SHA-256 of the content as associated
 data, so that a file put in another's place is found. Re-wrapping writes the free slot, waits for the disk, and
-clears the old one: at every moment one slot is whole.
+clears the old one: at every moment one slot is whole. Who re-wraps waits for the disk for many files at once.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from .keys import Keyring, MasterKey
 
 CHUNK = 64 * 1024
 _MAGIC = b"CHFILE\x01\n"
+#: Chunks, 16 MB, after which the disk begins to write.
+_BEGIN = 256
 _FIXED = 32
 _SLOT = 8 + 12 + 48
 _TAG = 16
@@ -64,10 +66,25 @@ def seal(source: Source, target: BinaryIO, key: MasterKey) -> Sealed:
         digest.update(chunk)
         size += len(chunk)
         target.write(cipher.encrypt(_nonce(number, last), chunk, fixed))
+        if number % _BEGIN == _BEGIN - 1:
+            _begin_writing(target)
     target.seek(_FIXED)
     target.write(_wrap(data_key, fixed, digest.digest(), key))
     target.seek(0, os.SEEK_END)
     return Sealed(digest.digest(), size, key.id)
+
+
+def _begin_writing(target: BinaryIO) -> None:
+    """Have the disk begin with what the last chunks brought, so that whoever waits for it in the end waits for
+    little."""
+    if not hasattr(os, "posix_fadvise"):
+        return  # there it is only waited longer
+    try:
+        target.flush()
+        length = _BEGIN * (CHUNK + _TAG)
+        os.posix_fadvise(target.fileno(), max(target.tell() - length, 0), length, os.POSIX_FADV_DONTNEED)
+    except (AttributeError, OSError):
+        return  # no file of a disk
 
 
 def unseal(source: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> Iterator[bytes]:
@@ -101,23 +118,32 @@ def header_keys(source: BinaryIO) -> tuple[bytes, ...]:
     return tuple(slot[:8] for slot in _slots(header) if slot != _FREE)
 
 
-def rewrap(target: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> None:
-    """Put the data key of a file (opened for reading and writing) under the newest master key; the body stays.
+def wrap_anew(target: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> None:
+    """Put the data key of a file (opened for reading and writing) under the newest master key, beside what holds it
+    now; the body stays. Has to be on the disk before :func:`clear_old`.
 
-    Safe against a crash at any moment, and against readers at the same time; not against another rewrap.
+    The two are safe against a crash at any moment, and against readers at the same time; not against another
+    who re-wraps. Raises FileDamaged, KeyMissing.
     """
     header = _read_header(target)
-    fixed = header[:_FIXED]
     slots = _slots(header)
     good = _good_slot(header, sha256, keys)
     if good is None:
         raise _no_slot(header, keys, expected_key)
     place, data_key = good
     if slots[place][:8] != keys.newest.id:
-        place = 1 - place
-        _write_slot(target, place, _wrap(data_key, fixed, sha256, keys.newest))
-    if slots[1 - place] != _FREE:
-        _write_slot(target, 1 - place, _FREE)
+        _write_slot(target, 1 - place, _wrap(data_key, header[:_FIXED], sha256, keys.newest))
+
+
+def clear_old(target: BinaryIO, sha256: bytes, keys: Keyring) -> None:
+    """Free the slot that is not under the newest master key. Raises FileDamaged where none is under that."""
+    header = _read_header(target)
+    only_newest = Keyring(keys.newest, {keys.newest.id: keys.newest})
+    good = _good_slot(header, sha256, only_newest)
+    if good is None:
+        raise FileDamaged("in its header")
+    if _slots(header)[1 - good[0]] != _FREE:
+        _write_slot(target, 1 - good[0], _FREE)
 
 
 def _open_header(source: BinaryIO, sha256: bytes, keys: Keyring, expected_key: bytes) -> tuple[bytes, bytes]:
@@ -172,16 +198,15 @@ def _write_slot(target: BinaryIO, place: int, slot: bytes) -> None:
     target.seek(_FIXED + place * _SLOT)
     target.write(slot)
     target.flush()
-    os.fsync(target.fileno())
 
 
 def _nonce(number: int, last: bool) -> bytes:
     return number.to_bytes(11, "big") + (b"\x01" if last else b"\x00")
 
 
-def _chunks(source: Source) -> Iterator[tuple[bytes, bool]]:
+def _chunks(source: Source) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Pieces of CHUNK bytes and whether each is the last; an empty source is one empty piece."""
-    held: bytes | None = None
+    held: bytes | memoryview | None = None
     for piece in _even(source):
         if held is not None:
             yield held, False
@@ -189,11 +214,16 @@ def _chunks(source: Source) -> Iterator[tuple[bytes, bool]]:
     yield held or b"", True
 
 
-def _even(source: Source) -> Iterator[bytes]:
+def _even(source: Source) -> Iterator[bytes | memoryview]:
     buffer = bytearray()
     for part in _parts(source):
         view = memoryview(part)
         while view:
+            if not buffer and len(view) >= CHUNK:
+                # As it lies there, where the source does not write over it.
+                yield view[:CHUNK] if isinstance(part, bytes) else bytes(view[:CHUNK])
+                view = view[CHUNK:]
+                continue
             taken = view[: CHUNK - len(buffer)]
             buffer += taken
             view = view[len(taken) :]

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -82,14 +82,14 @@ def put(source: Source, media_type: str) -> StoredFile:
                 lock(name)
                 row = _same(name, media_type)
                 path = path_of(name)
-                if path.exists() and _kept(name):
+                if path.exists() and is_kept(name):
                     key_id = header_key(path) or done.key_id
                 else:
                     target.flush()
                     os.fsync(target.fileno())
                     _move(temporary, path)
                     key_id = done.key_id
-                    note_key(name, key_id)
+                    note_key([name], key_id)
                 return row.file if row else _insert(done, name, media_type, key_id)
     finally:
         temporary.unlink(missing_ok=True)
@@ -116,15 +116,6 @@ def stat(id: UUID) -> StoredFile:
     return row_of(id).file
 
 
-def exists(sha256: str) -> bool:
-    """Whether content with this SHA-256 (hex) is kept."""
-    try:
-        digest = bytes.fromhex(sha256)
-    except ValueError:
-        raise ValueError("A SHA-256 is written as 64 hexadecimal digits.") from None
-    return _kept(name_of(digest))
-
-
 def destroy(ctx: AccessContext, id: UUID, reason: str) -> None:
     """Destroy a file lawfully: its row stays as a tombstone with the content's hash; the bytes go after the commit.
 
@@ -147,6 +138,16 @@ def destroy(ctx: AccessContext, id: UUID, reason: str) -> None:
             ctx, "files.destroy", subjects=[ledger.Subject("file", str(id))], detail={"sha256": digest.hex()}
         )
         transaction.on_commit(lambda: _remove_unkept(name))
+
+
+def hold(ids: Collection[UUID]) -> None:
+    """Have kept files to oneself until the transaction ends: no :func:`put` of the same content gives them out.
+
+    Waits for those that did and have not ended; a look for other uses of a file, made after this, finds all.
+    """
+    with connection.cursor() as cursor:
+        # In the order in which contents are put.
+        cursor.execute("SELECT FROM files_file WHERE id = ANY(%s) ORDER BY sha256, id FOR UPDATE", [list(ids)])
 
 
 def sweep() -> int:
@@ -206,12 +207,19 @@ def lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [hash64("file:" + name)])
 
 
-def note_key(name: str, key_id: bytes) -> None:
-    """Write down under which key the content lies now."""
+def try_lock(name: str) -> bool:
+    """Be the one writer of a content until the transaction ends, unless there is one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [hash64("file:" + name)])
+        return bool(cursor.fetchone()[0])
+
+
+def note_key(names: Sequence[str], key_id: bytes) -> None:
+    """Write down under which key these contents lie now."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE files_file SET key_id = %s WHERE name = %s AND state = 'stored' AND key_id <> %s",
-            [key_id.hex(), name, key_id.hex()],
+            "UPDATE files_file SET key_id = %s WHERE name = ANY(%s) AND state = 'stored' AND key_id <> %s",
+            [key_id.hex(), list(names), key_id.hex()],
         )
 
 
@@ -270,7 +278,8 @@ def _same(name: str, media_type: str) -> Row | None:
     return to_row(*row) if row else None
 
 
-def _kept(name: str) -> bool:
+def is_kept(name: str) -> bool:
+    """Whether a row keeps content of this name."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM files_file WHERE name = %s AND state = 'stored')", [name])
         return bool(cursor.fetchone()[0])
@@ -287,7 +296,7 @@ def _remove_unkept(name: str, *, before: float | None = None) -> bool:
     path = path_of(name)
     with transaction.atomic():
         lock(name)
-        if _kept(name) or not path.exists() or (before is not None and not _older(path, before)):
+        if is_kept(name) or not path.exists() or (before is not None and not _older(path, before)):
             return False
         path.unlink()
         _sync(path.parent)

@@ -13,7 +13,7 @@ from .queries import Filters, Line, Page, entries
 from .report import Damage, DamageKind, Report, Resumption
 from .sealing import LedgerDamaged, resume, seal_all, seal_once
 from .verification import verify
-from .writing import append, append_many, append_read, search_fingerprint, together
+from .writing import append, append_many, append_read, as_row, search_fingerprint, together
 
 __all__ = [
     "JSON",
@@ -32,6 +32,7 @@ __all__ = [
     "append",
     "append_many",
     "append_read",
+    "as_row",
     "entries",
     "resume",
     "seal_all",

@@ -107,10 +107,16 @@ def _search_key() -> bytes:
     return key_file(_SEARCH_KEY)
 
 
-def _write(entries: list[Entry], *, relaxed: bool) -> None:
+def as_row(*entries: Entry) -> str:
+    """Entries as the database's ``ledger_append`` takes them, for a statement that writes more than them."""
     body = orjson.dumps([_row(entry) for entry in entries]).decode()
     if "\\u0000" in body:
         body = orjson.dumps(_without_nul(orjson.loads(body))).decode()
+    return body
+
+
+def _write(entries: list[Entry], *, relaxed: bool) -> None:
+    body = as_row(*entries)
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, (body, relaxed))
 

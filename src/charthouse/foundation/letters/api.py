@@ -7,18 +7,24 @@ as data and is only ever shown as text.
 from __future__ import annotations
 
 from .pictures import Picture, drawn, page_number, pages_of, picture
-from .rendering import LetterError, render
+from .rendering import LetterError, Place, render, render_with_places
 from .shapes import Letter, Letterhead, PatientIdentity
+from .sheets import PagedFile, UnreadableFile, laid
 
 __all__ = [
     "Letter",
     "LetterError",
     "Letterhead",
+    "PagedFile",
     "PatientIdentity",
     "Picture",
+    "Place",
+    "UnreadableFile",
     "drawn",
+    "laid",
     "page_number",
     "pages_of",
     "picture",
     "render",
+    "render_with_places",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,27 +33,51 @@ class LetterError(Exception):
     """A letter that cannot be set: its template is missing or wrong. The message holds nothing of the text."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a named place of a letter came to stand: its page, from 1, and a rectangle on it in points from the
+    upper left, without size for a place that is only a point."""
+
+    name: str
+    page: int
+    left: float = 0
+    top: float = 0
+    width: float = 0
+    height: float = 0
+
+
 def render(letter: Letter) -> bytes:
     """The letter as a PDF. Raises LetterError.
 
     The file is tagged PDF/UA-1 with title and language; its dates are the letter's own, so that the same letter is
     the same file. Signs that none of the carried typefaces has are named by number, and a note says so.
     """
+    return _set(letter, places=False)[0]
+
+
+def render_with_places(letter: Letter) -> tuple[bytes, list[Place]]:
+    """The letter as by :func:`render`, and where its parts of the kinds place and sheet came to stand."""
+    return _set(letter, places=True)
+
+
+def _set(letter: Letter, *, places: bool) -> tuple[bytes, list[Place]]:
     source = template_file(letter.template)
     data = everywhere(_data(letter), plain)
     for name in ("title", "file_title"):
         data[name] = data[name] if _SHOWN.search(data[name]) else "Untitled"
     for attempt in range(_ATTEMPTS + 1):
         try:
-            return typst.compile(
+            given = {"data": orjson.dumps(data).decode()}
+            content = typst.compile(
                 source,
                 root=_ROOT,
                 font_paths=_fonts(),
                 ignore_system_fonts=True,
-                sys_inputs={"data": orjson.dumps(data).decode()},
+                sys_inputs=given,
                 pdf_standards=["ua-1"],
                 timestamp=int(letter.instant.timestamp()),
             )
+            return content, _places(source, given) if places else []
         except typst.TypstError as error:
             # What the typesetter says quotes the text, so it must not travel on.
             wanting = {_unescaped(text) for text in _NO_SIGN.findall(error.diagnostic)}
@@ -65,6 +90,20 @@ def render(letter: Letter) -> bytes:
         if _NAMED not in data["notes"]:
             data["notes"].append(_NAMED)
     raise AssertionError("unreachable")
+
+
+def _places(source: Path, given: dict[str, str]) -> list[Place]:
+    """What the setting that was done just now says of its named places."""
+    told = typst.query(
+        source,
+        "<place>",
+        field="value",
+        root=_ROOT,
+        font_paths=[_FONTS],
+        ignore_system_fonts=True,
+        sys_inputs=given,
+    )
+    return [Place(**each) for each in orjson.loads(told)]
 
 
 def template_file(template: str) -> Path:

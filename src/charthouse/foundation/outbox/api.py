@@ -5,30 +5,47 @@ Delivery is at least once; a receiver knows a repeat by its message id.
 
 from __future__ import annotations
 
+from .mail import MailServer, MailTransport, mail_server
 from .mending import DeadLetter, Delivery, Depth, MessageNotDead, dead_letters, deliveries, depth, discard, retry
 from .sending import LEASE, PATIENCE, Patience, enqueue, pump, send_due, trim
-from .transport import FolderTransport, Outgoing, Transport, TransportError, register_transport
+from .telling import Outcome, tell_of
+from .transport import (
+    UNCERTAIN,
+    FolderTransport,
+    Outgoing,
+    Transport,
+    TransportError,
+    Uncertain,
+    register_transport,
+)
 
 __all__ = [
     "LEASE",
     "PATIENCE",
+    "UNCERTAIN",
     "DeadLetter",
     "Delivery",
     "Depth",
     "FolderTransport",
+    "MailServer",
+    "MailTransport",
     "MessageNotDead",
+    "Outcome",
     "Outgoing",
     "Patience",
     "Transport",
     "TransportError",
+    "Uncertain",
     "dead_letters",
     "deliveries",
     "depth",
     "discard",
     "enqueue",
+    "mail_server",
     "pump",
     "register_transport",
     "retry",
     "send_due",
+    "tell_of",
     "trim",
 ]

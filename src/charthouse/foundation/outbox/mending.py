@@ -9,13 +9,15 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.access.api import AccessContext, Permission, require
 from charthouse.foundation.ledger import api as ledger
 from charthouse.foundation.wake import notify
 from charthouse.foundation.work import api as work
 
 from .permissions import MEND_OUTBOX
 from .sending import CHANNEL, dedupe
+from .telling import Outcome, tell
+from .transport import UNCERTAIN
 
 
 class MessageNotDead(Exception):
@@ -56,6 +58,11 @@ class Delivery:
     error: str
     sent_at: datetime | None
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether it may have arrived and waits for a person to settle that."""
+        return self.state == "dead" and self.error == UNCERTAIN
+
 
 def deliveries(message_ids: Iterable[UUID]) -> dict[UUID, Delivery]:
     """How far messages have come; one that arrived long ago and was tidied away is left out."""
@@ -91,20 +98,25 @@ def dead_letters(limit: int = 100) -> list[DeadLetter]:
         return [DeadLetter(*row) for row in cursor]
 
 
-def retry(ctx: AccessContext, message_id: UUID) -> None:
-    """Give a dead message its attempts back, now. Raises MessageNotDead, PermissionRefused."""
-    _settle(ctx, message_id, "waiting", "outbox.retry", None)
+def retry(ctx: AccessContext, message_id: UUID, *, permission: Permission = MEND_OUTBOX) -> None:
+    """Give a dead message its attempts back, now. Raises MessageNotDead, PermissionRefused.
+
+    An app that settles messages of its own asks for its own ``permission``.
+    """
+    _settle(ctx, message_id, "waiting", "outbox.retry", None, permission)
 
 
-def discard(ctx: AccessContext, message_id: UUID, reason: str) -> None:
+def discard(ctx: AccessContext, message_id: UUID, reason: str, *, permission: Permission = MEND_OUTBOX) -> None:
     """Give a dead message up for good, with a reason, and let those behind it go."""
     if not reason.strip():
         raise ValueError("Say why the message is discarded; the reason is kept in the ledger.")
-    _settle(ctx, message_id, "discarded", "outbox.discard", reason)
+    _settle(ctx, message_id, "discarded", "outbox.discard", reason, permission)
 
 
-def _settle(ctx: AccessContext, message_id: UUID, state: str, action: str, reason: str | None) -> None:
-    require(ctx, MEND_OUTBOX)
+def _settle(
+    ctx: AccessContext, message_id: UUID, state: str, action: str, reason: str | None, permission: Permission
+) -> None:
+    require(ctx, permission)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE outbox_message SET state = %s, attempts = CASE WHEN %s = 'waiting' THEN 0 ELSE attempts END,"
@@ -121,4 +133,5 @@ def _settle(ctx: AccessContext, message_id: UUID, state: str, action: str, reaso
         )
         detail = {"message": str(message_id), "kind": row[0]}
         ledger.append(ctx, action, detail=detail if reason is None else {**detail, "reason": reason})
+        tell(row[0], message_id, Outcome.RETRIED if reason is None else Outcome.DISCARDED)
     notify(CHANNEL)

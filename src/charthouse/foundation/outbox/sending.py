@@ -25,7 +25,8 @@ from charthouse.foundation.logging import where
 from charthouse.foundation.wake import notify, run_pump
 from charthouse.foundation.work import api as work
 
-from .transport import Outgoing, TransportError, transport_for
+from .telling import Outcome, tell
+from .transport import Outgoing, TransportError, Uncertain, transport_for
 
 CHANNEL = "charthouse_outbox"
 LEASE = timedelta(seconds=60)
@@ -85,7 +86,14 @@ def send_due(limit: int = _BATCH, *, patience: Patience = PATIENCE, lease: timed
         try:
             transport_for(message.destination).send(message)
         except TransportError as error:
-            _not_sent(message, claim, str(error), permanent=error.permanent, patience=patience)
+            _not_sent(
+                message,
+                claim,
+                str(error),
+                permanent=error.permanent,
+                patience=patience,
+                outcome=Outcome.UNCERTAIN if isinstance(error, Uncertain) else Outcome.FAILED,
+            )
         except Exception as error:
             _not_sent(message, claim, where(error), permanent=False, patience=patience)
         else:
@@ -140,11 +148,22 @@ def _sent(message: Outgoing, claim: UUID) -> None:
             " WHERE id = %s AND claim = %s",
             [message.number, claim],
         )
+        ours = bool(cursor.rowcount)
         if message.attempt > 1:
             work.finish_by_dedupe(work.MACHINERY_QUEUE, dedupe(message.message_id), "sent")
+        if ours:
+            tell(message.kind, message.message_id, Outcome.SENT)
 
 
-def _not_sent(message: Outgoing, claim: UUID, error: str, *, permanent: bool, patience: Patience) -> None:
+def _not_sent(
+    message: Outgoing,
+    claim: UUID,
+    error: str,
+    *,
+    permanent: bool,
+    patience: Patience,
+    outcome: Outcome = Outcome.FAILED,
+) -> None:
     dead = permanent or message.attempt >= patience.attempts
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -168,4 +187,5 @@ def _not_sent(message: Outgoing, claim: UUID, error: str, *, permanent: bool, pa
             dedupe=dedupe(message.message_id),
             detail={"message": str(message.message_id), "kind": message.kind, "error": error},
         )
+        tell(message.kind, message.message_id, outcome, error)
     log.error("message dead", message_id=message.message_id, kind=message.kind, attempts=message.attempt)

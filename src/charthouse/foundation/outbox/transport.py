@@ -25,6 +25,24 @@ class TransportError(Exception):
         self.permanent = permanent
 
 
+#: The reason of a message that may have arrived.
+UNCERTAIN = (
+    "Uncertain: it was sent and no answer came, so the receiver may have it. Ask there; discard it if it arrived, "
+    "retry it if it did not."
+)
+
+
+class Uncertain(TransportError):
+    """A message was given away whole and no answer came, so it may have arrived.
+
+    It is not sent again by itself: it is a dead message whose reason says so, and a person asks the receiver, then
+    retries or discards it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(UNCERTAIN, permanent=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message as a transport gets it. ``number`` rises with the order of enqueueing; ``attempt`` counts from 1.

@@ -7,7 +7,17 @@ name; no rule's number stands in code.
 from __future__ import annotations
 
 from .reading import RulePackError
-from .registry import Registry, UnknownRule, all_packs, choices, load, parameter, rule
+from .registry import (
+    Registry,
+    UnknownRule,
+    all_packs,
+    choices,
+    load,
+    parameter,
+    read_registry,
+    read_registry_text,
+    rule,
+)
 from .rules import FacilityType, Force, Pack, Parameter, Rule, Value
 
 __all__ = [
@@ -24,5 +34,7 @@ __all__ = [
     "choices",
     "load",
     "parameter",
+    "read_registry",
+    "read_registry_text",
     "rule",
 ]

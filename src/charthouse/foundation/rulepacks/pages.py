@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import yaml
+
 from .registry import Registry
 from .rules import Force, Rule
 
@@ -73,6 +75,9 @@ def _page(versions: tuple[Rule, ...]) -> str:
             lines += [
                 f"| {name.replace('_', ' ')} | {_cell(str(value))} |" for name, value in rule.parameters.items()
             ]
+        if rule.demand:
+            written = yaml.safe_dump(dict(rule.demand), sort_keys=False, allow_unicode=True, width=100)
+            lines += ["", "What it demands:", "", "```yaml", *written.splitlines(), "```"]
     lines += ["", f"Kept in the pack `{latest.pack}`. [All rules](index.md)"]
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,8 @@ from .rules import FacilityType, Force, Pack, Parameter, Rule
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+#: A rule's demand is some five deep.
+_DEEPEST = 30
 _JURISDICTION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
@@ -46,6 +48,7 @@ class _RuleText(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     jurisdiction: str = "US"
     url: str = ""
     unverified: bool = False
+    demand: dict[str, Any] = {}
 
 
 class _PackText(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -61,6 +64,8 @@ class _StrictLoader(yaml.CSafeLoader):
         seen: set[Hashable] = set()
         for key_node, _value in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{key!r} is written twice", key_node.start_mark
@@ -75,8 +80,22 @@ def read_pack(path: Path, *, app: str, name: str) -> Pack:
     Raises RulePackError with every problem found.
     """
     try:
-        raw = yaml.load(path.read_text("utf-8"), Loader=_StrictLoader)  # noqa: S506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        written = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise RulePackError([f"{name} is not readable YAML: {_one_line(error)}."]) from None
+    return _pack(written, app, name, aliases=True)
+
+
+def read_pack_text(written: str, *, app: str, name: str) -> Pack:
+    """The same of a pack's text, whoever wrote it. Raises RulePackError with every problem found."""
+    return _pack(written, app, name, aliases=False)
+
+
+def _pack(written: str, app: str, name: str, *, aliases: bool) -> Pack:
+    try:
+        _require_plain(written, name, aliases=aliases)
+        raw = yaml.load(written, Loader=_StrictLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise RulePackError([f"{name} is not readable YAML: {_one_line(error)}."]) from None
     try:
         text = msgspec.convert(raw, _PackText)
@@ -103,6 +122,22 @@ def read_pack(path: Path, *, app: str, name: str) -> Pack:
     return Pack(text.pack, text.title, app, name, tuple(rules))
 
 
+def _require_plain(written: str, name: str, *, aliases: bool) -> None:
+    """Raise RulePackError for what could fill the memory or the stack: lists within lists without end, and, where
+    they are not allowed, aliases. Reads events alone, which nothing is built of."""
+    depth = 0
+    for event in yaml.parse(written, Loader=_StrictLoader):
+        where = f"{name}, line {event.start_mark.line + 1}" if event.start_mark else name
+        if not aliases and isinstance(event, yaml.AliasEvent):
+            raise RulePackError([f"{where}: * refers to another place; write it out."])
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise RulePackError([f"{where}: lists stand in each other more than {_DEEPEST} deep."])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
 def _rule(text: _RuleText, app: str, pack: str) -> Rule:
     parameters = {name: _parameter(name, value) for name, value in text.parameters.items()}
     return Rule(
@@ -119,6 +154,7 @@ def _rule(text: _RuleText, app: str, pack: str) -> Rule:
         jurisdiction=text.jurisdiction,
         url=text.url,
         unverified=text.unverified,
+        demand=MappingProxyType(text.demand),
         app=app,
         pack=pack,
     )
@@ -161,4 +197,4 @@ def _explained(error: Exception) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()).replace(' in "<unicode string>",', ",")

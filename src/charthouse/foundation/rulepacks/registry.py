@@ -13,7 +13,7 @@ from types import MappingProxyType
 import charthouse
 from charthouse.foundation import clock
 
-from .reading import RulePackError, read_pack
+from .reading import RulePackError, read_pack, read_pack_text
 from .rules import FacilityType, Force, Pack, Rule
 
 _PACKAGE = Path(charthouse.__file__).parent
@@ -51,20 +51,35 @@ class Registry:
         raise UnknownRule(f"The rule {code} does not hold on {on}{where}.")
 
 
-def read_registry(folders: Mapping[str, Path]) -> Registry:
-    """Read all packs of ``folders``, the rules folders by name. The folder's parent is the app.
+def read_registry(folders: Mapping[str, Path], files: Mapping[Path, str] | None = None) -> Registry:
+    """Read all packs of ``folders``, the rules folders by name. The folder's parent is the app. ``files`` are packs
+    from anywhere, each with the app it is for.
 
     Raises RulePackError with every problem of every pack.
     """
     problems: list[str] = []
     packs: list[Pack] = []
-    for name, folder in sorted(folders.items()):
-        for path in sorted(folder.glob("*.yaml")):
-            try:
-                packs.append(read_pack(path, app=folder.parent.name, name=f"{name}/{path.name}"))
-            except RulePackError as error:
-                problems += error.problems
-    problems += _clashes(packs)
+    listed = [
+        (path, folder.parent.name, f"{name}/{path.name}")
+        for name, folder in sorted(folders.items())
+        for path in sorted(folder.glob("*.yaml"))
+    ]
+    listed += [(path, app, path.name) for path, app in (files or {}).items()]
+    for path, app, name in listed:
+        try:
+            packs.append(read_pack(path, app=app, name=name))
+        except RulePackError as error:
+            problems += error.problems
+    return _registry(packs, problems)
+
+
+def read_registry_text(written: str, *, app: str, name: str) -> Registry:
+    """One pack of an app as somebody wrote it; ``name`` is what errors call it. Raises RulePackError."""
+    return _registry([read_pack_text(written, app=app, name=name)], [])
+
+
+def _registry(packs: list[Pack], problems: list[str]) -> Registry:
+    problems = problems + _clashes(packs)
     if problems:
         raise RulePackError(problems)
     versions: dict[str, list[Rule]] = {}

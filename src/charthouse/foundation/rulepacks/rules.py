@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 #: What a parameter can hold. A list becomes a tuple.
 Value = int | float | str | tuple[int | float | str, ...]
@@ -47,7 +48,8 @@ class Rule:
     """One rule as it holds from ``effective`` until before ``ends``.
 
     ``facility_types`` is empty for all. ``jurisdiction`` is ISO 3166 (``US``, ``US-AL``). ``unverified`` says that
-    the text was not read. ``app`` and ``pack`` tell where the rule is kept.
+    the text was not read. ``app`` and ``pack`` tell where the rule is kept. ``demand`` is what the rule asks for
+    in a language of that app, which reads and checks it; empty for most.
     """
 
     code: str
@@ -65,6 +67,7 @@ class Rule:
     unverified: bool
     app: str
     pack: str
+    demand: Mapping[str, Any] = field(default_factory=dict)
 
     def holds_on(self, day: date) -> bool:
         return self.effective <= day and (self.ends is None or day < self.ends)

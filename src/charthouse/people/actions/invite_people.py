@@ -16,10 +16,11 @@ from django.http import HttpRequest
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.people.lockout import is_locked_out, login_hash, note_failure, one_at_a_time
+from charthouse.people.logins import user_by_login
 from charthouse.people.models import Invitation, User
 from charthouse.people.permissions import MANAGE_ACCOUNTS
 from charthouse.people.policy import sign_in_policy
-from charthouse.people.queries import asker, user_by_login
+from charthouse.people.queries import asker
 
 from . import _ledger
 from ._ledger import JSON, Outcome, user_subject

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.people.domain.check_digits import is_npi
-from charthouse.people.models import Practitioner, PractitionerMerge
+from charthouse.people.models import Practitioner, PractitionerMerge, User
 from charthouse.people.permissions import CORRECT_DIRECTORY
 
 from . import _ledger
@@ -32,7 +32,7 @@ def merge_practitioners(ctx: AccessContext, survivor: int, other: int, reason: s
     """Join ``other`` (with all joined to it) to ``survivor``; returns the merge's id, which undoes it.
 
     Records keep the id they named; reads follow the join. Raises DirectoryError for the same entry, for different
-    NPIs, and without a reason.
+    NPIs, for entries that are two accounts, and without a reason.
     """
     require(ctx, CORRECT_DIRECTORY)
     if not reason.strip():
@@ -50,6 +50,13 @@ def merge_practitioners(ctx: AccessContext, survivor: int, other: int, reason: s
             raise DirectoryError(
                 f"The entries carry different NPIs ({', '.join(sorted(str(n) for n in numbers))}). "
                 "Correct the wrong one first; two practitioners never share a number."
+            )
+        linked = User.objects.filter(practitioner__canonical_id__in=roots.values())
+        accounts = sorted(linked.values_list("username", flat=True))
+        if len(accounts) > 1:
+            raise DirectoryError(
+                f"The entries are two accounts ({', '.join(accounts)}), each of which answers for documents. "
+                "An administrator takes the practitioner from one of them first."
             )
         merge = join_entries(cursor, roots[survivor], roots[other], reason.strip(), ctx.actor)
         _ledger.append(

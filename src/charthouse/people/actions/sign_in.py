@@ -13,9 +13,10 @@ from charthouse.people.authenticators import Factor, has_totp, use_code
 from charthouse.people.domain.devices import device_name
 from charthouse.people.domain.sessions import Obligation
 from charthouse.people.lockout import is_locked_out, login_hash, note_failure, one_at_a_time
+from charthouse.people.logins import user_by_login
 from charthouse.people.models import Session, User
 from charthouse.people.policy import sign_in_policy
-from charthouse.people.queries import OBLIGATIONS_KEY, asker, user_by_login
+from charthouse.people.queries import OBLIGATIONS_KEY, asker
 
 from . import _ledger
 from ._ledger import JSON, Outcome, user_subject

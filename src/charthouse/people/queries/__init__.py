@@ -14,6 +14,7 @@ from .accounts import (
     InvitationLine,
     account,
     account_history,
+    account_links,
     accounts,
     asker,
     colleagues,
@@ -21,9 +22,10 @@ from .accounts import (
     context_for_request,
     find_accounts,
     grants_in_force,
+    mail_addresses,
     names_of,
     session_name,
-    user_by_login,
+    with_account,
 )
 from .places import FacilityLine, MrnAssignerLine, facilities, facility_by_code, mrn_assigners, organization_name
 from .practitioners import (
@@ -76,6 +78,7 @@ __all__ = [
     "TourState",
     "account",
     "account_history",
+    "account_links",
     "accounts",
     "asker",
     "browse_practitioners",
@@ -88,6 +91,7 @@ __all__ = [
     "find_practitioners",
     "grants_in_force",
     "likely_duplicates",
+    "mail_addresses",
     "merge_history",
     "mrn_assigners",
     "names_of",
@@ -103,5 +107,5 @@ __all__ = [
     "state_of",
     "time_left",
     "tour_state",
-    "user_by_login",
+    "with_account",
 ]

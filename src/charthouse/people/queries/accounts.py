@@ -15,25 +15,17 @@ from charthouse.foundation.access.api import AccessContext, Purpose, Role, requi
 from charthouse.foundation.access.clearance import clearance_for
 from charthouse.foundation.ledger import api as ledger
 from charthouse.people.authenticators import Factors, factors_of
-from charthouse.people.domain.usernames import normal_login
 from charthouse.people.lockout import Lockout, lockouts
-from charthouse.people.models import Facility, Invitation, RoleGrant, User
+from charthouse.people.models import Facility, Invitation, Practitioner, RoleGrant, User
 from charthouse.people.permissions import SEE_ACCOUNTS
+
+from .practitioners import PractitionerEntry, practitioner
 
 
 def session_name(request: HttpRequest) -> str:
     """What a request's session is called in the ledger: its row's id, never its key; "" without one."""
     row = getattr(request.session, "row", None)
     return str(row.id) if row is not None else ""
-
-
-def user_by_login(login: str) -> User | None:
-    """The account of a user name or e-mail address as typed, disabled ones too. One query either way."""
-    folded = normal_login(login)
-    if not folded or "\0" in folded:
-        return None
-    field = "email__iexact" if "@" in folded else "username"
-    return User.objects.filter(**{field: folded}).first()
 
 
 def grants_in_force(user: User, at: datetime | None = None) -> list[RoleGrant]:
@@ -78,7 +70,25 @@ def context_for(
         session=session,
         remote=remote,
         facilities=reached if facility is None else reached & {facility},
+        practitioners=_practitioners(user),
     )
+
+
+def _practitioners(user: User) -> frozenset[str]:
+    """The references by which records name the practitioner an account is, whichever entry of theirs they mean."""
+    if user.practitioner_id is None:
+        return frozenset()
+    joined = Practitioner.objects.filter(canonical__joined=user.practitioner_id)
+    return frozenset(f"Practitioner/{public_id}" for public_id in joined.values_list("public_id", flat=True))
+
+
+def with_account(references: Collection[str]) -> frozenset[str]:
+    """Those of some references (``Practitioner/id``) that name somebody whose account here is in force."""
+    ids = [each.removeprefix("Practitioner/") for each in references if each.startswith("Practitioner/")]
+    if not ids:
+        return frozenset()
+    known = Practitioner.objects.filter(public_id__in=ids, canonical__joined__account__is_active=True)
+    return frozenset(f"Practitioner/{public_id}" for public_id in known.values_list("public_id", flat=True))
 
 
 def context_for_request(request: HttpRequest, purpose: Purpose = Purpose.OPERATIONS) -> AccessContext:
@@ -279,6 +289,7 @@ class Account:
     must_enrol_totp: bool
     lockouts: tuple[Lockout, ...]
     invitation: InvitationLine | None
+    practitioner: PractitionerEntry | None
 
 
 def account(ctx: AccessContext, user_id: int) -> Account | None:
@@ -311,6 +322,7 @@ def account(ctx: AccessContext, user_id: int) -> Account | None:
         must_enrol_totp=user.must_enrol_totp,
         lockouts=tuple(lockouts(user.username)),
         invitation=InvitationLine(open_.made_at, open_.expires_at, open_.expires_at <= now) if open_ else None,
+        practitioner=practitioner(ctx, user.practitioner_id) if user.practitioner_id is not None else None,
     )
 
 
@@ -364,3 +376,34 @@ def names_of(actors: Iterable[str]) -> dict[str, str]:
     """What the accounts behind actors are called; an actor that is no account is left out."""
     numbers = {int(actor[5:]) for actor in actors if actor.startswith("user:") and actor[5:].isdecimal()}
     return {user.actor: str(user) for user in User.objects.filter(pk__in=numbers)} if numbers else {}
+
+
+def account_links(actors: Iterable[str], entries: Iterable[int]) -> dict[str, int]:
+    """Which practitioner an account is, by the actor it acts as: of these accounts, and of all accounts that are
+    one of these directory entries. Not sensitive."""
+    numbers = [int(actor[5:]) for actor in actors if actor.startswith("user:") and actor[5:].isdecimal()]
+    linked = User.objects.filter(Q(pk__in=numbers) | Q(practitioner__canonical__in=list(entries)))
+    rows = linked.exclude(practitioner=None).select_related("practitioner")
+    return {user.actor: user.practitioner.canonical_id for user in rows if user.practitioner is not None}
+
+
+def mail_addresses(keys: Iterable[str]) -> dict[str, str]:
+    """The e-mail addresses of those whom records name by ``Practitioner/id`` or ``user:7``: of an account in use
+    that is this practitioner, under any entry of theirs. Those without one are absent. Not sensitive, but for
+    sending only.
+    """
+    wanted = set(keys)
+    public = {each: each.removeprefix("Practitioner/") for each in wanted if each.startswith("Practitioner/")}
+    numbers = {each: int(each[5:]) for each in wanted if each.startswith("user:") and each[5:].isdecimal()}
+    roots = dict(
+        Practitioner.objects.filter(public_id__in=public.values()).values_list("public_id", "canonical_id")
+    )
+    users = User.objects.filter(
+        Q(practitioner__canonical__in=roots.values()) | Q(pk__in=numbers.values()), is_active=True
+    ).exclude(email="")
+    by_root, by_number = {}, {}
+    for root, number, email in users.values_list("practitioner__canonical_id", "pk", "email"):
+        by_root[root] = by_number[number] = email
+    found = {key: by_root.get(roots[id]) for key, id in public.items() if id in roots}
+    found |= {key: by_number.get(number) for key, number in numbers.items()}
+    return {key: email for key, email in found.items() if email}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from charthouse.foundation.rulepacks.api import FacilityType
 from charthouse.people.models import Facility, MrnAssigner, Organization
 
 
@@ -33,6 +34,21 @@ class FacilityLine:
         """Whether a sender who writes ``name`` means it: its code or its name."""
         said = " ".join(name.split()).casefold()
         return said in {self.code.casefold(), " ".join(self.name.split()).casefold()}
+
+    @property
+    def rules_as(self) -> FacilityType | None:
+        """The type of facility by which rules choose; None for a kind of which they know nothing."""
+        return _RULES_AS.get(self.kind)
+
+
+_RULES_AS = {
+    "hospital": FacilityType.HOSPITAL,
+    "cah": FacilityType.CRITICAL_ACCESS,
+    "clinic": FacilityType.CLINIC,
+    "asc": FacilityType.AMBULATORY_SURGERY,
+    "laboratory": FacilityType.LABORATORY,
+    "nursing": FacilityType.LONG_TERM_CARE,
+}
 
 
 def _facility_line(row: Facility) -> FacilityLine:

@@ -1,0 +1,28 @@
+"""Work that is spread over the processors of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from django.db import connections
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def spread(work: Callable[[T], R], pieces: Sequence[T]) -> Iterator[R]:
+    """What ``work``, a function of a module, makes of each piece, in their order: in a process for each processor,
+    each with connections of its own; in this process where there is one processor or piece, or where this process
+    has threads and so cannot be forked. Not to be called within a transaction."""
+    cores = min(os.cpu_count() or 1, len(pieces))
+    if cores < 2 or sys.platform != "linux" or threading.active_count() > 1:
+        yield from map(work, pieces)
+        return
+    connections.close_all()
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        yield from pool.imap(work, pieces)
