@@ -13,6 +13,7 @@ from .header import KINDS, SECTION
 from .mapping import SectionReport
 from .places import line_range
 from .reading import MEDIA_TYPES, SectionText, is_cda_content, sections_as_html
+from .several import documents_of
 from .tree import DEFAULT_LIMITS, Limits, Tree, decoded, is_cda
 from .tree import read as read_tree
 from .writing.document import Contents, Document, Keeper, write
@@ -35,6 +36,7 @@ __all__ = [
     "SectionText",
     "Tree",
     "decoded",
+    "documents_of",
     "entries_to_fhir",
     "head_of",
     "is_cda",

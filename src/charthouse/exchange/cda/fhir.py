@@ -35,7 +35,7 @@ from .problems import map_allergy_entry, map_problem_entry
 from .procedures import map_equipment_entry, map_procedure
 from .sections import STATEMENTS, Kind, Section, sections_of
 from .tree import Element, Tree, read
-from .values import identity, names, said, time_of
+from .values import identity, moment_of, names, said, time_of
 
 _PROBLEM_TEMPLATES = frozenset(
     {"2.16.840.1.113883.10.20.22.4.3", "2.16.840.1.113883.10.20.22.4.4", "2.16.840.1.113883.10.20.22.4.132",
@@ -170,6 +170,7 @@ def _map_section(mapping: Mapping, section: Section) -> None:
         if _nothing(entry):
             continue
         mapping.place = f"{section.place}, entry {number}"
+        _note_times(mapping, entry)
         before = len(report.reasons)
         try:
             done = _map_entry(mapping, section.kind, entry)
@@ -192,6 +193,24 @@ def _map_section(mapping: Mapping, section: Section) -> None:
                 mapping.note(f"Of {_words(entry)} of this kind nothing is filed as data.")
     mapping.section = mapping.report = None
     mapping.entry_security = []
+
+
+def _note_times(mapping: Mapping, entry: Element) -> None:
+    """Say where a time is written that is none, such as a day of 2014 in another order: it is never guessed."""
+    zone = mapping.zone
+    for each in entry.iter("effectiveTime"):
+        for one in (each, *each):
+            if (
+                (value := one.get("value"))
+                and (one is each or one.tag in _ENDS)
+                and moment_of(value, zone) is None
+                and value.strip(" 0")
+            ):
+                mapping.note("A time in it is none that can be read; it stands in the document alone.")
+                return
+
+
+_ENDS = ("low", "high")
 
 
 def _nothing(entry: Element) -> bool:
@@ -220,6 +239,10 @@ def _map_entry(mapping: Mapping, kind: Kind, entry: Element) -> bool:
     if tag in ("observationMedia", "regionOfInterest"):
         raise NotCoded("An image is shown with the text; nothing of it is filed as data.")
     mood = (entry.get("moodCode") or "").strip()
+    if not mood and kind is Kind.PLAN and tag != "organizer":
+        # What stands in a plan without saying that it was done is not to be taken for done.
+        mood = "INT"
+        entry.set("moodCode", mood)
     found = templates(entry)
     if _NOTE in found or (kind is Kind.NOTES and tag == "act"):
         return map_note_entry(mapping, entry)
@@ -251,19 +274,18 @@ def _medications_in(mapping: Mapping, entry: Element) -> bool:
     if entry.tag not in ("act", "organizer"):
         return False
     inner = [*mapping.related(entry), *(each for component in entry.findall("component") for each in component)]
-    done = []
-    for each in inner:
-        if each.tag == "substanceAdministration":
-            done.append(map_medication(mapping, each))
-        elif each.tag == "supply":
-            done.append(map_supply(mapping, each))
-    return any(done)
+    return mapping.each_of(
+        (each for each in inner if each.tag in ("substanceAdministration", "supply")),
+        lambda each: map_supply(mapping, each) if each.tag == "supply" else map_medication(mapping, each),
+    )
 
 
 def _immunizations_in(mapping: Mapping, entry: Element) -> bool:
     inner = [*mapping.related(entry), *(each for component in entry.findall("component") for each in component)]
-    done = [map_immunization(mapping, each) for each in inner if each.tag == "substanceAdministration"]
-    return any(done)
+    return mapping.each_of(
+        (each for each in inner if each.tag == "substanceAdministration"),
+        lambda each: map_immunization(mapping, each),
+    )
 
 
 def _problems(mapping: Mapping, entry: Element) -> bool:
@@ -286,19 +308,14 @@ def _concerns(mapping: Mapping, entry: Element) -> bool:
     """Health concerns gather problems and observations of other kinds."""
     if entry.tag == "observation":
         return map_observation(mapping, entry, "survey") is not None
-    done = False
-    for each in [
-        *mapping.related(entry),
-        *(each for component in entry.findall("component") for each in component),
-    ]:
+    inner = [*mapping.related(entry), *(each for component in entry.findall("component") for each in component)]
+
+    def act(each: Element) -> bool:
         if templates(each) & _PROBLEM_TEMPLATES or each.tag == "act":
-            try:
-                done = map_problem_entry(mapping, each, "health-concern") or done
-            except NotCoded as error:
-                mapping.note(str(error))
-        elif each.tag == "observation":
-            done = (map_observation(mapping, each, "survey") is not None) or done
-    return done
+            return map_problem_entry(mapping, each, "health-concern")
+        return each.tag == "observation" and map_observation(mapping, each, "survey") is not None
+
+    return mapping.each_of(inner, act)
 
 
 def _social(mapping: Mapping, entry: Element) -> bool:
@@ -317,13 +334,10 @@ def _procedures(mapping: Mapping, entry: Element) -> bool:
     if entry.tag in ("procedure", "act", "observation"):
         return map_procedure(mapping, entry)
     if entry.tag == "organizer":
-        done = [
-            _procedures(mapping, each)
-            for component in entry.findall("component")
-            for each in component
-            if each.tag in STATEMENTS
-        ]
-        return any(done)
+        return mapping.each_of(
+            (each for part in entry.findall("component") for each in part if each.tag in STATEMENTS),
+            lambda each: _procedures(mapping, each),
+        )
     return False
 
 
@@ -406,19 +420,14 @@ def _map_other(mapping: Mapping, kind: Kind, entry: Element) -> bool:
             for each in [*mapping.related(entry), *(each for part in entry.findall("component") for each in part)]
             if each.tag in STATEMENTS
         ]
-        done = False
-        for each in inner:
-            try:
-                done = _map_entry(mapping, kind, each) or done
-            except NotCoded as error:
-                mapping.note(str(error))
-        if done or negated(entry):
-            return done
-        return (
-            map_procedure(mapping, entry)
-            if mapping.concept(entry.find("code")) and kind in (Kind.PROCEDURES, Kind.PLAN)
-            else False
-        )
+        itself = mapping.concept(entry.find("code")) and kind in (Kind.PROCEDURES, Kind.PLAN) and not negated(entry)
+        try:
+            done = mapping.each_of(inner, lambda each: _map_entry(mapping, kind, each))
+        except NotCoded:
+            if not itself:
+                raise
+            done = False
+        return done or (map_procedure(mapping, entry) if itself else False)
     return False
 
 

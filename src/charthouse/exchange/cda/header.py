@@ -6,6 +6,7 @@ After HL7's C-CDA on FHIR mappings (US Realm Header), and US Core for race, ethn
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 
 from charthouse.exchange.hl7v2.keys import normal_name
@@ -159,6 +160,9 @@ def _person(mapping: Mapping, person: Element, born: str | None) -> Json:
         code := _GENDERS.get((gender.get("code") or gender.get("nullFlavor") or "").upper())
     ):
         elements["gender"] = code
+    written = person.find("birthTime")
+    if not born and written is not None and (written.get("value") or "").strip(" 0"):
+        mapping.fault("The birth date is none that can be read; the patient is filed without it.")
     if born:
         elements["birthDate"] = born[:10]
         if len(born) > 10:
@@ -555,6 +559,11 @@ def _body(mapping: Mapping, body: Element, title: str) -> Json | None:
         return None
     if (text.get("representation") or "").upper() == "B64":
         data = "".join(words.split())
+        try:
+            base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            mapping.fault("The body of the document is no base64, and cannot be read.")
+            return None
     else:
         data = base64.b64encode("".join(text.itertext()).encode()).decode("ascii")
         kind = kind if kind.startswith("text/") else "text/plain"

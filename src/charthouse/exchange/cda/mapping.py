@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -25,13 +25,13 @@ from .tree import Element
 from .values import (
     absent_reason,
     addresses,
+    coding_of,
     codings_of,
     display_name,
     human_name,
     identifiers,
     identity,
     interval_of,
-    period_of,
     said,
     telecoms,
     time_of,
@@ -39,6 +39,7 @@ from .values import (
 
 Json = dict[str, Any]
 Mint = Callable[[str, str], str]
+Part = TypeVar("Part")
 _NPI_ROOT = "2.16.840.1.113883.4.6"
 _MOST_REASONS = 20
 
@@ -153,6 +154,21 @@ class Mapping:
             own = "content:" + hashlib.blake2b(ElementTree.tostring(statement), digest_size=12).hexdigest()
         return f"{self.patient_key}/{own}{within}"
 
+    def each_of(self, statements: Iterable[Part], act: Callable[[Part], bool]) -> bool:
+        """Do ``act`` of each statement within an entry; whether one was read. What cannot be read is noted and
+        costs the others nothing; where none was read, the first reason is the entry's."""
+        done = False
+        first: NotCoded | None = None
+        for each in statements:
+            try:
+                done = act(each) or done
+            except NotCoded as error:
+                first = first or error
+                self.note(str(error))
+        if first is not None and not done:
+            raise first
+        return done
+
     # Words about the document
 
     def fault(self, reason: str) -> None:
@@ -197,11 +213,17 @@ class Mapping:
         if element is None:
             return {"text": fallback} if fallback else None
         found: Json = {}
-        codings = codings_of(element)
+        words = ""
+        if len(element):
+            codings = codings_of(element)
+            original = element.find("originalText")
+            if original is not None:
+                words = self.text(original)
+        else:
+            own = coding_of(element)
+            codings = [own] if own else []
         if codings:
             found["coding"] = codings
-        original = element.find("originalText")
-        words = self.text(original) if original is not None else ""
         words = words or said(element.get("displayName")) or fallback
         if not words and not codings:
             words = said(element.text)
@@ -224,15 +246,13 @@ class Mapping:
 
     def choice(self, name: str, element: Element | None) -> Json:
         """An IVL_TS as ``nameDateTime`` or ``namePeriod``; empty where it says no time."""
-        point, low, high = interval_of(element, self.zone)
-        if point:
-            return {f"{name}DateTime": point}
-        period = period_of(element, self.zone)
-        if not period:
+        if element is None:
             return {}
-        if low and low == high:
-            return {f"{name}DateTime": low}
-        return {f"{name}Period": period}
+        point, low, high = interval_of(element, self.zone)
+        if point or (low and low == high):
+            return {f"{name}DateTime": point or low}
+        period = {end: at for end, at in (("start", low), ("end", high)) if at}
+        return {f"{name}Period": period} if period else {}
 
     # People
 
@@ -506,4 +526,7 @@ def negated(statement: Element) -> bool:
 
 def without_empty(elements: Iterable[tuple[str, Any]]) -> Json:
     """A resource's elements without those that say nothing."""
-    return {name: value for name, value in elements if value not in (None, "", [], {})}
+    return {name: value for name, value in elements if value or (value is not None and value not in _NOTHING)}
+
+
+_NOTHING: tuple[Any, ...] = ("", [], {})

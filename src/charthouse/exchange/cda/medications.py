@@ -25,7 +25,7 @@ _ADMINISTRATION = {
 }  # fmt: skip
 _DISPENSE = {
     "active": "in-progress", "completed": "completed", "aborted": "stopped", "cancelled": "cancelled",
-    "held": "on-hold", "nullified": "entered-in-error",
+    "held": "on-hold", "nullified": "entered-in-error", "new": "preparation",
 }  # fmt: skip
 INTENTS = {"RQO": "order", "INT": "plan", "PRP": "proposal", "PRMS": "plan", "ARQ": "proposal", "APT": "plan"}
 _PERIOD_UNITS = {
@@ -96,10 +96,12 @@ def map_medication(mapping: Mapping, statement: Element, *, administered: bool =
     recorded, by = mapping.written(statement)
     reasons = mapping.indication(statement)
     notes = mapping.comments(statement)
+    order: Json | None = None
     if mood in INTENTS:
-        _request(mapping, statement, what, dosage, recorded, by, reasons, notes, INTENTS[mood])
+        order = _request(mapping, statement, what, dosage, recorded, by, reasons, notes, INTENTS[mood])
     elif administered:
-        status = _ADMINISTRATION.get(status_of(statement), "completed")
+        said_unknown = statement.find("statusCode[@nullFlavor]") is not None
+        status = _ADMINISTRATION.get(status_of(statement), "unknown" if said_unknown else "completed")
         dose = without_empty(
             [
                 ("text", dosage.get("text")),
@@ -131,7 +133,7 @@ def map_medication(mapping: Mapping, statement: Element, *, administered: bool =
         _statement(mapping, statement, what, dosage, taken, recorded, by, reasons, notes, no=no)
     for each in mapping.related(statement):
         if each.tag == "supply":
-            map_supply(mapping, each, what)
+            map_supply(mapping, each, what, order)
     return True
 
 
@@ -171,7 +173,7 @@ def _statement(
 def _request(
     mapping: Mapping, statement: Element, what: Json, dosage: Json, recorded: str | None, by: Json | None,
     reasons: list[Json], notes: list[Json], intent: str,
-) -> None:  # fmt: skip
+) -> Json | None:  # fmt: skip
     elements = without_empty(
         [
             ("status", _REQUEST.get(status_of(statement), "unknown")),
@@ -187,7 +189,7 @@ def _request(
             ("dosageInstruction", [dosage] if dosage else None),
         ]
     )
-    mapping.put_entry("MedicationRequest", statement, elements)
+    return mapping.put_entry("MedicationRequest", statement, elements)
 
 
 def _dosage(mapping: Mapping, statement: Element) -> tuple[Json, Json]:
@@ -230,12 +232,17 @@ def _dosage(mapping: Mapping, statement: Element) -> tuple[Json, Json]:
             rate["doseQuantity"] = found_dose
         elif dose_range := range_of(dose):
             rate["doseRange"] = dose_range
+        elif amount := f"{said(dose.get('value'))} {said(dose.get('unit'))}".strip() if dose.get("value") else "":
+            # "1-2 tablets" is no number, and must not be lost.
+            words = f"{words} (dose: {amount})" if words else f"Dose: {amount}"
     pace = statement.find("rateQuantity")
     if pace is not None:
         if found_rate := quantity(pace):
             rate["rateQuantity"] = found_rate
         elif rate_range := range_of(pace):
             rate["rateRange"] = rate_range
+        elif amount := f"{said(pace.get('value'))} {said(pace.get('unit'))}".strip() if pace.get("value") else "":
+            words = f"{words} (rate: {amount})" if words else f"Rate: {amount}"
     site = next((found for each in statement.findall("approachSiteCode") if (found := mapping.concept(each))), None)
     dosage = without_empty(
         [
@@ -303,8 +310,9 @@ def _as_needed(mapping: Mapping, statement: Element) -> list[tuple[str, object]]
     return []
 
 
-def map_supply(mapping: Mapping, statement: Element, what: Json | None = None) -> bool:
-    """A supply of a medicine: what was dispensed, or what is ordered to be; whether it was one."""
+def map_supply(mapping: Mapping, statement: Element, what: Json | None = None, order: Json | None = None) -> bool:
+    """A supply of a medicine: what was dispensed, or what is ordered to be; whether it was one. ``what`` and
+    ``order`` are the medicine, and the MedicationRequest, of the activity it stands in."""
     own, _ = product_of(mapping, statement)
     medicine = own or what
     if medicine is None:
@@ -345,8 +353,10 @@ def map_supply(mapping: Mapping, statement: Element, what: Json | None = None) -
             ("medicationCodeableConcept", medicine),
             ("subject", mapping.patient),
             ("performer", [{"actor": who} for who in mapping.performers(statement) if "reference" in who]),
+            ("authorizingPrescription", [order] if order else None),
             ("quantity", amount),
             ("whenHandedOver", high or low or point),
+            ("note", mapping.comments(statement)),
         ]
     )
     mapping.put_entry("MedicationDispense", statement, elements)

@@ -77,10 +77,9 @@ def named(element: Element | None) -> dict[str, Element]:
         return {}
     found: dict[str, Element] = {}
     for each in element.iter():
-        if attributes := each.attrib:
-            name = attributes.get("ID") or attributes.get("id") or attributes.get("Id")
-            if name:
-                found.setdefault(name.strip(), each)
+        # Not by ``attrib``, which makes a dictionary of nothing for each element without one.
+        if name := each.get("ID") or each.get("id") or each.get("Id"):
+            found.setdefault(name.strip(), each)
     return found
 
 

@@ -142,7 +142,8 @@ def _members(mapping: Mapping, statement: Element, kind: str) -> list[Json]:
         if each.tag == "observation" and code_of(each) != "33999-4" and each.find("value") is not None:
             try:
                 member = map_observation(mapping, each, kind, outer=statement)
-            except NotCoded:
+            except NotCoded as error:
+                mapping.note(str(error))
                 continue
             if member:
                 found.append(member)
@@ -251,8 +252,7 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
     if statement.tag in ("act", "procedure"):
         # Old documents put the battery, or the procedure of drawing it, around its results.
         inner = [each for each in mapping.related(statement) if each.tag in ("observation", "organizer")]
-        done = [map_result_entry(mapping, each, kind) for each in inner]
-        return any(done)
+        return mapping.each_of(inner, lambda each: map_result_entry(mapping, each, kind))
     if statement.tag != "organizer":
         return False
     results: list[Json] = []
@@ -269,7 +269,10 @@ def map_result_entry(mapping: Mapping, statement: Element, kind: str = "laborato
                 if found:
                     results.append(found)
             elif each.tag == "organizer":
-                deeper = map_result_entry(mapping, each, kind) or deeper
+                try:
+                    deeper = map_result_entry(mapping, each, kind) or deeper
+                except NotCoded as error:
+                    mapping.note(str(error))
             elif each.tag == "procedure" and specimen is None:
                 specimen = _specimen(each, mapping)
     if deeper and not results:
@@ -346,25 +349,19 @@ def map_vitals_entry(mapping: Mapping, statement: Element) -> bool:
     if statement.tag == "observation":
         return map_observation(mapping, statement, "vital-signs") is not None
     if statement.tag in ("act", "procedure"):
-        done = [
-            map_vitals_entry(mapping, each)
-            for each in mapping.related(statement)
-            if each.tag in ("observation", "organizer")
-        ]
-        return any(done)
+        return mapping.each_of(
+            (each for each in mapping.related(statement) if each.tag in ("observation", "organizer")),
+            lambda each: map_vitals_entry(mapping, each),
+        )
     if statement.tag != "organizer":
         return False
-    done = []
-    for component in statement.findall("component"):
-        for each in component:
-            if each.tag == "observation":
-                try:
-                    done.append(map_observation(mapping, each, "vital-signs", outer=statement) is not None)
-                except NotCoded as error:
-                    mapping.note(str(error))
-            elif each.tag == "organizer":
-                done.append(map_vitals_entry(mapping, each))
-    return any(done)
+
+    def act(each: Element) -> bool:
+        if each.tag == "observation":
+            return map_observation(mapping, each, "vital-signs", outer=statement) is not None
+        return each.tag == "organizer" and map_vitals_entry(mapping, each)
+
+    return mapping.each_of((each for part in statement.findall("component") for each in part), act)
 
 
 def map_status_entry(mapping: Mapping, statement: Element, kind: str) -> bool:
@@ -378,14 +375,10 @@ def map_status_entry(mapping: Mapping, statement: Element, kind: str) -> bool:
     inner = [*mapping.related(statement)]
     for component in statement.findall("component"):
         inner += list(component)
-    done = []
-    for each in inner:
-        if each.tag in ("observation", "organizer", "act"):
-            try:
-                done.append(map_status_entry(mapping, each, kind))
-            except NotCoded as error:
-                mapping.note(str(error))
-    return any(done)
+    return mapping.each_of(
+        (each for each in inner if each.tag in ("observation", "organizer", "act")),
+        lambda each: map_status_entry(mapping, each, kind),
+    )
 
 
 def map_birth_sex(mapping: Mapping, statement: Element) -> None:

@@ -60,8 +60,9 @@ def map_plan_entry(mapping: Mapping, statement: Element) -> bool:
             for each in component
             if component.get("nullFlavor") is None
         ]
-        done = [map_plan_entry(mapping, each) for each in inner if each.tag in _STATEMENTS]
-        return any(done)
+        return mapping.each_of(
+            (each for each in inner if each.tag in _STATEMENTS), lambda each: map_plan_entry(mapping, each)
+        )
     if tag == "act" and (
         found & _INSTRUCTION or code_of(statement) in ("311401005", "171044003", "409073007", "PINSTRUCT")
     ):
@@ -91,11 +92,13 @@ _STATEMENTS = frozenset(
 
 def _interventions(mapping: Mapping, statement: Element) -> bool:
     """What an intervention act gathers."""
-    if not templates(statement) & {"2.16.840.1.113883.10.20.22.4.131", "2.16.840.1.113883.10.20.22.4.146"}:
+    kinds = templates(statement)
+    if kinds and not kinds & {"2.16.840.1.113883.10.20.22.4.131", "2.16.840.1.113883.10.20.22.4.146"}:
         return False
     done = False
     for each in mapping.related(statement):
-        if each.tag in _STATEMENTS and not templates(each) & _SOMETHING_ELSE:
+        # An act that names no template may be one as well; what stands by itself within it says what it is.
+        if each.tag in _STATEMENTS and not templates(each) & _SOMETHING_ELSE and (kinds or each.get("moodCode")):
             try:
                 done = map_plan_entry(mapping, each) or done
             except NotCoded as error:

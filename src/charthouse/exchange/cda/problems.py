@@ -101,13 +101,10 @@ def observations_of(
 
 def map_problem_entry(mapping: Mapping, statement: Element, category: str) -> bool:
     """A concern, or a bare problem observation, as Conditions; whether there was one."""
-    found = False
-    for observation, concern in observations_of(mapping, statement):
-        if _is_about_another(observation):
-            continue
-        if map_problem(mapping, observation, concern, category):
-            found = True
-    return found
+    return mapping.each_of(
+        (each for each in observations_of(mapping, statement) if not _is_about_another(each[0])),
+        lambda each: map_problem(mapping, *each, category) is not None,
+    )
 
 
 def _is_about_another(observation: Element) -> bool:
@@ -237,11 +234,7 @@ def map_allergy_entry(mapping: Mapping, statement: Element) -> bool:
     named = [
         each for each in candidates if templates(each[0]) & _ALLERGY_TEMPLATES or _substance(each[0]) is not None
     ]
-    found = False
-    for observation, concern in named or candidates:
-        if map_allergy(mapping, observation, concern):
-            found = True
-    return found
+    return mapping.each_of(named or candidates, lambda each: map_allergy(mapping, *each) is not None)
 
 
 def _substance(observation: Element) -> Element | None:

@@ -115,10 +115,10 @@ def map_equipment_entry(mapping: Mapping, statement: Element) -> bool:
     if statement.tag == "organizer" or statement.tag == "act":
         inner = [each for component in statement.findall("component") for each in component]
         inner += list(mapping.related(statement))
-        done = [
-            map_equipment_entry(mapping, each) for each in inner if each.tag in ("supply", "procedure", "organizer")
-        ]
-        return any(done)
+        return mapping.each_of(
+            (each for each in inner if each.tag in ("supply", "procedure", "organizer")),
+            lambda each: map_equipment_entry(mapping, each),
+        )
     if statement.tag == "procedure":
         return map_procedure(mapping, statement)
     if statement.tag == "observation":

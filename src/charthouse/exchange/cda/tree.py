@@ -1,7 +1,7 @@
 """From bytes to the tree of one ClinicalDocument: liberal in what is sloppy, closed to what is hostile.
 
 Tags come without namespace (``section``), those of HL7's extension as ``sdtc:raceCode``. Nothing is ever loaded or
-expanded: a document type with entities or an external part is refused before it is parsed.
+expanded: a document type that declares something is refused before anything is parsed, any other is left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from email import policy
 from email.parser import BytesParser
 from html.entities import html5
+from itertools import chain
 from xml.etree import ElementTree
 
 from .errors import CdaError
@@ -69,7 +70,7 @@ def _read(data: bytes, limits: Limits, wrapped: int) -> Tree:
     start = text.find("<")
     if start < 0:
         raise CdaError("The input is not XML: it holds no tag.")
-    text = text[start:].strip()
+    text = _without_doctype(text[start:].strip())
     _refuse_hostile(text, limits)
     root, text, fault = _parsed(text)
     _tidy(root, limits)
@@ -173,22 +174,34 @@ def _declared(data: bytes) -> str | None:
 # What is hostile
 
 _PROLOG = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
-_PLAIN_DOCTYPE = re.compile(r"<!DOCTYPE\s+[\w:.\-]+\s*>")
+#: A document type that declares nothing itself. What it names is not loaded, so that it is as good as none.
+_NAMED_DOCTYPE = re.compile(
+    r"""<!DOCTYPE\s+[\w:.\-]+(?:\s+(?:SYSTEM|PUBLIC)(?:\s*(?:"[^"<>]*"|'[^'<>]*')){1,2})?\s*>""", re.IGNORECASE
+)
 
 
 def _refuse_hostile(text: str, limits: Limits) -> None:
-    if text.count("<") > limits.tags:
+    # No tag is shorter than three letters.
+    if len(text) > 3 * limits.tags and text.count("<") > limits.tags:
         raise CdaError(f"The document has more than {limits.tags:,} tags.")
-    if "<!DOCTYPE" in text or "<!doctype" in text:
-        prolog = _PROLOG.match(text)
-        at = prolog.end() if prolog else 0
-        if text[at : at + 9].upper() == "<!DOCTYPE" and not _PLAIN_DOCTYPE.match(text, at):
-            raise CdaError(
-                "The document declares a document type with entities or an external part. A CDA document needs "
-                "none, and such declarations can harm the reader: ask the sender for it without its DOCTYPE."
-            )
     if _has_giant_attribute(text, limits.attribute):
         raise CdaError(f"An attribute of the document is longer than {limits.attribute:,} characters.")
+
+
+def _without_doctype(text: str) -> str:
+    """The text without a document type that declares nothing, its lines as they were. Raises CdaError for one that
+    declares something: entities, or that what it names belongs to it."""
+    prolog = _PROLOG.match(text)
+    at = prolog.end() if prolog else 0
+    if text[at : at + 9].upper() != "<!DOCTYPE":
+        return text
+    plain = _NAMED_DOCTYPE.match(text, at)
+    if plain is None:
+        raise CdaError(
+            "The document declares entities in its document type. A CDA document needs none, and such "
+            "declarations can harm the reader: ask the sender for it without its DOCTYPE."
+        )
+    return text[:at] + "\n" * plain[0].count("\n") + text[plain.end() :]
 
 
 def _has_giant_attribute(text: str, longest: int) -> bool:
@@ -211,17 +224,13 @@ _names: dict[str, str] = {}
 
 def _tidy(root: Element, limits: Limits) -> None:
     """Take the namespaces off the tags, and refuse what is nested too deeply."""
+    for each in [each for each in root.iter() if each.tag[0] == "{"]:
+        each.tag = _names.get(each.tag) or _local(each.tag)
     level = [root]
     for _ in range(limits.depth):
-        following: list[Element] = []
-        for each in level:
-            tag = each.tag
-            if tag[0] == "{":
-                each.tag = _names.get(tag) or _local(tag)
-            following += each
-        if not following:
+        level = list(chain.from_iterable(level))
+        if not level:
             return
-        level = following
     raise CdaError(f"The document is nested more than {limits.depth} levels deep.")
 
 
@@ -267,7 +276,8 @@ DECLARATION = re.compile(r"\A<\?xml\s[^<>]*\?>")
 def _parse(text: str) -> Element:
     parser = ElementTree.XMLParser()  # noqa: S314 (a document type was refused, so that nothing can be declared)
     # Text needs no declaration, and one of another version or encoding must not be in the way.
-    parser.feed(DECLARATION.sub("", text, count=1))
+    declared = DECLARATION.match(text)
+    parser.feed(text[declared.end() :] if declared else text)
     return parser.close()
 
 

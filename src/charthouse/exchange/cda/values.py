@@ -128,26 +128,28 @@ def identifiers(elements: list[Element]) -> list[Json]:
     """II elements as Identifiers; those that are null are left out."""
     found: list[Json] = []
     for each in elements:
-        root, extension = (each.get("root") or "").strip(), said(each.get("extension"))
-        if not root and not extension:
-            continue
-        one: Json = {}
-        system = identifier_system(root) if root else None
-        if extension:
-            if system:
-                one["system"] = system
-            one["value"] = extension
-        elif each.get("nullFlavor"):
-            continue
-        elif is_uuid(root):
-            one = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{root.lower()}"}
-        elif system:
-            one = {"system": "urn:ietf:rfc:3986", "value": system}
-        else:
-            one = {"value": said(root)}
-        if one not in found:
+        root, extension = each.get("root") or "", each.get("extension") or ""
+        if (known := _identifier(root, extension, bool(each.get("nullFlavor")))) and (
+            one := dict(known)
+        ) not in found:
             found.append(one)
     return found
+
+
+@lru_cache(maxsize=16384)
+def _identifier(root: str, extension: str, null: bool) -> tuple[tuple[str, str], ...]:
+    """An II as the items of an Identifier, none where it says nothing; a document repeats the same ones."""
+    root, extension = root.strip(), said(extension)
+    if extension:
+        system = identifier_system(root) if root else None
+        return (("system", system), ("value", extension)) if system else (("value", extension),)
+    if not root or null:
+        return ()
+    if is_uuid(root):
+        return (("system", "urn:ietf:rfc:3986"), ("value", f"urn:uuid:{root.lower()}"))
+    if system := identifier_system(root):
+        return (("system", "urn:ietf:rfc:3986"), ("value", system))
+    return (("value", said(root)),)
 
 
 def identity(elements: list[Element]) -> str:
@@ -168,7 +170,9 @@ _ISO = re.compile(
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?",
     re.ASCII,
 )
-_LOOSE = re.compile(r"(\d{4,14})(\.\d+)?\s*(Z|[+-]\d{1,4}|[+-]\d{2}:\d{2})?", re.ASCII)
+#: The basic form of ISO 8601: ``20140305T101500Z``.
+_BASIC = re.compile(r"(\d{8})[Tt ]+(\d{2}.*)", re.ASCII)
+_LOOSE = re.compile(r"(\d{4,14})(\.\d+)?\s*(Z|UTC|GMT|[+-]\d{1,4}|[+-]\d{2}:\d{2})?", re.ASCII)
 _FEWER = (14, 12, 10, 8, 6, 4)
 
 
@@ -182,6 +186,8 @@ def moment_of(text: str, zone: ZoneInfo) -> str | None:
     if found is not None:
         return found
     text = text.strip()
+    if basic := _BASIC.fullmatch(text):
+        text = basic[1] + basic[2]
     if iso := _ISO.fullmatch(text):
         year, month, day, hour, minute, second, fraction, offset = iso.groups()
         text = year + month.zfill(2)
@@ -197,7 +203,7 @@ def moment_of(text: str, zone: ZoneInfo) -> str | None:
     if loose is None:
         return None
     digits, fraction, offset = loose[1], loose[2] or "", loose[3] or ""
-    if offset == "Z":
+    if offset in ("Z", "UTC", "GMT"):
         offset = "+0000"
     elif offset:
         offset = offset[0] + offset[1:].replace(":", "").zfill(2).ljust(4, "0")
@@ -226,6 +232,8 @@ def interval_of(element: Element | None, zone: ZoneInfo) -> tuple[str | None, st
     if element is None:
         return None, None, None
     point = time_of(element, zone)
+    if not len(element):
+        return point, None, None
     low, high = time_of(element.find("low"), zone), time_of(element.find("high"), zone)
     if point is None and low is None and high is None:
         point = time_of(element.find("center"), zone)

@@ -22,8 +22,15 @@ from charthouse.exchange.fhir.dates import (
     moment,
     to_datetime,
 )
-from charthouse.exchange.fhir.definitions import parameter_ids, resource_types
-from charthouse.exchange.fhir.elements import is_single, main_date_parameter, strings_of
+from charthouse.exchange.fhir.definitions import compartments, element_facts, parameter_ids, resource_types
+from charthouse.exchange.fhir.elements import (
+    element_of,
+    is_choice,
+    is_single,
+    main_date_parameter,
+    strings_of,
+    values_of,
+)
 from charthouse.exchange.fhir.errors import FhirError
 from charthouse.exchange.fhir.numbers import implicit_range
 from charthouse.exchange.fhir.parameters import (
@@ -32,6 +39,7 @@ from charthouse.exchange.fhir.parameters import (
     Parameter,
     all_parameters,
     default_parameters,
+    definitions_of,
 )
 from charthouse.exchange.fhir.parsing import DEFAULT_LIMITS, Limits, parse
 from charthouse.exchange.fhir.readiness import get_ready
@@ -49,7 +57,7 @@ from charthouse.exchange.fhir.rows import ReferenceRow, Rows, TokenRow
 from charthouse.exchange.fhir.search import Extractor, default_extractor, extract
 from charthouse.exchange.fhir.streams import open_stream
 from charthouse.exchange.fhir.text import LONGEST, clip, fold
-from charthouse.exchange.fhir.validation import Problem, is_valid, validate
+from charthouse.exchange.fhir.validation import Problem, beyond_schema, is_valid, validate
 
 __all__ = [
     "BEGINNING",
@@ -75,15 +83,21 @@ __all__ = [
     "Split",
     "TokenRow",
     "all_parameters",
+    "beyond_schema",
     "clip",
+    "compartments",
     "default_extractor",
     "default_parameters",
+    "definitions_of",
+    "element_facts",
+    "element_of",
     "encounter_of",
     "extract",
     "fold",
     "get_ready",
     "implicit_range",
     "instant_range",
+    "is_choice",
     "is_resource_type",
     "is_single",
     "is_valid",
@@ -107,4 +121,5 @@ __all__ = [
     "to_datetime",
     "unescaped",
     "validate",
+    "values_of",
 ]

@@ -64,6 +64,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     line: int | None = None
     envelope: Envelope | None = None
     error: FhirError | None = None
+    if_modified_since: str | None = None
 
     def parse(self, limits: Limits = DEFAULT_LIMITS) -> Json:
         """The resource as a dict; see :func:`charthouse.exchange.fhir.api.parse`.
@@ -101,6 +102,7 @@ class _Request(msgspec.Struct):
     if_none_exist: str | None = msgspec.field(default=None, name="ifNoneExist")
     if_match: str | None = msgspec.field(default=None, name="ifMatch")
     if_none_match: str | None = msgspec.field(default=None, name="ifNoneMatch")
+    if_modified_since: str | None = msgspec.field(default=None, name="ifModifiedSince")
 
 
 class _BundleEntry(msgspec.Struct):
@@ -265,7 +267,10 @@ def _read_entry(original: bytes, index: int, offset: int, line: int | None, enve
     if reason is not None:
         wrong = FhirError(reason, path=f"Bundle.entry[{index}]", entry=index, offset=offset, line=line)
         return Entry(index, offset, original, line=line, envelope=envelope, error=wrong)
-    return Entry(index, offset, original, resource, *frame, request.if_none_match, line, envelope)
+    return Entry(
+        index, offset, original, resource, *frame, request.if_none_match, line, envelope,
+        if_modified_since=request.if_modified_since,
+    )  # fmt: skip
 
 
 def _frame_error(error: Exception, index: int, offset: int, line: int | None) -> FhirError:

@@ -48,7 +48,24 @@ def parameters_by_code() -> dict[str, list[Json]]:
 
 def patient_compartment() -> dict[str, list[str]]:
     """Resource type to the codes of the search parameters that lead to the patient whose compartment it is in."""
-    return cast("dict[str, list[str]]", _load("patient-compartment.json.zst"))
+    return compartments()["Patient"]
+
+
+def compartments() -> dict[str, dict[str, list[str]]]:
+    """By the type of compartment (Patient, Encounter, Practitioner, RelatedPerson, Device): resource type to the
+    codes of the search parameters that lead to whose it is."""
+    return cast("dict[str, dict[str, list[str]]]", _load("compartments.json.zst"))
+
+
+def element_facts(kind: str) -> dict[str, Any]:
+    """Of a resource type: ``summary`` and ``mandatory`` (paths of elements), ``systems`` (path of a code to the
+    systems of its binding)."""
+    return cast("dict[str, Any]", _load("elements.json.zst").get(kind, {}))
+
+
+def conformance_definitions() -> dict[str, Any]:
+    """What the second tier checks: ``types`` (by path), ``invariants``, ``valuesets``; see ``data/README.md``."""
+    return cast("dict[str, Any]", _load("conformance.json.zst"))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from charthouse.exchange.fhir.closures import handlers_by_key
 from charthouse.exchange.fhir.compartment import MAIN_DATES
-from charthouse.exchange.fhir.definitions import Json
+from charthouse.exchange.fhir.definitions import Json, schema_definitions
 from charthouse.exchange.fhir.parameters import definitions_of
 from charthouse.exchange.fhir.paths import Field, Leaf, Where
 from charthouse.exchange.fhir.rows import Maker, Rows
@@ -33,6 +33,44 @@ def _string_plan(kind: str, code: str) -> dict[str, Maker]:
 
 def _written(value: Any, rows: Rows) -> None:
     rows.strings.append((0, value))
+
+
+def values_of(resource: Json, code: str) -> list[Any]:
+    """The elements that a parameter searches in ``resource``, as they stand in it. Raises KeyError for a parameter
+    that the type does not have."""
+    found = Rows()
+    for key, value in resource.items():
+        if (make := _value_plan(resource["resourceType"], code).get(key)) is not None:
+            make(value, found)
+    return [value for (value,) in found.composites]
+
+
+@cache
+def _value_plan(kind: str, code: str) -> dict[str, Maker]:
+    def keep(value: Any, rows: Rows) -> None:
+        rows.composites.append((value,))
+
+    return dict(handlers_by_key([(leaf.steps, keep) for leaf in _leaves(kind, code)]))
+
+
+@cache
+def is_choice(kind: str, name: str) -> bool:
+    """Whether an element of a type is a choice of datatypes: ``value`` stands as ``valueQuantity`` and the like."""
+    known = schema_definitions()[kind]["properties"]
+    return name not in known and any(
+        each.startswith(name) and each[len(name) : len(name) + 1].isupper() for each in known
+    )
+
+
+@cache
+def element_of(kind: str, name: str) -> tuple[str, bool] | None:
+    """The datatype of an element of a type or datatype, and whether it is a list; None where there is no such."""
+    found = schema_definitions().get(kind, {}).get("properties", {}).get(name)
+    if found is None:
+        return None
+    is_list = found.get("type") == "array"
+    inner = found.get("items", {}) if is_list else found
+    return str(inner.get("$ref", "")).rpartition("/")[2], is_list
 
 
 @cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from charthouse.configuration import ConfigurationError, configuration
 from charthouse.exchange.fhir.definitions import Json, resource_types, schema_definitions, search_parameters
 
 Column = Literal["patient", "encounter", "id", "updated"]
@@ -15,17 +16,14 @@ COLUMNS: dict[str, Column] = {"_id": "id", "_lastUpdated": "updated"}
 
 # Parameters of R4 that are not extracted, and why.
 NOT_EXTRACTED = {
-    "_text": "a search in the narrative is the text index's business",
-    "_content": "a search in the whole content is the text index's business",
-    "_query": "names an operation, not an element",
-    "near": "needs a search by distance",
-    "phonetic": "needs an algorithm for sounds; people are found by sound through the patient index",
+    "_text": "answered by the index of words",
+    "_content": "answered by the index of words",
+    "_query": "no named queries are held here",
+    "near": "places are not indexed by their distance",
+    "phonetic": "sounds are not indexed; people are found by sound with $match",
     "Bundle.composition": "leads to a whole resource inside, not to a reference",
     "Bundle.message": "leads to a whole resource inside, not to a reference",
 }
-
-# Indexed only where asked for: the same for nearly all resources of a sender, or dear in rows.
-_OFF = frozenset({"_profile", "_source"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,8 @@ class Parameter:
 
     ``kind`` is FHIR's (token, string, reference, date, quantity, number, uri, composite, special), ``targets`` the
     types that references may lead to, ``components`` the codes of a composite's parts. ``answers`` is empty where
-    it is not enabled or not extracted; ``reason`` then says why.
+    it is not enabled or not extracted; ``reason`` then says why. ``systems`` are those that its codes are of
+    without saying so (``gender``).
     """
 
     type: str
@@ -60,6 +59,7 @@ class Parameter:
     components: tuple[str, ...]
     answers: tuple[Answer, ...]
     reason: str | None
+    systems: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,10 +102,24 @@ def all_parameters() -> frozenset[str]:
 
 @cache
 def default_parameters() -> frozenset[str]:
-    """The names of the parameters that a site indexes unless it says otherwise: all but composites and a few."""
+    """The names of the parameters that this site indexes: all but composites, whose parts are indexed, and those
+    that ``search_off`` in ``site.toml`` names (``Observation.device``, or ``_profile`` of every type).
+
+    Raises ConfigurationError for a name that no parameter has.
+    """
+    off = configuration().extra.get("search_off", ())
+    everything = all_parameters()
+    for name in off:
+        if name not in everything and f"Patient.{name}" not in everything:
+            raise ConfigurationError(
+                f"search_off in site.toml names {name!r}, which no search parameter has. Write Type.parameter, or "
+                "the name of one that every type has, such as _profile."
+            )
     return frozenset(
         f"{kind}.{definition['code']}"
         for kind in resource_types()
         for definition in definitions_of(kind)
-        if definition["type"] != "composite" and definition["code"] not in _OFF
+        if definition["type"] != "composite"
+        and definition["code"] not in off
+        and f"{kind}.{definition['code']}" not in off
     )

@@ -327,8 +327,10 @@ def _reference(id: int, target: str | None, column: str | None) -> Maker:
                 rows.references.append((id, _cut(kind), resource_id, _cut(url)))
         if (identifier := value.get("identifier")) is None or (code := identifier.get("value")) is None:
             return
-        if target is None or stated == target:
-            rows.references.append((id, _cut(stated), None, _cut(f"{identifier.get('system') or ''}|{code}")))
+        # One that is literal, too, is of the type it leads to.
+        kind = stated or (read_reference(text)[0] if text is not None else None)
+        if target is None or kind == target:
+            rows.references.append((id, _cut(kind), None, _cut(f"{identifier.get('system') or ''}|{code}")))
 
     return make
 

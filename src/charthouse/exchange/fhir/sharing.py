@@ -12,7 +12,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from charthouse.exchange.fhir.compartment import encounter_paths, patient_paths
-from charthouse.exchange.fhir.definitions import Json, parameter_ids
+from charthouse.exchange.fhir.definitions import Json, element_facts, parameter_ids
 from charthouse.exchange.fhir.parameters import (
     COLUMNS,
     NOT_EXTRACTED,
@@ -21,7 +21,7 @@ from charthouse.exchange.fhir.parameters import (
     definition_by_url,
     definitions_of,
 )
-from charthouse.exchange.fhir.paths import Leaf, Name, UnsupportedExpression, Where, leaves, resolve
+from charthouse.exchange.fhir.paths import Field, Leaf, Name, UnsupportedExpression, Where, leaves, resolve
 from charthouse.exchange.fhir.rows import maker
 
 # Datatypes that one string parameter searches in their parts.
@@ -29,9 +29,6 @@ _PARTS = {
     "HumanName": ("family", "given", "prefix", "suffix", "text"),
     "Address": ("line", "city", "district", "state", "postalCode", "country", "text"),
 }
-
-_IS_NOT_FALSE = re.compile(r"(?P<path>[\w.]+)\.exists\(\) and (?P=path) != false")
-
 
 IS_NOT_FALSE = re.compile(r"(?P<path>[\w.]+)\.exists\(\) and (?P=path) != false")
 """The one expression of R4 that is no path: whether somebody is deceased."""
@@ -70,7 +67,21 @@ class Draft:
             ),
             answers=tuple(dict.fromkeys(self.answers)),
             reason=self.reason,
+            systems=self._systems(kind),
         )
+
+    def _systems(self, kind: str) -> tuple[str, ...]:
+        """The systems of its codes; none where something else is searched, too."""
+        if self.definition["type"] != "token" or not self.leaves:
+            return ()
+        kinds = {leaf.datatype for leaf in self.leaves}
+        if kinds == {"boolean"}:
+            return ("http://hl7.org/fhir/special-values",)
+        if kinds != {"code"}:
+            return ()
+        known = element_facts(kind).get("systems", {})
+        paths = [".".join(step.key for step in leaf.steps if isinstance(step, Field)) for leaf in self.leaves]
+        return tuple(dict.fromkeys(system for path in paths for system in known.get(path, ())))
 
 
 def drafts_of(kind: str, enabled: Container[str]) -> list[Draft]:

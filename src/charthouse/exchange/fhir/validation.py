@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from charthouse.exchange.fhir.definitions import Json, resource_types, schema_definitions
+from charthouse.exchange.fhir.definitions import (
+    Json,
+    conformance_definitions,
+    element_facts,
+    resource_types,
+    schema_definitions,
+)
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -81,6 +87,104 @@ def is_valid(resource: Json) -> bool:
 def validate(resource: Json) -> list[Problem]:
     """All that is wrong with ``resource``, and with resources within it; empty when it keeps to R4's schema."""
     return [] if is_valid(resource) else list(_problems(resource, None))[:MOST_PROBLEMS]
+
+
+_EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
+
+
+def empty_elements(resource: Json, content: bytes) -> list[Problem]:
+    """The lists and objects of ``resource``, whose bytes are ``content``, that hold nothing: R4's JSON has none,
+    and its schema does not say so."""
+    if not _EMPTY.search(content):
+        return []
+    found: list[Problem] = []
+    waiting: list[tuple[str, Any]] = [(str(resource.get("resourceType", "resource")), resource)]
+    while waiting and len(found) < MOST_PROBLEMS:
+        path, value = waiting.pop()
+        if value == [] or value == {}:
+            what = "list" if value == [] else "object"
+            found.append(Problem(path, f"The {what} is empty; leave the element out."))
+        elif type(value) is dict:
+            waiting.extend((f"{path}.{_shown_name(name)}", inner) for name, inner in value.items())
+        elif type(value) is list:
+            waiting.extend((f"{path}[{number}]", inner) for number, inner in enumerate(value))
+    return found
+
+
+def beyond_schema(resource: Json, content: bytes) -> list[Problem]:
+    """What is wrong with the structure of ``resource``, whose bytes are ``content``, that R4's schema lets pass."""
+    return [*empty_elements(resource, content), *missing_elements(resource), *misused_elements(resource)]
+
+
+def missing_elements(resource: Json) -> list[Problem]:
+    """The elements that R4 asks for at least once and that are wanting in ``resource`` or in one it contains.
+
+    HL7's schema asks for no element of a primitive type, since extensions may stand in its place
+    (json.html#primitive): here its twin with an underscore is enough, too.
+    """
+    kind = str(resource.get("resourceType", "resource"))
+    found = [
+        Problem(f"{kind}{place}", f"The element '{name}' is required and missing.")
+        for path in element_facts(kind).get("mandatory", ())
+        for place, name in _wanting(resource, path.split("."), "")
+    ]
+    for number, inner in enumerate(_list(resource.get("contained"))):
+        if isinstance(inner, dict):
+            at = f"{kind}.contained[{number}]"
+            own = str(inner.get("resourceType", ""))
+            found += [Problem(at + each.path.removeprefix(own), each.message) for each in missing_elements(inner)]
+    return found[:MOST_PROBLEMS]
+
+
+def _wanting(value: Json, steps: list[str], at: str) -> Iterator[tuple[str, str]]:
+    """Where the last of ``steps`` is wanting in the elements that the steps before it lead to."""
+    name, *rest = steps
+    if not rest:
+        if name.endswith("[x]"):
+            name = name.removesuffix("[x]")
+            if not any(key.lstrip("_").startswith(name) for key in value):
+                yield at, f"{name}[x]"
+        elif name not in value and f"_{name}" not in value:
+            yield at, name
+        return
+    held = value.get(name)
+    for number, inner in enumerate(held if isinstance(held, list) else [held]):
+        if isinstance(inner, dict):
+            yield from _wanting(inner, rest, f"{at}.{name}" + (f"[{number}]" if isinstance(held, list) else ""))
+
+
+def misused_elements(resource: Json) -> list[Problem]:
+    """Where ``resource`` says one choice of datatypes twice (``valueString`` beside ``valueQuantity``), and its
+    extensions without a ``url``. R4 has neither; its schema does not say so."""
+    choices = _choices()
+    found: list[Problem] = []
+    waiting: list[tuple[str, Any]] = [(str(resource.get("resourceType", "resource")), resource)]
+    while waiting and len(found) < MOST_PROBLEMS:
+        path, value = waiting.pop()
+        said: dict[str, str] = {}
+        for name, inner in value.items():
+            if (choice := choices.get(name)) is not None and said.setdefault(choice, name) != name:
+                found.append(Problem(path, f"'{said[choice]}' and '{name}' are of one choice; keep one of them."))
+            if type(inner) is dict:
+                waiting.append((f"{path}.{_shown_name(name)}", inner))
+            elif type(inner) is list and inner and type(inner[0]) is dict:
+                each = [(f"{path}.{_shown_name(name)}[{at}]", one) for at, one in enumerate(inner)]
+                if name == "extension" or name == "modifierExtension":
+                    found += [Problem(at, "An extension needs a 'url'.") for at, one in each if "url" not in one]
+                waiting += [pair for pair in each if type(pair[1]) is dict]
+    return found[:MOST_PROBLEMS]
+
+
+@cache
+def _choices() -> dict[str, str]:
+    """The elements that are one datatype of a choice (``valueQuantity``), each with the choice (``value``)."""
+    return {
+        f"{path.rpartition('.')[2][:-3]}{datatype[0].upper()}{datatype[1:]}": path.rpartition(".")[2][:-3]
+        for elements in conformance_definitions()["types"].values()
+        for path, facts in elements.items()
+        if path.endswith("[x]")
+        for datatype in facts.get("t", ())
+    }
 
 
 def _problems(resource: Json, at: str | None) -> Iterator[Problem]:

@@ -89,6 +89,7 @@ def _plan(message: Message, envelope: Envelope, part: Part, handle: Handler, zon
         mapping.account_key,
         _occurred(mapping),
         mapping.warnings,
+        lost=tuple(mapping.lost),
     )
 
 

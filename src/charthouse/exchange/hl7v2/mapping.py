@@ -28,6 +28,7 @@ class Mapping:
         self.zone = zone
         self.mint = mint
         self.warnings: list[str] = []
+        self.lost: list[tuple[str, str]] = []
         self.drafts: dict[tuple[str, str], Draft] = {}
         self.merges: list[Merge] = []
         self.raw_segments: list[RawSegment] = []
@@ -88,9 +89,14 @@ class Mapping:
         if len(self.warnings) >= MAX_WARNINGS:
             return
         if segment is not None:
-            place = f"{segment.name}-{field}" if field is not None else segment.name
-            text = f"{place} (line {segment.index}): {text}"
+            text = f"{_place(segment, field)}: {text}"
         self.warnings.append(text)
+
+    def lose(self, text: str, segment: Segment, field: int) -> None:
+        """Note what is of the message and of nothing that is made of it, and who should be told of it."""
+        self.warn(text, segment, field)
+        if len(self.lost) < MAX_WARNINGS:
+            self.lost.append((_place(segment, field), text))
 
     # Times
 
@@ -117,3 +123,8 @@ class Mapping:
     def instant(self, segment: Segment, field: int) -> str | None:
         """A time field as FHIR instant; None where it has no clock time."""
         return instant(segment.get(field), self.zone)
+
+
+def _place(segment: Segment, field: int | None) -> str:
+    name = f"{segment.name}-{field}" if field is not None else segment.name
+    return f"{name} (line {segment.index})"

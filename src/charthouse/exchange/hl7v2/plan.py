@@ -159,6 +159,8 @@ class Plan:
     occurred: datetime | None
     warnings: list[str]
     others: tuple[Plan, ...] = ()
+    lost: tuple[tuple[str, str], ...] = ()
+    """(place, reason) of what nothing could be made of, and a person should know."""
 
     def all(self) -> Iterator[Plan]:
         """This plan and those of the message's further patients."""

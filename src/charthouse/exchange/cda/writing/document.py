@@ -8,7 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from xml.etree import ElementTree
 
-from . import sections
+from . import concerns, encounters, medications, observations, payers
+from .parts import Written, section
 from .values import (
     Element,
     Json,
@@ -146,10 +147,10 @@ def _chosen(kind: Kind, contents: Contents) -> _Chosen:
     for each in contents.resources:
         by_type.setdefault(str(each["resourceType"]), []).append(each)
     conditions = by_type.get("Condition", [])
-    encounters = [each for each in by_type.get("Encounter", []) if each.get("status") != "planned"]
+    visits = [each for each in by_type.get("Encounter", []) if each.get("status") != "planned"]
     if kind is Kind.DISCHARGE_SUMMARY and contents.encounter is not None:
-        encounters = [each for each in encounters if each["id"] == contents.encounter["id"]]
-    diagnoses = {str(each["id"]): _diagnoses_of(each, conditions) for each in encounters}
+        visits = [each for each in visits if each["id"] == contents.encounter["id"]]
+    diagnoses = {str(each["id"]): _diagnoses_of(each, conditions) for each in visits}
     of_encounters = {str(one["id"]) for held in diagnoses.values() for one in held}
     listed_problems = [
         each
@@ -157,9 +158,9 @@ def _chosen(kind: Kind, contents: Contents) -> _Chosen:
         if str(each["id"]) not in of_encounters
         and not (kind is Kind.DISCHARGE_SUMMARY and _category(each) == "encounter-diagnosis")
     ]
-    observations = by_type.get("Observation", [])
+    measured = by_type.get("Observation", [])
     of_category = {
-        name: [each for each in observations if _observation_category(each) == name]
+        name: [each for each in measured if _observation_category(each) == name]
         for name in ("laboratory", "vital-signs", "social-history")
     }
     results = of_category["laboratory"]
@@ -169,7 +170,7 @@ def _chosen(kind: Kind, contents: Contents) -> _Chosen:
         for one in listed(report.get("result"))
     }
     results += [
-        each for each in observations
+        each for each in measured
         if not _observation_category(each) and f"Observation/{each['id']}" in in_reports
     ]  # fmt: skip
     known = {f"Observation/{each['id']}" for each in results}
@@ -183,36 +184,44 @@ def _chosen(kind: Kind, contents: Contents) -> _Chosen:
     ]
     drugs = [*by_type.get("MedicationStatement", []), *by_type.get("MedicationRequest", [])]
     add = made.add
-    allergies = sections.section(sections.ALLERGIES, sections.allergies(add(by_type.get("AllergyIntolerance", []))))
+    allergies = section(concerns.ALLERGIES, concerns.allergies(add(by_type.get("AllergyIntolerance", []))))
     if kind is Kind.DISCHARGE_SUMMARY:
         found = next(iter(diagnoses.values()), [])
         made.sections += [
             allergies,
-            sections.section(sections.COURSE, sections.Written(()), statement=contents.course),
-            sections.section(sections.DIAGNOSES, sections.discharge_diagnoses(add(found))),
+            section(encounters.COURSE, Written(()), statement=contents.course),
+            section(concerns.DIAGNOSES, concerns.discharge_diagnoses(add(found))),
         ]
         diagnoses = {}
     else:
         made.sections.append(allergies)
     made.sections += [
-        sections.section(sections.MEDICATIONS, sections.medications(add(drugs))),
-        sections.section(sections.PROBLEMS, sections.problems(add(listed_problems))),
-        sections.section(sections.PROCEDURES, sections.procedures(add(by_type.get("Procedure", [])))),
-        sections.section(sections.RESULTS, sections.results(add(reports), add(results))),
-        sections.section(sections.SOCIAL, sections.social(add(of_category["social-history"]))),
-        sections.section(sections.VITALS, sections.vitals(add(of_category["vital-signs"]))),
-        sections.section(sections.IMMUNIZATIONS, sections.immunizations(add(by_type.get("Immunization", [])))),
+        section(
+            medications.MEDICATIONS,
+            medications.medications(add(drugs), add(by_type.get("MedicationDispense", []))),
+        ),
+        *(
+            [section(medications.ADMINISTERED, medications.administered(add(given)))]
+            if (given := by_type.get("MedicationAdministration", []))
+            else []
+        ),
+        section(concerns.PROBLEMS, concerns.problems(add(listed_problems))),
+        section(encounters.PROCEDURES, encounters.procedures(add(by_type.get("Procedure", [])))),
+        section(observations.RESULTS, observations.results(add(reports), add(results))),
+        section(observations.SOCIAL, observations.social(add(of_category["social-history"]))),
+        section(observations.VITALS, observations.vitals(add(of_category["vital-signs"]))),
+        section(medications.IMMUNIZATIONS, medications.immunizations(add(by_type.get("Immunization", [])))),
     ]
     if kind is Kind.CCD:
         add([one for held in diagnoses.values() for one in held])
         made.sections.append(
-            sections.section(
-                sections.ENCOUNTERS,
-                sections.encounters(add(encounters), lambda each: diagnoses.get(str(each["id"]), [])),
+            section(
+                encounters.ENCOUNTERS,
+                encounters.encounters(add(visits), lambda each: diagnoses.get(str(each["id"]), [])),
             )
         )
-        made.sections.append(sections.section(sections.PAYERS, sections.payers(add(by_type.get("Coverage", [])))))
-    made.sections.append(sections.section(sections.PLAN, sections.plan(add(appointments))))
+        made.sections.append(section(payers.PAYERS, payers.payers(add(by_type.get("Coverage", [])))))
+    made.sections.append(section(encounters.PLAN, encounters.plan(add(appointments))))
     return made
 
 

@@ -259,7 +259,7 @@ def content_of(mapping: Mapping, lines: list[tuple[Segment, list[Segment]]]) -> 
                 if kind == "ED":
                     attachment, fault = encapsulated(value)
                     if fault:
-                        mapping.warn(fault, obx, 5)
+                        mapping.lose(fault, obx, 5)
                 else:
                     attachment = reference_pointer(value)
                 if attachment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from charthouse.exchange.drafts import Mode
 from charthouse.exchange.hl7v2 import tables
 from charthouse.exchange.hl7v2.datatypes import (
@@ -44,6 +46,8 @@ _PROBLEM_STATUS = {
 _ANESTHESIOLOGIST = {
     "coding": [{"system": "http://snomed.info/sct", "code": "88189002", "display": "Anesthesiologist"}]
 }
+#: Extension of Procedure: the kind of anesthesia, for which FHIR has no element (PR1-9).
+ANESTHESIA: Final = "urn:charthouse:fhir:StructureDefinition:procedure-anesthesia"
 _SURGEON = {"coding": [{"system": "http://snomed.info/sct", "code": "304292004", "display": "Surgeon"}]}
 
 
@@ -329,6 +333,9 @@ def map_procedure(mapping: Mapping, pr1: Segment, roles: list[Segment]) -> None:
                 performers.append({"actor": person})
     if performers:
         elements["performer"] = performers
+    anesthesia = concept(pr1.first(9))
+    if anesthesia:
+        elements["extension"] = [{"url": ANESTHESIA, "valueCodeableConcept": anesthesia}]
     reasons = concepts(pr1.values(15))
     if reasons:
         elements["reasonCode"] = reasons

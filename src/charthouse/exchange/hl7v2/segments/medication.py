@@ -23,7 +23,7 @@ from charthouse.exchange.numbers import decimal, whole_number
 
 from .findings import coded_key
 from .observation import Context, map_observations
-from .order import Group, filler_of, order_identifiers, order_status, placer_of
+from .order import Group, filler_of, order_identifiers, order_status, placer_of, put_mode
 from .timing import timing
 
 _V2_0443 = "http://terminology.hl7.org/CodeSystem/v2-0443"
@@ -86,6 +86,7 @@ def map_request(mapping: Mapping, group: Group, *, mention: bool = False) -> Dra
     authored = mapping.time(orc, 9) if orc is not None else None
     if authored:
         elements["authoredOn"] = authored
+    put_mode(mapping, orc, elements)
     requester = practitioners(mapping, orc, 12) if orc is not None else []
     if not requester and rxe is not None:
         requester = practitioners(mapping, rxe, 13)

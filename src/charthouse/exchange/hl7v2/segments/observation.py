@@ -209,7 +209,7 @@ def _attach(mapping: Mapping, obx: Segment, kind: str, outcome: Outcome) -> bool
         if kind == "ED":
             attachment, fault = encapsulated(value)
             if fault:
-                mapping.warn(fault, obx, 5)
+                mapping.lose(fault, obx, 5)
         else:
             attachment = reference_pointer(value)
         if attachment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from charthouse.exchange.drafts import Draft, Mode
 from charthouse.exchange.hl7v2 import tables
@@ -30,6 +31,9 @@ from .specimen import specimen_of
 from .timing import timing
 
 _CALLBACK = "http://hl7.org/fhir/StructureDefinition/servicerequest-order-callback-phone-number"
+_MODE = "http://terminology.hl7.org/CodeSystem/v2-0483"
+#: Extension of an order: who verified it (``by``), and when (``at``).
+AUTHENTICATED: Final = "urn:charthouse:fhir:StructureDefinition:order-authenticated"
 _REPORT_STATUS = {"A": "partial", "M": "preliminary", "N": "registered", "Y": "unknown", "Z": "unknown"}
 _INTENT = {"A": "order", "G": "reflex-order"}
 _TEXT_REPORT = 200
@@ -127,6 +131,27 @@ def order_status(orc: Segment | None, result_status: str = "") -> str:
     return "active"
 
 
+def put_mode(mapping: Mapping, orc: Segment | None, elements: Json) -> None:
+    """How an order was given (ORC-30, table 0483: verbal, by phone, written …) as a category, and who verified it
+    since (ORC-11) with when (ORC-9) as an extension; the time of the order is then ORC-15."""
+    if orc is None:
+        return
+    mode = concept(orc.first(30))
+    if mode:
+        for coding in mode.get("coding", ()):
+            coding.setdefault("system", _MODE)
+        elements["category"] = [*elements.get("category", ()), mode]
+    verified = practitioners(mapping, orc, 11)
+    if not verified:
+        return
+    parts: list[Json] = [{"url": "by", "valueReference": verified[0]}]
+    if at := mapping.time(orc, 9):
+        parts.append({"url": "at", "valueDateTime": at})
+    elements["extension"] = [*elements.get("extension", ()), {"url": AUTHENTICATED, "extension": parts}]
+    if ordered := mapping.time(orc, 15):
+        elements["authoredOn"] = ordered
+
+
 def map_order(mapping: Mapping, group: Group, *, result: bool = False) -> Draft | None:
     """The ServiceRequest of a group. In a result message it is *partial*: the order itself knows more."""
     key = order_key(mapping, group)
@@ -172,6 +197,11 @@ def map_order(mapping: Mapping, group: Group, *, result: bool = False) -> Draft 
     phones = phones or (telecoms(mapping, orc, 14) if orc is not None else [])
     if phones:
         elements["extension"] = [{"url": _CALLBACK, "valueContactPoint": phones[0]}]
+    put_mode(mapping, orc, elements)
+    asked = _interpreters(mapping, obr, 32) if obr is not None and not result else []
+    if asked:
+        # Who is to answer: of a result it is who did.
+        elements["performer"] = asked
     remarks = [found for note in group.notes if (found := annotation(note, mapping.zone))]
     if remarks and not result:
         elements["note"] = remarks
