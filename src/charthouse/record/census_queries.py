@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from charthouse.people.api import facilities
 
 from .charting.elements import instant, items, reference, references
 from .domain.census import NOWHERE, FacilityCensus, Lasting, Stay, Stayed, present, reconcile
+from .domain.index_rows import token_hash
 from .domain.packing import decompress
 from .domain.types import TYPE_ID
 from .permissions import READ_CENSUS
@@ -82,6 +83,59 @@ def facilities_of(ctx: AccessContext, keys: Iterable[tuple[str, str]]) -> tuple[
         for encounter, place in zip(encounters, last, strict=True)
     ]
     return tuple(dict.fromkeys(found))
+
+
+def encounters_since(since: datetime) -> list[int]:
+    """The rows of the encounters that last, or ended at ``since`` or later. Nobody is named."""
+    kind = TYPE_ID["Encounter"]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.id FROM record_index_date d"
+            " JOIN record_resource r ON r.type = d.type AND r.id = d.resource AND r.version = d.version"
+            " WHERE d.type = %s AND d.param = %s AND d.high >= %s AND r.type = %s AND r.state = 0 ORDER BY r.id",
+            [kind, param_of("Encounter", "date"), since, kind],
+        )
+        return [row for (row,) in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An encounter that ended: its row and id, its source patient's row, when, and its class (v3 ActCode)."""
+
+    row: int
+    id: str
+    patient: int
+    at: datetime
+    code: str
+
+
+def encounters_ended(ctx: AccessContext, since: datetime, until: datetime, classes: Sequence[str]) -> list[Ended]:
+    """The encounters of these classes that ended from ``since`` until before ``until``, soonest first, as far as
+    the asker may see them. Raises PermissionRefused."""
+    require(ctx, READ_CENSUS)
+    kind = TYPE_ID["Encounter"]
+    by_hash = {token_hash(code): code for code in classes}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT r.id, r.public_id, r.patient, d.high, c.code FROM record_index_date d"
+            " JOIN record_resource r ON r.type = d.type AND r.id = d.resource AND r.version = d.version"
+            " JOIN record_index_token c ON c.type = %s AND c.param = %s AND c.code = ANY(%s) AND c.at = r.main_low"
+            " AND c.resource = r.id AND c.version = r.version"
+            " WHERE d.type = %s AND d.param = %s AND d.high >= %s AND d.high < %s AND r.type = %s AND r.state = 0"
+            " AND r.patient IS NOT NULL AND r.labels & %s = 0 ORDER BY d.high, r.id",
+            [
+                kind,
+                param_of("Encounter", "class"),
+                list(by_hash),
+                kind,
+                param_of("Encounter", "date"),
+                since,
+                until,
+                kind,
+                ~int(ctx.clearance),
+            ],
+        )
+        return [Ended(row, id, patient, at, by_hash[code]) for row, id, patient, at, code in cursor.fetchall()]
 
 
 def _last_place(encounter: Json) -> str:

@@ -7,7 +7,7 @@ empty string or ``None`` means the record does not say, which a screen shows as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -296,10 +296,12 @@ class Document(DocumentEntry):
     final: bool = False
     written_elsewhere: bool = False
     """Whether none of its authors has an account here."""
-    wrote: Callable[[str, str], bool] = field(default=lambda actor, name: False, compare=False, repr=False)
-    """Whether an account (and its name) is an author, so that it may sign as one."""
+    wrote: Callable[[Iterable[str], str], bool] = field(default=lambda keys, name: False, compare=False, repr=False)
+    """Whether somebody (``AccessContext.keys`` and name) is an author, so that they may sign as one."""
     makers: tuple[str, ...] = ()
     """The accounts and references of who wrote, dictated or transcribed it."""
+    visit: Encounter | None = None
+    """The encounter it belongs to, where the chart has it and the reader may see it."""
 
     @property
     def signed(self) -> tuple[Signature, ...]:
@@ -515,6 +517,8 @@ class Coverage(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceView(Row):
-    """Any single item, whole: labelled text in ``detail`` and the resource as indented JSON in ``source``."""
+    """Any single item, whole: labelled text in ``detail`` and the resource as indented JSON in ``source``; of an
+    observation its value and those of its components in ``results``."""
 
     source: str = ""
+    results: tuple[Result, ...] = ()

@@ -25,13 +25,14 @@ from .charting import documents as document_rows
 from .charting.elements import code, concept, first_when
 from .charting.encounters import encounters as encounter_rows
 from .charting.item import Item, item_of
+from .charting.results import results_of
 from .charting.summary import summary
 from .domain.attachments import attachments_of, binary_id, decoded
 from .domain.filing import STATE_NUMBER, State
 from .domain.types import TYPE_ID, TYPE_NAME
 from .queries import STORED, Stored, current, cursor_of, of_patients, place_of, seen_of, stored_from, versions
 from .scans import machine_text
-from .signature_queries import additions, corrections_of, signatures_of
+from .signature_queries import additions, colleagues, corrections_of, signatures_of
 
 Patients = Sequence[int]
 
@@ -159,9 +160,14 @@ def _whole(
     )
     sizes = {number: (media_type, size) for number, media_type, size in cursor.fetchall()}
     key = f"{stored.type}/{stored.public_id}"
+    named = ("Encounter", document_rows.entry(item_of(stored)).encounter)
+    visit = current(cursor, ctx, [named]).get(named) if named[1] else None
     added = additions(cursor, ctx, patients, [key]).get(key, [])
     whole = _with_machine_text(
-        document_rows.document(item_of(stored), sizes, lambda place: _content(stored, place)), stored
+        document_rows.document(
+            item_of(stored), sizes, lambda place: _content(stored, place), colleagues(stored.resource)
+        ),
+        stored,
     )
     return replace(
         whole,
@@ -173,6 +179,7 @@ def _whole(
             if each.row not in seen
         ),
         additions=len(added),
+        visit=encounter_rows([item_of(visit)])[0] if visit is not None and visit.patient in patients else None,
         seen=seen_of(stored),
         versions=newest,
     )
@@ -198,6 +205,19 @@ def export(ctx: AccessContext, patients: Patients) -> Iterator[Stored]:
         if len(found) < _EXPORTED:
             return
         after = (TYPE_ID[found[-1].type], found[-1].row)
+
+
+def files_of(ctx: AccessContext, patients: Patients, stored: Stored) -> list[chart.DocumentFile]:
+    """The files of an exported item that are kept apart, each under the id by which its attachment names it."""
+    found = []
+    for place, attachment in enumerate(attachments_of(stored.resource)):
+        number = binary_id(attachment)
+        if number and "data" not in attachment and stored.patient in patients and ctx.sees(stored.labels):
+            content = _content(stored, place)
+            if content is not None:
+                media_type = str(attachment.get("contentType") or "application/octet-stream")
+                found.append(chart.DocumentFile(number, media_type, content))
+    return found
 
 
 def _with_machine_text(document: chart.Document, stored: Stored) -> chart.Document:
@@ -346,17 +366,29 @@ def coverage(ctx: AccessContext, patients: Patients, cursor: str | None = None) 
 def resource(ctx: AccessContext, patients: Patients, type: str, id: str) -> chart.ResourceView | None:
     """Any single item of this chart, whole; None where there is none or it may not be seen."""
     stored = _one(ctx, patients, type, id)
-    if stored is None:
-        return None
+    return _view(stored) if stored is not None else None
+
+
+def resource_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> dict[int, chart.ResourceView]:
+    """The versions of one item of this chart that may be seen, by number; none where the item may not."""
+    if _one(ctx, patients, type, id) is None:
+        return {}
+    with connection.cursor() as cursor:
+        found = versions(cursor, ctx, type, id)
+    return {each.version: _view(each) for each in found}
+
+
+def _view(stored: Stored) -> chart.ResourceView:
     item = item_of(stored)
     r = item.resource
     return chart.ResourceView(
         **item.row(),
-        title=concept(r.get("code") or r.get("type") or r.get("vaccineCode")) or type,
+        title=concept(r.get("code") or r.get("type") or r.get("vaccineCode")) or stored.type,
         status=str(r.get("status") or ""),
         when=first_when(
             r, "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime", "start"
         ),
         code=code(r.get("code")),
         source=msgspec.json.format(stored.content, indent=2).decode(),
+        results=tuple(results_of(item)) if stored.type == "Observation" else (),
     )

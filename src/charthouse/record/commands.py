@@ -15,6 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.ledger.api import Outcome, append
 
+from .actions.index_resources_anew import index_resources_anew
+from .domain.types import TYPE_ID
 from .verifying import Told, sentences
 from .verifying import verify as verify_record
 
@@ -58,6 +60,21 @@ def verify(
     )
     if not report.is_whole:
         raise typer.Exit(1)
+
+
+@app.command()
+def reindex(
+    kinds: Annotated[
+        list[str] | None, typer.Argument(help="Resource types, such as Patient; all unless given.")
+    ] = None,
+) -> None:
+    """Make the search index anew, after a change of search_off or of the program. Searches and filing go on."""
+    for kind in kinds or ():
+        if kind not in TYPE_ID:
+            raise typer.BadParameter(f"{kind!r} is no resource type of FHIR R4.")
+    with Console(stderr=True).status("Indexing") as status:
+        done = index_resources_anew(_CTX, kinds or (), lambda count: status.update(f"{count:,} resources indexed"))
+    typer.echo(f"{done:,} resources indexed.")
 
 
 @contextmanager

@@ -388,3 +388,98 @@ class MachineText(models.Model):
                 fields=["type", "resource", "version", "place"], name="record_machine_text_once"
             )
         ]
+
+
+@table(TableClass.PATIENT, split=Split.STAYS)
+class Hold(models.Model):
+    """A legal hold on a chart, or on one encounter or document of it (``type`` and ``public_id``; empty for all of
+    it). ``matter`` says what needs it. Never changed; it ends by its lift."""
+
+    patient = models.BigIntegerField(db_index=True)
+    type = models.SmallIntegerField(null=True)
+    public_id = models.TextField(db_collation="C", blank=True, default="")
+    matter = models.TextField()
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_hold"
+
+
+@table(TableClass.PATIENT, split=Split.WITH)
+class HoldLift(models.Model):
+    """That a hold was lifted, why and by whom. Once, never changed."""
+
+    hold = models.OneToOneField(Hold, models.PROTECT, related_name="lift", primary_key=True)
+    reason = models.TextField()
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_hold_lift"
+
+
+@table(TableClass.PATIENT, split=Split.STAYS)
+class Destruction(models.Model):
+    """That somebody asked for a chart to be destroyed, or for some ``documents`` of it alone (``Type/id``): of
+    which source patients, how many ``items`` in how many ``versions``, from which day it may be and by which rule.
+    Never changed."""
+
+    patient = models.BigIntegerField(db_index=True)
+    patients = ArrayField(models.BigIntegerField())
+    documents = ArrayField(models.TextField(db_collation="C"), default=list)
+    items = models.IntegerField()
+    versions = models.IntegerField()
+    rule = models.TextField(db_collation="C")
+    due = models.DateField()
+    reason = models.TextField()
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_destruction"
+
+
+@table(TableClass.PATIENT, split=Split.WITH)
+class DestructionDecision(models.Model):
+    """What became of it: ``done``, ``refused`` or ``withdrawn``; by whom. Once, never changed."""
+
+    destruction = models.OneToOneField(Destruction, models.PROTECT, related_name="decision", primary_key=True)
+    outcome = models.TextField(db_collation="C")
+    note = models.TextField()
+    by = models.TextField(db_collation="C")
+    name = models.TextField()
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "record_destruction_decision"
+
+
+@table(TableClass.PATIENT, split=Split.STAYS)
+class Tombstone(models.Model):
+    """What is left of one thing that was destroyed lawfully: a ``version`` of a resource, a ``segment`` of an
+    account (``item`` its row), or an ``original`` of a message (``item`` its row).
+
+    ``sha256`` and ``size`` are of its bytes; ``seal`` covers all of it under a key that no database holds.
+    ``made_in`` is the transaction: the database lets go of a row only in the one that leaves its tombstone. The
+    application cannot write here but by the function that destroys.
+    """
+
+    destruction = models.ForeignKey(Destruction, models.PROTECT, related_name="tombstones")
+    kind = models.TextField(db_collation="C")
+    type = models.SmallIntegerField()
+    item = models.BigIntegerField()
+    version = models.IntegerField()
+    sha256 = models.BinaryField()
+    size = models.BigIntegerField()
+    seal = models.BinaryField()
+    made_in = models.BigIntegerField()
+
+    class Meta:
+        db_table = "record_tombstone"
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "type", "item", "version"], name="record_tombstone_once")
+        ]

@@ -43,3 +43,13 @@ SEARCH_RECORD = declare(
     "Search for words across charts",
     {Role.HIT, Role.CODER, Role.REGISTRAR, Role.RELEASE, Role.PRIVACY, Role.MANAGER},
 )
+READ_RETENTION = declare(
+    "record.read_retention",
+    "See how long charts are kept, and what holds them",
+    {*_DEPARTMENT, Role.PRIVACY, Role.RELEASE, Role.AUDITOR},
+)
+SET_HOLD = declare("record.set_hold", "Set and lift legal holds", {Role.MANAGER, Role.PRIVACY})
+ASK_TO_DESTROY = declare("record.ask_to_destroy", "Ask for a chart to be destroyed", _DEPARTMENT)
+DECIDE_DESTRUCTION = declare(
+    "record.decide_destruction", "Confirm or refuse that a chart is destroyed", {Role.MANAGER, Role.PRIVACY}
+)

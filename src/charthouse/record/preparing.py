@@ -9,6 +9,7 @@ from charthouse.exchange.fhir.api import get_ready as fhir_ready
 from charthouse.record.domain.attachments import DetachedPart, without_large
 from charthouse.record.domain.exact import editable
 from charthouse.record.domain.filing import Filed, Filing, Outcome, State, prepare
+from charthouse.record.domain.index_rows import target_hash, token_hash
 from charthouse.record.domain.packing import compress, decompress
 from charthouse.record.domain.types import DIRECTORY_TYPES, PARTITIONS, TYPE_ID, TYPE_NAME
 
@@ -26,6 +27,8 @@ __all__ = [
     "editable",
     "get_ready",
     "prepare",
+    "target_hash",
+    "token_hash",
     "without_large",
 ]
 

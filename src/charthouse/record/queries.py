@@ -13,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from django.db import connection
 
 from charthouse.exchange.fhir.api import default_extractor, security_codes
 from charthouse.foundation.access.api import AccessContext
+from charthouse.foundation.prepared import prepared
 
 from .domain.attachments import attachment_id
 from .domain.filing import State
@@ -29,7 +31,7 @@ from .domain.types import TYPE_ID, TYPE_NAME
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A version of a resource as kept. ``place`` is the segment of an HL7 message it came from; ``main`` its main
-    date, year 1 where it has none."""
+    date, year 1 where it has none; ``owner`` the public id of the patient, where it was read along."""
 
     row: int
     type: str
@@ -46,6 +48,7 @@ class Stored:
     place: str
     main: datetime
     content: bytes
+    owner: str | None = None
 
     @property
     def resource(self) -> dict[str, Any]:
@@ -60,23 +63,35 @@ def seen_of(stored: Stored) -> str:
 
 
 _STATES = list(State)
+#: The first and the last moment that is read from the record. Senders write the first and the last there is, which
+#: in another zone are beyond what Python counts.
+EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+
+
+def within_calendar(moment: str) -> str:
+    """A moment of a statement, held between :data:`EARLIEST` and :data:`LATEST`: what has no date is the first."""
+    return f"least(greatest({moment}, '{EARLIEST.isoformat()}'), '{LATEST.isoformat()}')"
+
+
+_MAIN = within_calendar("r.main_low")
 #: The columns that :func:`stored_from` reads, of a resource ``r`` and its version ``v``.
 STORED = (
     "r.id, r.type, r.public_id, v.version, r.patient, r.encounter, r.labels, v.state, v.filed_at, "
-    "v.message, v.original, v.authored, v.place, greatest(r.main_low, '0001-01-01 00:00:00+00'), v.content"
+    f"v.message, v.original, CASE WHEN v.authored IS NOT NULL THEN {within_calendar('v.authored')} END, v.place, "
+    f"{_MAIN}, v.content"
 )
 _SELECT = (
     "SELECT " + STORED + " FROM record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "  # noqa: S608
 )
 
 
-def stored_from(record: Sequence[Any]) -> Stored:
+def stored_from(record: Sequence[Any], owner: str | None = None) -> Stored:
     """A row of the columns in :data:`STORED` as an object."""
     row, kind, public_id, version, patient, encounter, labels, state, filed_at, *origin, main, content = record
     message, original, authored, place = origin
     return Stored(
         row, TYPE_NAME[kind], public_id, version, patient, encounter, labels, _STATES[state], filed_at, message,
-        original, authored, place or "", main, decompress(content),
+        original, authored, place or "", main, decompress(content), owner,
     )  # fmt: skip
 
 
@@ -97,6 +112,34 @@ def current(cursor: Any, ctx: AccessContext, keys: Iterable[tuple[str, str]]) ->
             stored = stored_from(record)
             found[(kind, stored.public_id)] = stored
     return found
+
+
+def public_ids(kind: str, rows: Iterable[int]) -> dict[int, str]:
+    """The public ids of rows of a type."""
+    wanted = sorted(set(rows))
+    if not wanted:
+        return {}
+    statement = f"SELECT id, public_id FROM record_resource WHERE type = {TYPE_ID[kind]} AND id = ANY(%s)"  # noqa: S608
+    return dict(prepared(statement, [wanted]))
+
+
+# One step into the key for each type there is, however many resources it has.
+_TYPES = """
+WITH RECURSIVE found (type) AS (
+  SELECT min(type) FROM record_resource
+  UNION ALL
+  SELECT (SELECT r.type FROM record_resource r WHERE r.type > found.type ORDER BY r.type LIMIT 1)
+  FROM found WHERE found.type IS NOT NULL
+)
+SELECT type FROM found WHERE type IS NOT NULL
+"""
+
+
+def types_present() -> list[str]:
+    """The types of which the record has any resource, in order of their names."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TYPES)
+        return sorted(TYPE_NAME[kind] for (kind,) in cursor.fetchall())
 
 
 def messages_of(cursor: Any, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -139,8 +182,6 @@ def _seen_by(ctx: AccessContext, found: Iterable[Stored]) -> list[Stored]:
 
 Place = tuple[datetime, int]
 """Where a page ended: the main date and row of its last resource."""
-
-_EARLY = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def cursor_of(stored: Stored) -> str:
@@ -217,9 +258,9 @@ def of_patients(
             text += f"{word} EXISTS ({_CODED}) "
             values += [TYPE_ID[wanted.type], wanted.param, token_hash(wanted.code)]
     if after:
-        text += "AND (greatest(r.main_low, %s), r.id) < (%s, %s) "
-        values += [_EARLY, after[0], after[1]]
-    text += "ORDER BY r.main_low DESC, r.id DESC"
+        text += f"AND ({_MAIN}, r.id) < (%s, %s) "
+        values += list(after)
+    text += f"ORDER BY {_MAIN} DESC, r.id DESC"
     if limit is not None:
         text += " LIMIT %s"
         values.append(limit)
@@ -285,3 +326,18 @@ def source_rows(cursor: Any, numbers: Iterable[int]) -> dict[int, SourceRow]:
     """The senders with these numbers."""
     cursor.execute("SELECT id, name, time_zone, charset FROM record_source WHERE id = ANY(%s)", [list(numbers)])
     return {record[0]: SourceRow(*record) for record in cursor.fetchall()}
+
+
+def source_named(cursor: Any, name: str) -> int | None:
+    """The number of the sender called ``name``; None where nobody of that name ever sent anything."""
+    cursor.execute("SELECT id FROM record_source WHERE name = %s", [name])
+    found = cursor.fetchone()
+    return int(found[0]) if found else None
+
+
+def sources_of_rows(cursor: Any, kind: str, rows: Iterable[int]) -> dict[int, int]:
+    """The numbers of the senders of rows of a type."""
+    cursor.execute(
+        "SELECT id, source FROM record_resource WHERE type = %s AND id = ANY(%s)", [TYPE_ID[kind], list(rows)]
+    )
+    return dict(cursor.fetchall())

@@ -8,12 +8,14 @@ from charthouse.foundation.access.api import AccessContext, Role
 from charthouse.foundation.work.api import Column, WorkItem, declare_queue
 
 from .domain.documents import Kind
-from .models import Correction
+from .models import Correction, Destruction
 
 #: Corrections that a second person confirms; the subject is the correction.
 CORRECTIONS = "record.corrections"
 #: Recipients of earlier copies who are to be told; the subject is the correction.
 RECIPIENTS = "record.recipients"
+#: Charts that a second person destroys, or keeps; the subject is the destruction.
+DESTRUCTIONS = "record.destructions"
 
 
 def _found(items: Sequence[WorkItem]) -> dict[int, Correction]:
@@ -51,4 +53,37 @@ declare_queue(
     subject="Correction",
     columns=[Column("Corrected by", _askers)],
     opens=_screen,
+)
+
+
+def _asked(items: Sequence[WorkItem]) -> dict[int, Destruction]:
+    wanted = {int(item.subject.id): item.id for item in items}
+    return {wanted[each.pk]: each for each in Destruction.objects.filter(pk__in=wanted)}
+
+
+def _extent(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    return {item: _how_much(each) for item, each in _asked(items).items()}
+
+
+def _how_much(asked: Destruction) -> str:
+    if not asked.documents:
+        return f"A chart of {asked.items} items"
+    return (
+        "One document of a chart" if len(asked.documents) == 1 else f"{len(asked.documents)} documents of a chart"
+    )
+
+
+def _askers_of_destruction(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
+    return {item: each.name for item, each in _asked(items).items()}
+
+
+declare_queue(
+    DESTRUCTIONS,
+    "Charts to destroy",
+    {Role.PRIVACY, Role.MANAGER},
+    describe_page=_extent,
+    subject="Chart",
+    columns=[Column("Asked for by", _askers_of_destruction)],
+    opens=lambda item: ("destruction", (int(item.subject.id),)),
+    by_decision=True,
 )

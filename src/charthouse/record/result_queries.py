@@ -49,8 +49,8 @@ def results(ctx: AccessContext, patients: Patients, cursor: str | None = None) -
             after = window[-1].main, window[-1].row
         shown = heads[:_PANELS]
         reports = [each for each in shown if each.type == "DiagnosticReport"]
-        members = _pointed(db, ctx, patients, reports, "result", "Observation")
-        specimens = _pointed(db, ctx, patients, reports, "specimen", "Specimen")
+        members = pointed(db, ctx, patients, reports, "result", "Observation")
+        specimens = pointed(db, ctx, patients, reports, "specimen", "Specimen")
     alone = [each for each in shown if each.type == "Observation"]
     panels = rows.panels(
         [item_of(each) for each in reports],
@@ -68,8 +68,8 @@ def report_results(ctx: AccessContext, patients: Patients, id: str) -> chart.Res
         stored = current(db, ctx, [key]).get(key)
         if stored is None or stored.patient not in patients:
             return None
-        members = _pointed(db, ctx, patients, [stored], "result", "Observation")
-        specimens = _pointed(db, ctx, patients, [stored], "specimen", "Specimen")
+        members = pointed(db, ctx, patients, [stored], "result", "Observation")
+        specimens = pointed(db, ctx, patients, [stored], "specimen", "Specimen")
     named = {f"Specimen/{each.public_id}": item_of(each) for each in specimens}
     panels = rows.panels([item_of(stored)], [item_of(each) for each in members], named) if members else []
     return next((panel for panel in panels if panel.id == id), None)
@@ -109,7 +109,7 @@ def _heads(db: Any, ctx: AccessContext, patients: Patients, window: Sequence[Sto
     ]
 
 
-def _pointed(
+def pointed(
     db: Any, ctx: AccessContext, patients: Patients, reports: Iterable[Stored], element: str, kind: str
 ) -> list[Stored]:
     """What the reports point to in an element: these patients' own, or nobody's."""

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pypdfium2 as pdfium
 from django.db import connection
@@ -59,18 +59,6 @@ def _tesseract(argument: str) -> str:
         raise NoReader("There is no tesseract on this machine; Debian has it as tesseract-ocr.")
     found = subprocess.run([path, argument], capture_output=True, text=True, timeout=30, check=False)
     return found.stdout or found.stderr
-
-
-def read_by_machine_later(kind: str, public_id: str) -> None:
-    """Let a document's scans be read by a job, one document after another; nothing where the site has not
-    switched it on. Call in a transaction: the job exists only if that commits."""
-    if not configuration().ocr or not reader():
-        return
-    from charthouse.foundation.jobs.api import defer
-
-    from .jobs import READ_SCAN
-
-    defer(READ_SCAN, after=READ_SCAN.name, type=kind, id=public_id)
 
 
 def read_pages(content: bytes, media_type: str) -> Iterator[str]:
@@ -141,12 +129,21 @@ def _png(image: Image.Image) -> bytes:
 def machine_text(kind: int, resource: int, version: int) -> dict[int, tuple[str, str]]:
     """What a machine read of a version's parts: text and engine, by the part's place. For readers of the document,
     who may see it as far as they may see that."""
+    return machine_texts(kind, [(resource, version)]).get(resource, {})
+
+
+def machine_texts(kind: int, versions: Sequence[tuple[int, int]]) -> dict[int, dict[int, tuple[str, str]]]:
+    """The same of several versions of one type, each a row and its version, by the row."""
     from .domain.packing import decompress
 
+    found: dict[int, dict[int, tuple[str, str]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT place, body, engine FROM record_machine_text "
-            "WHERE type = %s AND resource = %s AND version = %s",
-            [kind, resource, version],
+            "SELECT m.resource, m.place, m.body, m.engine FROM record_machine_text m "
+            "JOIN unnest(%s::bigint[], %s::int[]) AS k (resource, version) "
+            "ON m.type = %s AND m.resource = k.resource AND m.version = k.version",
+            [[resource for resource, _ in versions], [version for _, version in versions], kind],
         )
-        return {place: (decompress(body).decode(), engine) for place, body, engine in cursor.fetchall()}
+        for resource, place, body, engine in cursor.fetchall():
+            found.setdefault(resource, {})[place] = decompress(body).decode(), engine
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,14 @@ from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import wall
-from charthouse.foundation.disclosure.api import DISCLOSURES_READ, DisclosureLine, disclosures_with
-from charthouse.foundation.ledger.api import Subject
+from charthouse.foundation.disclosure.api import DISCLOSURES_READ, DisclosureLine
+from charthouse.people.api import with_account
 
+from .carriers import copies_of
 from .chart import Correction, DocumentEntry, Signature
 from .charting import documents as document_rows
 from .charting.item import item_of
-from .domain.documents import Kind, Meaning, added_to, keys_of
+from .domain.documents import Kind, Meaning, added_to, authors, keys_of
 from .domain.index_rows import target_hash
 from .domain.reasons import reason_words
 from .domain.types import TYPE_ID, TYPE_NAME
@@ -124,14 +125,23 @@ def correction(ctx: AccessContext, number: int) -> Correction | None:
     return correction_from(found) if found else None
 
 
+def colleagues(resource: Mapping[str, Any]) -> frozenset[str]:
+    """The references of a document's authors that name somebody with an account here."""
+    return with_account([each.key for each in authors(resource)])
+
+
 def recipients_of(ctx: AccessContext, number: int) -> list[DisclosureLine]:
     """Who received a document before a correction of it, newest first. Raises PermissionRefused."""
     require(ctx, DISCLOSURES_READ)
     found = correction(ctx, number)
     if found is None:
         return []
-    item = Subject("resource", f"{found.type}/{found.document}")
-    return disclosures_with(ctx, [item], found.decided_at or wall())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT public_id FROM record_resource WHERE type = %s AND id = %s", [TYPE_ID["Patient"], found.patient]
+        )
+        patients = [public_id for (public_id,) in cursor.fetchall()]
+    return copies_of(ctx, found.type, found.document, patients, found.decided_at or wall())
 
 
 def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[Correction]:
@@ -238,7 +248,7 @@ class UnsignedPage:
 def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: int = PAGE) -> UnsignedPage:
     """The asker's own unsigned documents, or everybody's. Raises PermissionRefused."""
     require(ctx, READ_UNSIGNED)
-    own = keys_of(ctx.actor, ctx.name)
+    own = keys_of(ctx.keys, ctx.name)
     mine = "" if everybodys else "AND u.authors && %s::text[] "
     with connection.cursor() as cursor:
         cursor.execute(
@@ -264,6 +274,6 @@ def unsigned_count(ctx: AccessContext, most: int) -> int:
             "SELECT count(*) FROM (SELECT FROM record_unsigned u JOIN record_resource r ON r.type = u.type "
             "AND r.id = u.resource WHERE u.authors && %s::text[] AND r.state = 0 AND r.labels & %s = 0 "
             "LIMIT %s) AS w",
-            [keys_of(ctx.actor, ctx.name), ~int(ctx.clearance), most],
+            [keys_of(ctx.keys, ctx.name), ~int(ctx.clearance), most],
         )
         return int(cursor.fetchone()[0])

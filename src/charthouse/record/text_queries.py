@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import OperationalError, connection, transaction
@@ -157,8 +157,7 @@ def text_services() -> list[str]:
         return [term for (term,) in cursor.fetchall()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     """A hit before it is read."""
 
     type: int
@@ -188,7 +187,7 @@ def _in_chart(ctx: AccessContext, patients: Sequence[int], wanted: Asked, within
         cursor.execute(
             query, [list(patients), _query(wanted.terms, [""], {}), hidden, *values, hidden, hidden, COUNTED + 1]
         )
-        return [_Key(*record) for record in cursor.fetchall()]
+        return list(map(_Key._make, cursor.fetchall()))
 
 
 def _across(ctx: AccessContext, wanted: Asked, within: TextFilter) -> list[_Key]:
@@ -222,7 +221,7 @@ def _across(ctx: AccessContext, wanted: Asked, within: TextFilter) -> list[_Key]
             needed = COUNTED + 1 - len(found)
             asked_for = _query(wanted.terms, time_buckets.prefixes(begin, end), endings)
             cursor.execute(query, [asked_for, hidden, *values, hidden, hidden, needed])
-            found += [_Key(*record) for record in cursor.fetchall()]
+            found += map(_Key._make, cursor.fetchall())
             end, looked_at = begin - 1, looked_at + count
             # As many as are needed where words are as frequent as they were so far; words come and go, so never far
             # more than before.
@@ -279,6 +278,12 @@ def _endings(cursor: Any, wanted: Asked) -> dict[str, list[str]] | None:
         if not found[beginning] and not term.without:
             return None
     return found
+
+
+def tsquery_of(words: str) -> str:
+    """Words as somebody asks for them, as a tsquery over the index of words whatever their time; empty where there
+    is none to look for."""
+    return _query(asked(words).terms, [""], {})
 
 
 def _query(terms: Iterable[Term], spans: Sequence[str], endings: dict[str, list[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Prove the record: every version is there and as it was filed, and every signature binds what was signed.
+"""Prove the record: every version and file is there and as it was filed, and every signature binds what was signed.
 
 Types are read range by range of their rows, each range in one snapshot and streamed, several ranges at once in
 processes of their own; memory does not grow with the record. It runs beside filing and stops nobody.
@@ -19,19 +19,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from multiprocessing.pool import Pool
 from typing import Any
+from uuid import UUID
 
 import orjson
 import zstandard
 from django.db import connection, connections, transaction
 
 from charthouse.foundation.bootstrap import configure_django
-from charthouse.foundation.files.api import exists as file_exists
+from charthouse.foundation.files.api import proof_of, stat
 
 from .actions.note_signing import signature_key
+from .domain.attachments import attachment_id
 from .domain.document_changes import without_attestations
 from .domain.documents import ATTESTER, SIGNED_TYPES, attestations
 from .domain.packing import decompress
-from .domain.sealing import Bound, sha256
+from .domain.sealing import Bound, sha256, tombstone_seal
 from .domain.types import TYPE_ID, TYPE_NAME
 
 #: Resources a range holds, about; and findings that are kept in words.
@@ -45,7 +47,8 @@ Told = Callable[[int, int], None]
 class Trouble(StrEnum):
     """MISSING: a version or its resource is not there. ALTERED: not the bytes that were filed. SIGNATURE: not what
     was signed. SEAL: a signature that was made or changed without the site's key. UNSIGNED: it says that somebody
-    signed here, and nobody did. FILE: a file that belongs to what was signed is not kept."""
+    signed here, and nobody did. FILE: a file that belongs to it is lost or damaged, or another.
+    TOMBSTONE: it is said to be destroyed, and that was not done lawfully, or not done."""
 
     MISSING = "missing"
     ALTERED = "altered"
@@ -53,6 +56,7 @@ class Trouble(StrEnum):
     SEAL = "seal"
     UNSIGNED = "unsigned"
     FILE = "file"
+    TOMBSTONE = "tombstone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,15 @@ class Finding:
 @dataclass(slots=True)
 class Report:
     """What was looked at and found. ``provable`` are the versions that were filed with a digest of their own; of
-    the others only the newest of a resource can be proved. ``findings`` are the first, in the record's order."""
+    the others only the newest of a resource can be proved. ``destroyed`` are versions of which a tombstone is left.
+    ``findings`` are the first, in the record's order."""
 
     versions: int = 0
     provable: int = 0
     resources: int = 0
     signatures: int = 0
+    files: int = 0
+    destroyed: int = 0
     count: int = 0
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
@@ -93,6 +100,8 @@ class Report:
         self.provable += part.provable
         self.resources += part.resources
         self.signatures += part.signatures
+        self.files += part.files
+        self.destroyed += part.destroyed
         self.count += part.count
         self.findings = (self.findings + part.findings)[: _KEPT * 2]
 
@@ -103,6 +112,8 @@ class Report:
             "provable": self.provable,
             "resources": self.resources,
             "signatures": self.signatures,
+            "files": self.files,
+            "destroyed": self.destroyed,
             "found": self.count,
             "findings": [
                 {"trouble": each.trouble.value, "type": each.type, "id": each.id, "version": each.version}
@@ -188,6 +199,19 @@ _SIGNATURES = (
 )
 
 
+_FILES = (
+    "SELECT resource, version, public_id, file FROM record_attachment "
+    "WHERE type = %s AND resource BETWEEN %s AND %s ORDER BY version, place"
+)
+_STONES = (
+    "SELECT t.item, t.version, t.sha256, t.size, t.seal, t.destruction_id, "
+    "coalesce(d.outcome = 'done' AND d.by <> a.by, false) "
+    "FROM record_tombstone t JOIN record_destruction a ON a.id = t.destruction_id "
+    "LEFT JOIN record_destruction_decision d ON d.destruction_id = a.id "
+    "WHERE t.kind = 'version' AND t.type = %s AND t.item BETWEEN %s AND %s"
+)
+
+
 def _check(wanted: _Range) -> Report:
     """Look at one range, in one snapshot."""
     values = [wanted.type_id, wanted.low, wanted.high]
@@ -195,6 +219,10 @@ def _check(wanted: _Range) -> Report:
     with transaction.atomic(), connection.cursor() as cursor:
         if alone:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute(_STONES, values)
+        stones: dict[int, dict[int, _Stone]] = {}
+        for row, version, *said in cursor:
+            stones.setdefault(row, {})[version] = _Stone(row, version, *said)
         cursor.execute(_RESOURCES, values)
         resources = {row: (public_id, version, bytes(digest)) for row, public_id, version, digest in cursor}
         signatures: dict[int, list[_Signed]] = {}
@@ -202,7 +230,11 @@ def _check(wanted: _Range) -> Report:
             cursor.execute(_SIGNATURES, values)
             for row, *said in cursor:
                 signatures.setdefault(row, []).append(_Signed(*said))
-        checking = _Checking(TYPE_NAME[wanted.type_id], resources, signatures)
+        cursor.execute(_FILES, values)
+        files: dict[int, list[_File]] = {}
+        for row, *kept in cursor:
+            files.setdefault(row, []).append(_File(*kept))
+        checking = _Checking(TYPE_NAME[wanted.type_id], resources, signatures, stones, files)
         with connection.chunked_cursor() as stream:
             stream.cursor.itersize = _FETCHED
             stream.execute(_VERSIONS, values)
@@ -235,6 +267,24 @@ class _Signed:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    version: int
+    public_id: str
+    file: UUID
+
+
+@dataclass(slots=True)
+class _Stone:
+    row: int
+    version: int
+    sha256: bytes
+    size: int
+    seal: bytes
+    destruction: int
+    by_two: bool
+
+
 class _Checking:
     """One range as its versions come by, each resource's in order."""
 
@@ -243,14 +293,19 @@ class _Checking:
         kind: str,
         resources: dict[int, tuple[str, int, bytes]],
         signatures: dict[int, list[_Signed]],
+        stones: dict[int, dict[int, _Stone]],
+        files: dict[int, list[_File]],
     ) -> None:
         self._kind = kind
         self._resources = resources
         self._signatures = signatures
+        self._stones = stones
         self._signs = kind in SIGNED_TYPES
         self._row: int | None = None
         self._next = 1
         self._seen: dict[int, bytes] = {}
+        self._files = files
+        self._proofs: dict[UUID, str] = {}
         self._report = Report(resources=len(resources))
 
     def version(self, row: int, version: int, digest: bytes | None, stored: bytes) -> None:
@@ -260,8 +315,9 @@ class _Checking:
             self._row, self._next = row, 1
         report = self._report
         report.versions += 1
-        for missing in range(self._next, version):
-            self._found(Trouble.MISSING, missing, "the version is not there.")
+        self._missing(row, range(self._next, version))
+        if version in self._stones.get(row, {}):
+            self._found(Trouble.TOMBSTONE, version, "it is said to be destroyed, and is there.")
         self._next = version + 1
         try:
             content = decompress(stored)
@@ -307,36 +363,86 @@ class _Checking:
                 Trouble.MISSING, self._next - 1, "its versions are there, the resource is not.", id=str(row)
             )
         else:
-            for missing in range(self._next, known[1] + 1):
-                self._found(Trouble.MISSING, missing, "the version is not there.", id=known[0])
+            self._missing(row, range(self._next, known[1] + 1), known[0])
         self._check_seals(row, known[0] if known else str(row))
         self._seen.clear()
 
+    def _missing(self, row: int, numbers: Iterable[int], id: str = "") -> None:
+        """Name the versions that are neither there nor lawfully destroyed."""
+        stones = self._stones.get(row, {})
+        for number in numbers:
+            if number not in stones:
+                self._found(Trouble.MISSING, number, "the version is not there.", id=id)
+
+    def _check_stones(self, row: int, public_id: str) -> dict[int, _Stone]:
+        """Prove the tombstones of a resource: each made under the site's key, for what two persons decided."""
+        stones = self._stones.pop(row, {})
+        for each in stones.values():
+            self._report.destroyed += 1
+            seal = tombstone_seal(
+                signature_key(), each.destruction, "version", TYPE_ID[self._kind], each.row, each.version,
+                bytes(each.sha256), each.size,
+            )  # fmt: skip
+            if not hmac.compare_digest(seal, bytes(each.seal)):
+                words = "its tombstone was made or changed without the site's key."
+                self._found(Trouble.TOMBSTONE, each.version, words, id=public_id)
+            elif not each.by_two:
+                self._found(Trouble.TOMBSTONE, each.version, "no second person destroyed it.", id=public_id)
+        return stones
+
     def _check_seals(self, row: int, public_id: str) -> None:
+        stones = self._check_stones(row, public_id)
+        kept = self._check_files(row, public_id)
         for each in self._signatures.pop(row, []):
             self._report.signatures += 1
             seal = each.bound(self._kind, public_id).seal(signature_key())
             if not hmac.compare_digest(seal, bytes(each.seal)):
                 words = f"the signature of {_who(each)} was made or changed without the site's key."
                 self._found(Trouble.SEAL, each.version, words, id=public_id)
+            if each.version in stones:
+                # What was signed is gone; its tombstone must be of what was signed.
+                if bytes(stones[each.version].sha256) != bytes(each.sha256):
+                    words = f"what was destroyed is not what {_who(each)} signed."
+                    self._found(Trouble.SIGNATURE, each.version, words, id=public_id)
+                continue
             if max(each.version, each.as_version) >= self._next:
                 self._found(
                     Trouble.MISSING, each.version, f"{_who(each)} signed it; it is not there.", id=public_id
                 )
-            for digest in each.files:
-                if not file_exists(bytes(digest).hex()):
-                    self._found(Trouble.FILE, each.version, "a file that was signed is not kept.", id=public_id)
+            if any(attachment_id(bytes(digest).hex()) not in kept for digest in each.files):
+                words = f"a file that {_who(each)} signed is not kept."
+                self._found(Trouble.FILE, each.version, words, id=public_id)
+
+    def _check_files(self, row: int, public_id: str) -> set[str]:
+        """Read what is kept apart from a resource; the names of what is."""
+        kept = self._files.pop(row, [])
+        for each in kept:
+            self._report.files += 1
+            if words := self._wrong_with(each):
+                self._found(Trouble.FILE, each.version, words, id=public_id)
+        return {each.public_id for each in kept}
+
+    def _wrong_with(self, kept: _File) -> str:
+        """What is wrong with a file, in words; its name in the record is made of what it holds."""
+        if (words := self._proofs.get(kept.file)) is None:
+            found = proof_of(kept.file)
+            words = self._proofs[kept.file] = found.words if found else ""
+        if not words and attachment_id(stat(kept.file).sha256) != kept.public_id:
+            return "a file of it was put in another's place."
+        return words
 
     def ended(self) -> Report:
         """The range is over: what never came by is missing."""
         self._end_resource()
         self._row, self._next = None, 1
         for row, (public_id, version, _) in list(self._resources.items()):
-            for missing in range(1, version + 1):
-                self._found(Trouble.MISSING, missing, "the version is not there.", id=public_id)
+            self._missing(row, range(1, version + 1), public_id)
             self._check_seals(row, public_id)
-        for row in list(self._signatures):
+        for row in {*self._signatures, *self._files}:
             self._check_seals(row, str(row))
+        for row in list(self._stones):
+            self._check_stones(row, str(row))
+            self._found(Trouble.MISSING, 1, "its tombstone is there, the resource is not.", id=str(row))
         return self._report
 
     def _found(self, trouble: Trouble, version: int, words: str, *, id: str = "") -> None:
@@ -358,14 +464,16 @@ def sentences(report: Report) -> Iterable[str]:
     """The report in words."""
     rate = report.versions / report.seconds if report.seconds else 0
     yield (
-        f"{report.versions} versions of {report.resources} resources and {report.signatures} signatures were "
-        f"looked at in {report.seconds:.1f} s ({rate:,.0f} versions a second)."
+        f"{report.versions} versions of {report.resources} resources and {report.signatures} signatures "
+        f"with {report.files} files were looked at in {report.seconds:.1f} s ({rate:,.0f} versions a second)."
     )
     if report.provable < report.versions:
         yield (
             f"Note: {report.versions - report.provable} versions were filed before versions had a digest of their "
             "own; of these the newest of each resource was proved."
         )
+    if report.destroyed:
+        yield f"{report.destroyed} versions were lawfully destroyed; of each a sealed tombstone is left."
     if report.is_whole:
         yield "The record is whole: no version is missing or altered, and every signature binds what was signed."
         return

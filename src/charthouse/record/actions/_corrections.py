@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from charthouse.foundation.access.api import AccessContext
 from charthouse.foundation.clock import now, wall
-from charthouse.foundation.disclosure.api import disclosures_with
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.rulepacks.api import choices, parameter
 from charthouse.foundation.work.api import open_item
+from charthouse.record.carriers import copies_of
 from charthouse.record.document_errors import DocumentError
 from charthouse.record.domain.documents import Kind
 from charthouse.record.domain.reasons import OTHER, reason_words, reasons
@@ -122,7 +122,7 @@ def tell_recipients(ctx: AccessContext, taken: Taken, kept: Correction, kind: Ki
     """Open the work of telling those who have an earlier copy; returns how many disclosures there were."""
     if kind.value not in choices(TELL_RECIPIENTS, "kinds"):
         return 0
-    found = disclosures_with(SYSTEM, [Subject("resource", taken.key)], wall())
+    found = copies_of(SYSTEM, taken.stored.type, taken.stored.public_id, [taken.patient], wall())
     if found:
         open_item(
             RECIPIENTS,

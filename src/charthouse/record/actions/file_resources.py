@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from charthouse.foundation.copying import (
+    INFINITY,
+    MINUS_INFINITY,
     NULL,
     blob,
     copy_in,
@@ -27,7 +29,7 @@ from charthouse.foundation.copying import (
 from charthouse.foundation.ids import hash64
 from charthouse.record import schema
 from charthouse.record.domain.documents import DOCUMENT_TYPES, SIGNED_TYPES
-from charthouse.record.domain.filing import Filed, Filing, FilingError, Outcome
+from charthouse.record.domain.filing import STATE_NUMBER, Filed, Filing, FilingError, Outcome, State
 from charthouse.record.domain.index_rows import COLUMNS, complete
 from charthouse.record.domain.text_rows import SEARCHED
 from charthouse.record.domain.types import TYPE_ID
@@ -129,6 +131,15 @@ class FilingBatch:
             if entry is not None and not filing.only_if_absent and entry.digest != filing.digest:
                 found.append((filing, entry.id))
         return found
+
+    def destroyed(self) -> list[Filing]:
+        """The filings that would bring back what was lawfully destroyed."""
+        return [
+            filing
+            for filing in self._filings
+            if (entry := self._known.get((filing.type_id, filing.public_id))) is not None
+            and entry.state == STATE_NUMBER[State.DESTROYED]
+        ]
 
     def locked(self) -> list[Filing]:
         """The filings that would change a document which was signed or corrected here."""
@@ -238,6 +249,9 @@ class FilingBatch:
         """Bring the rows of resources that got a new version up to date, in the order of their ids."""
         if not changed:
             return
+        if len(changed) <= _FEW:
+            self._update_few(sorted(changed, key=lambda each: each.id), now)
+            return
         rows = [self._resource_row(entry, now) for entry in sorted(changed, key=lambda each: each.id)]
         self._cursor.execute(
             "CREATE TEMP TABLE IF NOT EXISTS filing_changed (LIKE record_resource) ON COMMIT DELETE ROWS"
@@ -255,6 +269,59 @@ class FilingBatch:
             "INSERT INTO record_superseded (type, resource) SELECT type, id FROM filing_changed ORDER BY type, id "
             "ON CONFLICT (type, resource) DO UPDATE SET resource = excluded.resource"
         )
+
+    def _update_few(self, changed: Sequence[_Known], now: int) -> None:
+        """The same for one or a few, without a table to be filled and emptied."""
+        for entry in changed:
+            filing = entry.filing
+            assert filing is not None
+            encounter = self._known.get((_ENCOUNTER, filing.encounter)) if filing.encounter else None
+            self._cursor.execute(
+                _UPDATE_ONE,
+                [
+                    entry.patient,
+                    encounter.id if encounter else None,
+                    *_instant(filing.main_low),
+                    *_instant(filing.main_high),
+                    *_instant(now),
+                    filing.source,
+                    entry.version,
+                    filing.labels,
+                    filing.state,
+                    filing.digest,
+                    filing.type_id,
+                    entry.id,
+                ],
+            )
+        self._cursor.execute(
+            "INSERT INTO record_superseded (type, resource) SELECT * FROM unnest(%s::smallint[], %s::bigint[]) "
+            "AS s(type, resource) ORDER BY type, resource "
+            "ON CONFLICT (type, resource) DO UPDATE SET resource = excluded.resource",
+            [[entry.filing.type_id for entry in changed if entry.filing], [entry.id for entry in changed]],
+        )
+
+
+#: Up to so many are updated one by one.
+_FEW = 4
+_HOUR = 3_600_000_000
+# Hours and microseconds apart, each of which PostgreSQL multiplies exactly.
+_INSTANT = (
+    "coalesce(%s::timestamptz, timestamptz '2000-01-01 00:00:00+00' + make_interval(hours => %s::int) "
+    "+ %s * interval '1 microsecond')"
+)
+
+_UPDATE_ONE = (
+    "UPDATE record_resource SET patient = %s, encounter = %s, "  # noqa: S608 (fixed words)
+    f"main_low = {_INSTANT}, main_high = {_INSTANT}, filed_at = {_INSTANT}, "
+    "source = %s, version = %s, labels = %s, state = %s, digest = %s WHERE type = %s AND id = %s"
+)
+
+
+def _instant(microseconds: int) -> tuple[str | None, int, int]:
+    """The values of :data:`_INSTANT` for microseconds since 2000, or for no limit."""
+    if microseconds in (INFINITY, MINUS_INFINITY):
+        return ("infinity" if microseconds == INFINITY else "-infinity"), 0, 0
+    return None, microseconds // _HOUR, microseconds % _HOUR
 
 
 def file_resources(cursor: Any, filings: Sequence[Filing], filed_at: datetime) -> list[Filed]:

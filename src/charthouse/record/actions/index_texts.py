@@ -9,31 +9,39 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from struct import Struct
 from typing import Any
 
+import psycopg
 import structlog
 from django.db import connection, transaction
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
-from charthouse.foundation.files.api import FileError
-from charthouse.foundation.files.api import read as read_file
+from charthouse.configuration import configuration
+from charthouse.foundation.jobs.api import defer
 from charthouse.foundation.wake import run_pump
 from charthouse.record import schema
+from charthouse.record.attachment_queries import attachment_content
 from charthouse.record.charting.elements import concept
 from charthouse.record.charting.item import item_of
-from charthouse.record.domain.attachments import attachments_of, binary_id, decoded
+from charthouse.record.domain.attachments import attachments_of
 from charthouse.record.domain.filing import State
 from charthouse.record.domain.packing import compress
 from charthouse.record.domain.text_rows import SECTION_OF, TextSection, indexed, section_of
 from charthouse.record.domain.texts import LONGEST_TEXT, said_by, text_of
 from charthouse.record.domain.time_buckets import bucket_of
-from charthouse.record.domain.types import TYPE_ID
-from charthouse.record.queries import STORED, Stored, stored_from
-from charthouse.record.scans import machine_text, read_by_machine_later, scanned
+from charthouse.record.domain.types import TYPE_ID, TYPE_NAME
+from charthouse.record.jobs import READ_SCAN
+from charthouse.record.queries import STORED, Stored, stored_from, within_calendar
+from charthouse.record.scans import machine_texts, reader, scanned
 
-#: Items of one transaction, and their words in the list that beginnings of words are looked up in.
-BATCH = 200
+#: Items of one transaction, and how many characters of theirs are held before they are written.
+BATCH, _HELD = 500, 8_000_000
+#: What is kept in the list that beginnings of words are looked up in.
 WORD, SERVICE = 0, 1
 _CHANNEL = "record_text"
 _LONGEST_TITLE = 200
@@ -44,14 +52,18 @@ log = structlog.get_logger("charthouse.record")
 _TAKE = """
 DELETE FROM record_text_due WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM record_text_due LIMIT %s FOR UPDATE SKIP LOCKED))
-RETURNING type, resource
+RETURNING type, resource, filed_at
+"""
+_PUT_BACK = """
+INSERT INTO record_text_due (type, resource, filed_at)
+SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::timestamptz[])
 """
 _KEEP = """
 INSERT INTO record_text AS t
        (resource, patient, at, version, labels, machine_from, type, section, title, service, words, body)
-SELECT resource, patient, at, version, labels, machine_from, type, section, title, service, words::tsvector, body
-  FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::int[], %s::int[], %s::int[], %s::smallint[],
-              %s::smallint[], %s::text[], %s::text[], %s::text[], %s::bytea[])
+SELECT *
+  FROM unnest(%b::bigint[], %b::bigint[], %s::timestamptz[], %b::int[], %b::int[], %b::int[], %b::smallint[],
+              %b::smallint[], %b::text[], %b::text[], %b::tsvector[], %b::bytea[])
        AS n (resource, patient, at, version, labels, machine_from, type, section, title, service, words, body)
 ON CONFLICT (type, resource) DO UPDATE SET patient = excluded.patient, at = excluded.at,
        version = excluded.version, labels = excluded.labels, machine_from = excluded.machine_from,
@@ -64,18 +76,28 @@ _KEEP_BUCKETS = """
 INSERT INTO record_text_bucket AS b (bucket, texts) SELECT * FROM unnest(%s::smallint[], %s::bigint[])
 ON CONFLICT (bucket) DO UPDATE SET texts = b.texts + excluded.texts
 """
-#: By database, the terms that are kept there for certain.
-_known_terms: dict[str, set[tuple[int, str]]] = {}
+#: By database and kind, the terms that are kept there for certain.
+_known_terms: dict[tuple[str, int], set[str]] = {}
 _MOST_KNOWN = 500_000
 
 
-def texts_changed(cursor: Any, items: Iterable[tuple[int, int]]) -> None:
-    """Let items, by (type number, row), be indexed anew: for actions that change them otherwise than by filing."""
-    for type_id, resource in items:
-        cursor.execute(
-            "INSERT INTO record_text_due (resource, filed_at, type) VALUES (%s, clock_timestamp(), %s)",
-            [resource, type_id],
-        )
+class _Vectors(list[bytes]):
+    """tsvectors as :func:`indexed` makes them."""
+
+
+class _VectorsDumper(Dumper):
+    """An array of tsvectors in PostgreSQL's binary form."""
+
+    format = Format.BINARY
+    oid = psycopg.adapters.types["tsvector"].array_oid
+    _HEAD, _LENGTH = Struct(">iiIii"), Struct(">i")
+    _ELEMENT = psycopg.adapters.types["tsvector"].oid
+
+    def dump(self, obj: _Vectors) -> bytes:
+        parts = [self._HEAD.pack(1, 0, self._ELEMENT, len(obj), 1)]
+        for vector in obj:
+            parts += (self._LENGTH.pack(len(vector)), vector)
+        return b"".join(parts)
 
 
 def index_all_anew() -> int:
@@ -107,10 +129,19 @@ def index_batch(limit: int = BATCH) -> int:
     """Index some of what is due; how many items were taken. Safe beside filing and beside another of its kind."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_TAKE, [limit])
-        due = set(cursor.fetchall())
-        if due:
-            _index(cursor, due)
-    return len(due)
+        due: dict[tuple[int, int], datetime] = {}
+        for type_id, resource, filed_at in cursor.fetchall():
+            key = (type_id, resource)
+            due[key] = min(due.get(key, filed_at), filed_at)
+        if not due:
+            return 0
+        done = _index(cursor, due)
+        # Large ones wait for the next batch, rather than be held all at once. Nor are they written in several goes,
+        # for then two workers might wait for each other's words.
+        left = [(*key, filed_at) for key, filed_at in due.items() if key not in done]
+        if left:
+            cursor.execute(_PUT_BACK, [list(column) for column in zip(*left, strict=True)])
+    return len(done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +157,49 @@ class _Row:
     service: str
 
 
-def _index(cursor: Any, due: Iterable[tuple[int, int]]) -> None:
+def _index(cursor: Any, due: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Index those of the items that may be held together, at least one; answers which are done with."""
     by_type: dict[int, list[int]] = {}
     for type_id, resource in due:
         by_type.setdefault(type_id, []).append(resource)
     rows: list[_Row] = []
-    gone: list[tuple[int, int]] = []
+    done: set[tuple[int, int]] = set()
+    held = 0
     for type_id, resources in sorted(by_type.items()):
-        for stored, at in _stored(cursor, type_id, resources):
-            row = _row(cursor, stored, at) if stored.patient and stored.state is State.ACTIVE else None
+        if held > _HELD:
+            break
+        gone: list[int] = []
+        found = _stored(cursor, type_id, resources)
+        machine = _by_machine(type_id, [stored for stored, _ in found])
+        done.update((type_id, resource) for resource in set(resources) - {stored.row for stored, _ in found})
+        for stored, at in found:
+            if held > _HELD:
+                break
+            done.add((type_id, stored.row))
+            stands = stored.patient and stored.state is State.ACTIVE
+            row = _row(cursor, stored, at, machine.get(stored.row, {})) if stands else None
             if row is None or not row.text:
-                gone.append((type_id, stored.row))
-            else:
-                rows.append(row)
-    for type_id, resource in gone:
-        cursor.execute("DELETE FROM record_text WHERE type = %s AND resource = %s", [type_id, resource])
+                gone.append(stored.row)
+                continue
+            rows.append(row)
+            held += len(row.text)
+        if gone:
+            cursor.execute("DELETE FROM record_text WHERE type = %s AND resource = ANY(%s)", [type_id, gone])
     _keep(cursor, rows)
+    return done
+
+
+def _by_machine(type_id: int, found: Sequence[Stored]) -> dict[int, dict[int, tuple[str, str]]]:
+    """What a machine read of those that may have scans."""
+    if TYPE_NAME[type_id] not in _SCANS:
+        return {}
+    return machine_texts(type_id, [(stored.row, stored.version) for stored in found])
 
 
 def _stored(cursor: Any, type_id: int, resources: Sequence[int]) -> list[tuple[Stored, datetime | None]]:
     """The current versions, with the main date of each."""
     cursor.execute(
-        f"SELECT {STORED}, CASE WHEN isfinite(r.main_low) THEN greatest(r.main_low, '0001-01-02 00:00:00+00') END "  # noqa: S608
+        f"SELECT {STORED}, CASE WHEN isfinite(r.main_low) THEN {within_calendar('r.main_low')} END "  # noqa: S608
         f"FROM {schema.RESOURCE} r JOIN {schema.VERSION} v ON v.type = r.type AND v.resource = r.id "
         "AND v.version = r.version WHERE r.type = %s AND v.type = %s AND r.id = ANY(%s) ORDER BY r.id",
         [type_id, type_id, list(resources)],
@@ -155,14 +207,13 @@ def _stored(cursor: Any, type_id: int, resources: Sequence[int]) -> list[tuple[S
     return [(stored_from(record[:-1]), record[-1]) for record in cursor.fetchall()]
 
 
-def _row(cursor: Any, stored: Stored, at: datetime | None) -> _Row:
-    """What is searched of an item. A part that cannot be read has no words; the others have."""
-    type_id = TYPE_ID[stored.type]
+def _row(cursor: Any, stored: Stored, at: datetime | None, machine: dict[int, tuple[str, str]]) -> _Row:
+    """What is searched of an item; ``machine`` is what was read of its scans. A part that cannot be read has no
+    words; the others have."""
     item = item_of(stored)
     resource = item.resource
     context = resource.get("context")
     parts = [said_by(resource)]
-    machine = machine_text(type_id, stored.row, stored.version) if stored.type in _SCANS else {}
     unread = []
     for place, attachment in enumerate(attachments_of(resource)):
         media_type = str(attachment.get("contentType") or "")
@@ -180,7 +231,7 @@ def _row(cursor: Any, stored: Stored, at: datetime | None) -> _Row:
         if not text and place not in machine and scanned(media_type):
             unread.append(place)
     if unread:
-        read_by_machine_later(stored.type, stored.public_id)
+        _read_by_machine_later(stored.type, stored.public_id)
     text = "\n\n".join(filter(None, parts))[:LONGEST_TEXT]
     by_machine = "\n\n".join(text for _, (text, _) in sorted(machine.items()) if text)
     machine_from = len(text) + 2 if by_machine else None
@@ -205,64 +256,56 @@ def _title(resource: dict[str, Any]) -> str:
     return named or (said if isinstance(said, str) else "") or str(resource.get("resourceType"))
 
 
-def attachment_content(cursor: Any, stored: Stored, place: int, attachment: dict[str, Any]) -> bytes | None:
-    """An attachment's bytes from the resource or the file store; None where there are none to be had."""
-    if "data" in attachment:
-        return decoded(attachment["data"])
-    cursor.execute(
-        "SELECT file FROM record_attachment WHERE type = %s AND resource = %s AND version <= %s "
-        "AND (public_id = %s OR version = %s AND place = %s) ORDER BY version DESC LIMIT 1",
-        [TYPE_ID[stored.type], stored.row, stored.version, binary_id(attachment), stored.version, place],
-    )
-    found = cursor.fetchone()
-    try:
-        return read_file(found[0]) if found else None
-    except FileError:
-        # A lost or damaged file is named by the verification of the store.
-        return None
+def _read_by_machine_later(kind: str, public_id: str) -> None:
+    """Let a document's scans be read by a job, one document after another; nothing where the site has not
+    switched it on. Call in a transaction: the job exists only if that commits."""
+    if not configuration().ocr or not reader():
+        return
+    defer(READ_SCAN, after=READ_SCAN.name, type=kind, id=public_id)
 
 
 def _keep(cursor: Any, rows: Sequence[_Row]) -> None:
     if not rows:
         return
     made = [indexed(row.text, row.at) for row in rows]
-    terms = {(WORD, root) for each in made for root in each.roots}
-    terms |= {(SERVICE, row.service) for row in rows if row.service}
-    remember_terms(cursor, terms)
-    cursor.execute(
-        _KEEP,
-        [
-            [row.stored.row for row in rows],
-            [row.stored.patient for row in rows],
-            [row.at.isoformat() if row.at else "-infinity" for row in rows],
-            [row.stored.version for row in rows],
-            [row.stored.labels for row in rows],
-            [row.machine_from for row in rows],
-            [TYPE_ID[row.stored.type] for row in rows],
-            [int(row.section) for row in rows],
-            [row.title for row in rows],
-            [row.service for row in rows],
-            [each.vector for each in made],
-            [compress(row.text.encode()) for row in rows],
-        ],
-    )
-    fresh = {(type_id, resource) for type_id, resource, inserted in cursor.fetchall() if inserted}
+    remember_terms(cursor, WORD, frozenset().union(*(each.roots for each in made)))
+    remember_terms(cursor, SERVICE, {row.service for row in rows if row.service})
+    # Django's own cursor writes parameters into the statement; vectors and texts go much faster beside it.
+    with psycopg.Cursor(connection.connection) as binary:
+        binary.adapters.register_dumper(_Vectors, _VectorsDumper)
+        binary.execute(
+            _KEEP,
+            [
+                [row.stored.row for row in rows],
+                [row.stored.patient for row in rows],
+                [row.at.isoformat() if row.at else "-infinity" for row in rows],
+                [row.stored.version for row in rows],
+                [row.stored.labels for row in rows],
+                [row.machine_from for row in rows],
+                [TYPE_ID[row.stored.type] for row in rows],
+                [int(row.section) for row in rows],
+                [row.title for row in rows],
+                [row.service for row in rows],
+                _Vectors(each.vector for each in made),
+                [compress(row.text.encode()) for row in rows],
+            ],
+        )
+        fresh = {(type_id, resource) for type_id, resource, inserted in binary.fetchall() if inserted}
     buckets: Counter[int] = Counter()
     for row in rows:
         buckets[bucket_of(row.at)] += (TYPE_ID[row.stored.type], row.stored.row) in fresh
     cursor.execute(_KEEP_BUCKETS, [sorted(buckets), [buckets[each] for each in sorted(buckets)]])
 
 
-def remember_terms(cursor: Any, terms: Iterable[tuple[int, str]]) -> None:
-    """Keep words and services that no text had before. Those this process has seen kept are not sent again."""
-    known = _known_terms.setdefault(str(connection.settings_dict["NAME"]), set())
-    fresh = sorted(set(terms) - known)
+def remember_terms(cursor: Any, kind: int, terms: AbstractSet[str]) -> None:
+    """Keep words or services that no text had before. Those this process has seen kept are not sent again."""
+    known = _known_terms.setdefault((str(connection.settings_dict["NAME"]), kind), set())
+    fresh = sorted(terms - known)
     if not fresh:
         return
     cursor.execute(
-        "INSERT INTO record_text_term (kind, term) SELECT * FROM unnest(%s::smallint[], %s::text[]) "
-        "ON CONFLICT DO NOTHING",
-        [[kind for kind, _ in fresh], [term for _, term in fresh]],
+        "INSERT INTO record_text_term (kind, term) SELECT %s, unnest(%s::text[]) ON CONFLICT DO NOTHING",
+        [kind, fresh],
     )
     if len(known) < _MOST_KNOWN:
         transaction.on_commit(lambda: known.update(fresh))

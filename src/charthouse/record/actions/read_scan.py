@@ -10,15 +10,17 @@ from django.db import connection, transaction
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger import api as ledger
+from charthouse.record.attachment_queries import attachment_content
 from charthouse.record.charting.item import item_of
 from charthouse.record.domain.attachments import attachments_of
+from charthouse.record.domain.filing import STATE_NUMBER, State
 from charthouse.record.domain.packing import compress
 from charthouse.record.domain.texts import text_of, tidy
 from charthouse.record.domain.types import TYPE_ID
 from charthouse.record.queries import Stored, current
 from charthouse.record.scans import engine, machine_text, read_pages, scanned
 
-from .index_texts import attachment_content, texts_changed
+from ._texts_due import texts_changed
 
 _CTX = system_context("record.scans")
 
@@ -53,6 +55,13 @@ def read_scan(kind: str, public_id: str, told: Callable[[int], None] = lambda pa
 
 def _keep(stored: Stored, place: int, texts: list[str]) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
+        # Reading takes long: the document may have been destroyed meanwhile.
+        cursor.execute(
+            "SELECT FROM record_resource WHERE type = %s AND id = %s AND state <> %s FOR SHARE",
+            [TYPE_ID[stored.type], stored.row, STATE_NUMBER[State.DESTROYED]],
+        )
+        if not cursor.rowcount:
+            return
         cursor.execute(
             "INSERT INTO record_machine_text (resource, type, version, place, pages, engine, read_at, body) "
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",

@@ -3,7 +3,8 @@ undoing.
 
 The one exception to the rule that a resource keeps its patient. Each resource gets a new version that names the
 other patient and says the same for the rest; the version that named the first stays in its history, and the new one
-comes from the same original. Rows that follow their resource are told by the classes of tables.
+comes from the same original. Rows that follow their resource are told by the classes of tables. The event
+``record.reassigned`` names the rows of the encounters that went, or of which something went.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 
 from charthouse.foundation.access.api import system_context
+from charthouse.foundation.events.api import append as append_event
 from charthouse.foundation.tables import following
 from charthouse.record.domain.exact import editable
 from charthouse.record.domain.filing import Filed, State, prepare
@@ -61,7 +63,28 @@ def reassign_resources(
             f"UPDATE {table} SET {follows.patient} = %s WHERE {follows.resource} = ANY(%s)",  # noqa: S608
             [taker[0], [each.row for each in done if each.type == follows.type]],
         )
+    append_event(
+        "record.reassigned",
+        key=str(taker[0]),
+        payload={"patient": taker[0], "from": giver[0], "encounters": _encounters_of(cursor, done)},
+    )
     return done
+
+
+def _encounters_of(cursor: Any, done: Sequence[Filed]) -> list[int]:
+    """The rows of the encounters that went, or of which something went."""
+    by_type: dict[str, list[int]] = {}
+    for each in done:
+        by_type.setdefault(each.type, []).append(each.row)
+    found = set(by_type.get("Encounter", ()))
+    for kind, rows in by_type.items():
+        cursor.execute(
+            "SELECT DISTINCT encounter FROM record_resource"
+            " WHERE type = %s AND id = ANY(%s) AND encounter IS NOT NULL",
+            [TYPE_ID[kind], rows],
+        )
+        found |= {row for (row,) in cursor.fetchall()}
+    return sorted(found)
 
 
 def _locked(cursor: Any, items: Sequence[Key]) -> dict[Key, int]:

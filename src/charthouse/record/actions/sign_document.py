@@ -18,7 +18,7 @@ from charthouse.record.domain import documents
 from charthouse.record.domain.documents import Attestation, Meaning
 from charthouse.record.domain.sealing import Bound, sha256
 from charthouse.record.permissions import SIGN, VERIFY_TRANSCRIPTION
-from charthouse.record.signature_queries import signatures_of
+from charthouse.record.signature_queries import colleagues, signatures_of
 
 from ._documents import (
     Patients,
@@ -110,12 +110,13 @@ def _require_apt(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning
         raise DocumentError("This is not signed here; it says of itself whether it is final.")
     require_standing(taken)
     final = documents.is_final(resource)
+    elsewhere = documents.written_elsewhere(resource, colleagues(resource))
     if meaning is Meaning.AUTHOR:
         if final and _attested(cursor, taken):
             raise DocumentError("This document is signed already. Co-sign it, or add an addendum.")
-        if not documents.wrote(resource, ctx.actor, ctx.name):
+        if not documents.wrote(resource, ctx.keys, ctx.name):
             name = documents.authors(resource)[0].name or "Somebody else"
-            if documents.written_elsewhere(resource):
+            if elsewhere:
                 raise DocumentError(f"{name} wrote this document and has no account here. Attest it in your words.")
             raise DocumentError(f"{name} wrote this document and signs it first; co-sign it afterwards.")
     elif meaning is Meaning.VERIFIER:
@@ -123,7 +124,9 @@ def _require_apt(cursor: Any, ctx: AccessContext, taken: Taken, meaning: Meaning
             raise DocumentError("This document is signed already; its transcription needs no verification.")
         if any(each.stage is documents.Stage.VERIFIED for each in documents.stages(resource)):
             raise DocumentError("The transcription was verified already.")
-    elif meaning is Meaning.ATTESTATION and not final and documents.written_elsewhere(resource):
+    elif (
+        meaning is Meaning.ATTESTATION and not final and documents.written_elsewhere(resource, colleagues(resource))
+    ):
         if not statement:
             raise DocumentError("Say in your words what you attest: its author signs nothing here.")
     elif not final:

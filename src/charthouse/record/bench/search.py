@@ -12,12 +12,14 @@ import base64
 import itertools
 import json
 import random
+import secrets
 import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from multiprocessing import get_context
 from typing import Annotated, Any
 
@@ -27,9 +29,11 @@ import typer
 from django.db import connection, transaction
 
 from charthouse.foundation.access.api import AccessContext, Label, Role
+from charthouse.foundation.bootstrap import configure_django
 from charthouse.foundation.clock import wall
+from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros
 from charthouse.foundation.database.api import connection_info
-from charthouse.foundation.database.scratch import scratch_database
+from charthouse.foundation.database.scratch import NoSuchDatabase, drop, scratch_database
 from charthouse.record.actions.file_resources import file_resources
 from charthouse.record.actions.index_texts import WORD, index_texts
 from charthouse.record.domain.filing import prepare
@@ -41,13 +45,26 @@ from charthouse.record.text_queries import COUNTED, TextFilter, search_all, sear
 
 #: What a search has to stay under, in ms, for 95 of 100.
 LIMIT = 100.0
-_WORDS, _PER_DOCUMENT, _PER_PATIENT, _CHUNK = 40_000, 580, 100, 2_000
+_WORDS, _PER_DOCUMENT, _PER_PATIENT, _CHUNK = 40_000, 580, 100, 5_000
 _DOCUMENT, _PATIENT = TYPE_ID["DocumentReference"], TYPE_ID["Patient"]
 _BEGIN, _DAYS = datetime(2016, 1, 1, tzinfo=UTC), 3650
 _SYLLABLES = ("ar", "be", "co", "di", "el", "fo", "ga", "hu", "in", "jo", "ka", "lo", "mi", "no", "or", "pe", "qua",
               "ri", "so", "tu", "ul", "ve", "wi", "xa", "yo", "ze")  # fmt: skip
 _SERVICES = ("Cardiology", "Medicine", "Surgery", "Neurology", "Radiology")
-_COLUMNS = "resource, patient, at, version, labels, type, section, title, service, words, body"
+_COLUMNS = (
+    "resource",
+    "patient",
+    "at",
+    "version",
+    "labels",
+    "type",
+    "section",
+    "title",
+    "service",
+    "words",
+    "body",
+)
+_COLUMN_COUNT = len(_COLUMNS).to_bytes(2, "big")
 #: An asker who may not see everything: one document in twenty is hidden.
 _ASKER = AccessContext("user:1", "Ada Example", frozenset({Role.HIT}), clearance=Label.NONE)
 
@@ -57,25 +74,39 @@ def bench_search(
     searches: Annotated[int, typer.Option(min=10, help="How many searches of each kind.")] = 40,
     processes: Annotated[int, typer.Option(min=1)] = 2,
     seed: Annotated[int, typer.Option()] = 1,
+    keep: Annotated[str, typer.Option(help="Keep the database under this name, to measure it again.")] = "",
+    use: Annotated[str, typer.Option(help="Measure a database that was kept, instead of building one.")] = "",
+    drop_it: Annotated[bool, typer.Option("--drop", help="Drop the kept database afterwards.")] = False,
 ) -> None:
     """Measure searches for common and rare words, in one chart and across charts; the last line is JSON."""
     say = _said
-    with scratch_database("bench"):
-        began = time.perf_counter()
-        _fill(documents, processes, seed, say)
-        filled = time.perf_counter() - began
-        _tidy(documents, say)
-        measured = dict(_measured(documents, searches, seed, say))
-        rate = _indexing_rate(min(1_000, documents), seed, say)
-        sizes = _sizes()
+    built: dict[str, int] = {}
+    try:
+        with scratch_database("search", keep=keep, use=use) as name:
+            if use:
+                documents = _documents()
+                _warm(say)
+            else:
+                built = _build(documents, processes, seed, say)
+            measured = dict(_measured(documents, searches, seed, say))
+            rates = {
+                f"indexed_per_s_{count}": _indexing_rate(min(2_000, documents), count, seed, say)
+                for count in sorted({1, processes})
+            }
+            sizes = _sizes()
+    except NoSuchDatabase as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(2) from None
+    if use and drop_it:
+        drop(name)
     chance = measured.pop("all: words that meet by chance")
     worst = max(measured.values(), key=lambda each: each["p95_ms"])
     figures = {
         "bench": "search",
         "documents": documents,
         "mean_text_bytes": sizes.pop("text"),
-        "filled_s": round(filled),
-        "indexed_per_s": rate,
+        **built,
+        **rates,
         **sizes,
         "searches": measured,
         "words_that_meet_by_chance": chance,
@@ -104,14 +135,20 @@ def _phrases(words: list[str]) -> list[str]:
     return [f"{words[300 + 7 * each]} {words[800 + 11 * each]}" for each in range(200)]
 
 
+@lru_cache(maxsize=1)
+def _urn() -> tuple[list[str], list[str]]:
+    """The words, each as often as it is frequent, to draw from; and the phrases."""
+    words = _vocabulary()
+    # The rarest word is in it twice.
+    return [word for rank, word in enumerate(words, start=1) for _ in range(2 * _WORDS // rank)], _phrases(words)
+
+
 def _texts(start: int, count: int, seed: int) -> Iterator[str]:
     """Texts of documents ``start`` to ``start + count``; each has a word that only one in 100,000 has."""
     pick = random.Random(seed * 1_000_003 + start)  # noqa: S311
-    words = _vocabulary()
-    phrases = _phrases(words)
-    weights = list(itertools.accumulate(1 / rank for rank in range(1, _WORDS + 1)))
+    urn, phrases = _urn()
     for number in range(start, start + count):
-        chosen = pick.choices(words, cum_weights=weights, k=_PER_DOCUMENT)
+        chosen = pick.choices(urn, k=_PER_DOCUMENT)
         for phrase in pick.choices(phrases, k=8):
             chosen.insert(pick.randrange(_PER_DOCUMENT), phrase)
         chosen.insert(pick.randrange(_PER_DOCUMENT), _rare(number))
@@ -126,15 +163,42 @@ def _at(number: int, documents: int) -> datetime:
     return _BEGIN + timedelta(seconds=int(number * 86_400 * _DAYS / documents))
 
 
+def _build(documents: int, processes: int, seed: int, say: Callable[[str], None]) -> dict[str, int]:
+    """Write the documents and then the index; how many seconds each took."""
+    began = time.perf_counter()
+    _fill(documents, processes, seed, say)
+    filled = time.perf_counter()
+    _tidy(documents, say)
+    return {"filled_s": round(filled - began), "index_made_s": round(time.perf_counter() - filled)}
+
+
+def _documents() -> int:
+    """How many documents the database was built with."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM record_resource WHERE type = %s AND public_id LIKE %s",
+                       [_DOCUMENT, f"bench-{_DOCUMENT}-%"])  # fmt: skip
+        return int(cursor.fetchone()[0])
+
+
+def _warm(say: Callable[[str], None]) -> None:
+    """Read the rows and the top of the index once, as a server has them that was not started just now."""
+    say("reading the kept database …")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), sum(labels) FROM record_text")
+        cursor.execute("SELECT count(*), sum(r.labels) FROM record_resource r WHERE r.type = %s", [_DOCUMENT])
+
+
 def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None]) -> None:
     patients = max(1, documents // _PER_PATIENT)
     with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
-        owner.execute("DROP INDEX record_text_words")
+        owner.execute("DROP INDEX record_text_words, record_text_patient")
+        # Looked through once, at the end.
+        owner.execute("ALTER TABLE record_text SET (autovacuum_enabled = off)")
         owner.execute("SELECT setval('record_resource_id', %s)", [patients + documents + 1])
     say(f"{documents} documents of {patients} patients …")
     with connection.cursor() as cursor:
         for kind, count, first in ((_PATIENT, patients, 1), (_DOCUMENT, documents, patients + 1)):
-            owner_of = "NULL" if kind == _PATIENT else f"1 + (n * 7919) %% {patients}"
+            owner_of = "NULL" if kind == _PATIENT else f"1 + (n::bigint * 7919) %% {patients}"
             cursor.execute(
                 "INSERT INTO record_resource (id, patient, main_low, main_high, filed_at, source, version, labels, "  # noqa: S608
                 f"type, state, public_id, digest) SELECT %s + n, {owner_of}, "
@@ -157,7 +221,7 @@ def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None])
         ]
         for number, job in enumerate(jobs, start=1):
             job.result()
-            if number % 25 == 0:
+            if number % 10 == 0:
                 say(f"{number * _CHUNK} written …")
     finally:
         # Broken off, what has not begun is not begun.
@@ -166,28 +230,25 @@ def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None])
 
 def _copy(info: str, start: int, count: int, documents: int, patients: int, seed: int) -> None:
     """Write the rows of some documents."""
-    with (
-        psycopg.connect(info) as own,
-        own.cursor() as cursor,
-        cursor.copy(f"COPY record_text ({_COLUMNS}) FROM STDIN") as copy,
-    ):
-        for number, text in enumerate(_texts(start, count, seed), start=start):
-            at = _at(number, documents)
-            copy.write_row(
-                (
-                    patients + 1 + number,
-                    1 + number * 7919 % patients,
-                    at,
-                    1,
-                    0 if number % 20 else int(Label.HIV),
-                    _DOCUMENT,
-                    int(TextSection.DOCUMENTS),
-                    "Progress note",
-                    _SERVICES[number % len(_SERVICES)],
-                    indexed(text, at).vector,
-                    compress(text.encode()),
-                )
-            )
+    services = [blob(service.encode()) for service in _SERVICES]
+    fixed = int2(_DOCUMENT) + int2(int(TextSection.DOCUMENTS)) + blob(b"Progress note")
+    rows = []
+    for number, text in enumerate(_texts(start, count, seed), start=start):
+        at = _at(number, documents)
+        rows.append(
+            _COLUMN_COUNT
+            + int8(patients + 1 + number)
+            + int8(1 + number * 7919 % patients)
+            + int8(micros(at))
+            + int4(1)
+            + int4(0 if number % 20 else int(Label.HIV))
+            + fixed
+            + services[number % len(_SERVICES)]
+            + blob(indexed(text, at).vector)
+            + blob(compress(text.encode()))
+        )
+    with psycopg.connect(info) as own, own.cursor() as cursor:
+        copy_in(cursor, "record_text", _COLUMNS, rows)
 
 
 def _tidy(documents: int, say: Callable[[str], None]) -> None:
@@ -197,8 +258,11 @@ def _tidy(documents: int, say: Callable[[str], None]) -> None:
         cursor.execute("INSERT INTO record_text_bucket SELECT * FROM unnest(%s::smallint[], %s::bigint[])",
                        [list(buckets), list(buckets.values())])  # fmt: skip
     with psycopg.connect(connection_info(owner=True), autocommit=True) as owner:
-        owner.execute("SET maintenance_work_mem = '512MB'")
-        owner.execute("CREATE INDEX record_text_words ON record_text USING gin (words) WITH (fastupdate = off)")
+        owner.execute("ALTER TABLE record_text RESET (autovacuum_enabled)")
+        owner.execute("SET maintenance_work_mem = '1GB'")
+        owner.execute("CREATE INDEX record_text_patient ON record_text (patient, at DESC)")
+        owner.execute("CREATE INDEX record_text_words ON record_text USING gin (words) "
+                      "WITH (fastupdate = on, gin_pending_list_limit = 4096)")  # fmt: skip
         owner.execute("VACUUM ANALYZE record_text")
         owner.execute("VACUUM ANALYZE record_resource")
 
@@ -225,6 +289,8 @@ def _measured(
         "without": lambda: f"{ranked(100, 500)} -{ranked(0, 100)}",
         "beginning": lambda: ranked(2_000, 10_000)[:6] + "*",
     }
+    # A connection's first search is one in thousands.
+    search_all(_ASKER, words[0])
     for name, made in kinds.items():
         say(f"{name} …")
         asked = [made() for _ in range(searches)]
@@ -256,15 +322,17 @@ def _times(search: Callable[[str], int], asked: list[str]) -> dict[str, Any]:
     }
 
 
-def _indexing_rate(count: int, seed: int, say: Callable[[str], None]) -> int:
-    """Documents a second that one worker indexes, over the full table."""
-    say(f"indexing {count} more …")
+def _indexing_rate(count: int, processes: int, seed: int, say: Callable[[str], None]) -> int:
+    """Documents a second that workers index, as many as ``processes``, over the full table."""
+    count *= processes
+    say(f"indexing {count} more with {processes} …")
     patient = b'{"resourceType":"Patient","id":"bench-indexing"}'
     filings = [prepare(orjson.loads(patient), patient)]
-    for number, text in enumerate(_texts(10_000_000, count, seed)):
+    run = secrets.token_hex(4)
+    for number, text in enumerate(_texts(10_000_000 + processes, count, seed)):
         resource = {
             "resourceType": "DocumentReference",
-            "id": f"bench-more-{number}",
+            "id": f"more-{run}-{number}",
             "status": "current",
             "subject": {"reference": "Patient/bench-indexing"},
             "date": wall().isoformat(),
@@ -274,11 +342,18 @@ def _indexing_rate(count: int, seed: int, say: Callable[[str], None]) -> int:
         }
         content = orjson.dumps(resource)
         filings.append(prepare(resource, content))
-    with transaction.atomic(), connection.cursor() as cursor:
-        file_resources(cursor, filings, wall())
-    began = time.perf_counter()
-    done = index_texts()
-    return round(done / (time.perf_counter() - began))
+    with get_context("spawn").Pool(processes, initializer=configure_django) as pool:
+        # Started and connected first.
+        pool.map(_index, range(processes), chunksize=1)
+        with transaction.atomic(), connection.cursor() as cursor:
+            file_resources(cursor, filings, wall())
+        began = time.perf_counter()
+        done = sum(pool.map(_index, range(processes), chunksize=1))
+        return round(done / (time.perf_counter() - began))
+
+
+def _index(_: int) -> int:
+    return index_texts()
 
 
 def _sizes() -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -57,16 +57,17 @@ def sanitized(html: str) -> str:
 def entries(found: Sequence[Item]) -> list[DocumentEntry]:
     """The list of documents. A report whose text stands in a DocumentReference, too, is listed once."""
     listed = [entry(item) for item in found if item.type != "DiagnosticReport"]
-    said = {digest for item in found if item.type != "DiagnosticReport" for digest in _digests(item)}
+    said = {digest for item in found if item.type != "DiagnosticReport" for digest in digests(item)}
     for item in found:
         if item.type == "DiagnosticReport":
-            own = _digests(item)
+            own = digests(item)
             if own and not own <= said:
                 listed.append(entry(item))
     return sorted(listed, key=lambda row: (row.when.instant is not None, row.when.instant), reverse=True)
 
 
-def _digests(item: Item) -> set[str]:
+def digests(item: Item) -> set[str]:
+    """What tells the contents of a document's attachments from others: equal where they are the same."""
     return {
         str(each.get("url") or hashlib.sha256(str(each.get("data")).encode()).hexdigest())
         for each in attachments_of(item.resource)
@@ -123,11 +124,14 @@ def _added_as(r: dict[str, Any]) -> Kind | None:
 
 
 def document(
-    item: Item, sizes: dict[str, tuple[str, int]], content_of: Callable[[int], bytes | None] | None = None
+    item: Item,
+    sizes: dict[str, tuple[str, int]],
+    content_of: Callable[[int], bytes | None] | None = None,
+    colleagues: Collection[str] = (),
 ) -> Document:
     """One document with its parts. ``sizes`` gives (media type, bytes) of attachments kept as files, by their
     ``Binary`` id; ``content_of`` the bytes of an attachment by its place, for a C-CDA document, which is read by
-    its sections."""
+    its sections; ``colleagues`` the authors, by reference, who have an account here."""
     r = item.resource
     parts: list[Part] = []
     for place, attachment in enumerate(attachments_of(r)):
@@ -151,7 +155,7 @@ def document(
         own_text=own_text(r),
         unsigned=is_unsigned(r),
         final=is_final(r),
-        written_elsewhere=written_elsewhere(r),
+        written_elsewhere=written_elsewhere(r, colleagues),
         wrote=partial(wrote, r),
         makers=makers(r),
     )

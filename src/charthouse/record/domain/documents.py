@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -190,21 +190,23 @@ def authors(resource: Mapping[str, Any]) -> list[Party]:
     return [each for each in found if each is not None]
 
 
-def wrote(resource: Mapping[str, Any], key: str, name: str) -> bool:
-    """Whether somebody is an author of a document: by account, or by a name of two words at least that is the same
-    in any order, for another system knows no accounts. One that names no author is anybody's to answer for."""
+def wrote(resource: Mapping[str, Any], keys: Iterable[str], name: str) -> bool:
+    """Whether somebody is an author of a document: by account or the practitioner they are (``keys``), or by a name
+    of two words at least that is the same in any order, for another system knows no accounts. One that names no
+    author is anybody's to answer for."""
     listed = authors(resource)
-    words = _name_words(name)
+    words, own = _name_words(name), set(keys)
     return not listed or any(
-        each.key == key or (not each.key.startswith("user:") and len(words & _name_words(each.name)) > 1)
+        each.key in own or (not each.key.startswith("user:") and len(words & _name_words(each.name)) > 1)
         for each in listed
     )
 
 
-def written_elsewhere(resource: Mapping[str, Any]) -> bool:
-    """Whether none of a document's authors has an account here, so that none can sign it here."""
+def written_elsewhere(resource: Mapping[str, Any], colleagues: Collection[str]) -> bool:
+    """Whether none of a document's authors has an account here, so that none can sign it here. ``colleagues`` are
+    those of its authors' references that name somebody with an account."""
     listed = authors(resource)
-    return bool(listed) and not any(each.key.startswith("user:") for each in listed)
+    return bool(listed) and not any(each.key.startswith("user:") or each.key in colleagues for each in listed)
 
 
 def author_keys(resource: Mapping[str, Any]) -> tuple[str, ...]:
@@ -217,11 +219,12 @@ def author_keys(resource: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for each in found if each))
 
 
-def keys_of(key: str, name: str) -> list[str]:
-    """Under what documents wait for an account: itself, and every name of two words or more within its own."""
+def keys_of(keys: Iterable[str], name: str) -> list[str]:
+    """Under what documents wait for somebody: account and practitioner (``keys``), and every name of two words or
+    more within their own."""
     words = sorted(_name_words(name))[:_MOST_WORDS]
     named = (_name_key(each) for size in range(2, len(words) + 1) for each in combinations(words, size))
-    return [key, *named]
+    return [*keys, *named]
 
 
 _MOST_WORDS = 7

@@ -29,11 +29,12 @@ from .types import TYPE_ID
 
 
 class State(StrEnum):
-    """Whether a resource stands, was deleted by its sender, or was entered in error."""
+    """Whether a resource stands, was deleted by its sender, was entered in error, or was lawfully destroyed."""
 
     ACTIVE = "active"
     DELETED = "deleted"
     ENTERED_IN_ERROR = "entered-in-error"
+    DESTROYED = "destroyed"
 
 
 #: The stored numbers of states.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import zstandard
 
@@ -21,6 +22,14 @@ _tools = _Tools()
 def compress(content: bytes) -> bytes:
     """The stored form of a resource's or original's bytes."""
     return _tools.compressor.compress(content)
+
+
+def decompress_all(stored: Sequence[bytes]) -> list[bytes]:
+    """The bytes behind many of :func:`compress`, at a fraction of the cost of one by one."""
+    if not stored:
+        return []
+    pieces = _tools.decompressor.multi_decompress_to_buffer(list(stored))
+    return [pieces[number].tobytes() for number in range(len(stored))]
 
 
 def decompress(stored: bytes | memoryview) -> bytes:

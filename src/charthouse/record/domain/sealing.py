@@ -50,3 +50,11 @@ class Bound:
 
 def _instant(moment: datetime | None) -> str:
     return moment.astimezone(UTC).isoformat() if moment else ""
+
+
+def tombstone_seal(
+    key: bytes, destruction: int, kind: str, type: int, item: int, version: int, sha256: bytes, size: int
+) -> bytes:
+    """HMAC-SHA256 of what a tombstone says, under the same key: one that was made without it does not fit."""
+    said = f"{destruction}|{kind}|{type}|{item}|{version}|{sha256.hex()}|{size}"
+    return hmac.digest(key, b"charthouse tombstone 1" + said.encode(), hashlib.sha256)

@@ -22,7 +22,7 @@ from charthouse.foundation.pdfium import turn
 LONGEST_TEXT = 2_000_000
 MOST_PAGES = 1_000
 
-_BLANKS = re.compile(r"[^\S\n]+")
+_BLANKS = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
 _LINE_END, _LINES = re.compile(r" ?\n ?"), re.compile(r"\n{3,}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 

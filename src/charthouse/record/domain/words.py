@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
 
 #: Longer runs of letters and digits are no words (base64, hashes) and are not indexed.
 LONGEST_WORD = 40
@@ -27,8 +29,7 @@ _NO_PLURAL = ("ss", "us", "is")
 _SURE_PLURAL = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word where it stands: from ``start`` to ``end`` in characters, and its root."""
 
     start: int
@@ -42,6 +43,11 @@ def words(text: str) -> Iterator[Word]:
         start, end = found.span()
         if end - start <= LONGEST_WORD:
             yield Word(start, end, root(found.group()))
+
+
+def roots(text: str) -> list[str]:
+    """The roots of a text's words in order, as :func:`words` has them."""
+    return [root(run) for run in _RUN.findall(text) if len(run) <= LONGEST_WORD]
 
 
 @lru_cache(maxsize=100_000)
@@ -114,16 +120,21 @@ def asked(text: str) -> Asked:
 
 def places(text: str, wanted: Sequence[Term]) -> list[tuple[int, int]]:
     """Where the terms stand in a text, in order and without overlap, in characters."""
-    there = list(words(text))
+    return _places(list(words(text)), wanted)
+
+
+def _places(there: Sequence[Word], wanted: Sequence[Term]) -> list[tuple[int, int]]:
     by_root: dict[str, list[Term]] = {}
     for term in wanted:
         whole = len(term.roots) > 1 or not term.begins
         by_root.setdefault(term.roots[0] if whole else "", []).append(term)
+    beginnings = by_root.get("", [])
     return _merged(
         [
-            (word.start, there[at + len(term.roots) - 1].end)
-            for at, word in enumerate(there)
-            for term in (*by_root.get(word.root, ()), *by_root.get("", ()))
+            (start, there[at + len(term.roots) - 1].end)
+            for at, (start, _, root) in enumerate(there)
+            if beginnings or root in by_root
+            for term in (*by_root.get(root, ()), *beginnings)
             if _stands(there, at, term)
         ]
     )
@@ -189,11 +200,11 @@ class Snippet:
 def snippets(text: str, wanted: Sequence[Term], *, most: int = 2, around: int = 70) -> list[Snippet]:
     """The first parts of a text where the terms stand, each with ``around`` characters before and after, to whole
     words; one for each term that is there before a second of the same. Nothing where none is there."""
-    first: list[tuple[int, int]] = []
-    for term in wanted:
-        first += places(text, [term])[:1]
+    there = _beginning(text, wanted, most)
+    found = _places(there, wanted)[:most]
+    first = found[:1] if len(wanted) == 1 else [each for term in wanted for each in _places(there, [term])[:1]]
     chosen: list[list[int]] = []
-    for start, end in sorted(first + places(text, wanted)[:most]):
+    for start, end in sorted(first + found):
         low, high = max(0, start - around), min(len(text), end + around)
         if chosen and low <= chosen[-1][1]:
             chosen[-1][1] = max(high, chosen[-1][1])
@@ -202,6 +213,23 @@ def snippets(text: str, wanted: Sequence[Term], *, most: int = 2, around: int = 
     return [_snippet(text, low, high, wanted) for low, high in chosen]
 
 
+def _beginning(text: str, wanted: Sequence[Term], most: int) -> list[Word]:
+    """The words of a text from its beginning, as far as the first parts to be shown are among them."""
+    there: list[Word] = []
+    coming = words(text)
+    missing: Sequence[Term] = wanted
+    step = _AT_ONCE
+    while more := list(islice(coming, step)):
+        there += more
+        missing = [term for term in missing if not _places(there, [term])]
+        if not missing and len(_places(there, wanted)) >= most:
+            break
+        step = len(there)
+    return there
+
+
+#: Words that are looked through before it is asked whether they are enough; then twice as many.
+_AT_ONCE = 150
 _INSIDE = re.compile(r"\w")
 
 

@@ -12,12 +12,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from charthouse.exchange.fhir.api import Answer
 from charthouse.record import schema
+from charthouse.record.domain.index_rows import token_hash
 from charthouse.record.domain.types import TYPE_ID
 
 from .errors import SearchError
 from .predicates import TABLE
-from .sql import NEVER, Sql, all_of, moment, put, sql
+from .sql import NEVER, Sql, all_of, any_of, join, moment, put, sql
 from .terms import SortBy, SortKey
 
 _CURSOR = re.compile(r"([a-z0-9+-]{1,80})((?:\.(?:-?\d{1,18}|[xn]))*)\.(\d{1,18})\.(\d{1,9})", re.ASCII)
@@ -80,11 +82,19 @@ class OrderedKey:
         return [put("({} IS NULL)", self.at), self.at] if self.nullable else [self.at]
 
 
-def ordered_key(key: SortKey, kind: str, r: str, alias: str, start: str | None) -> OrderedKey:
-    """``key`` for resources ``r`` of a type; ``start`` is the alias of the rows with the main date's parameter."""
+def ordered_key(
+    key: SortKey,
+    kind: str,
+    r: str,
+    alias: str,
+    start: str | None,
+    lead: str | None = None,
+) -> OrderedKey:
+    """``key`` for resources ``r`` of a type; ``start`` is the alias of the rows with the main date's parameter,
+    ``lead`` that of the index rows which lead to the resources."""
     match key.by:
         case SortBy.MAIN:
-            return OrderedKey(key, sql(f"{r}.main_low"))
+            return OrderedKey(key, sql(f"{lead}.at" if lead else f"{r}.main_low"))
         case SortBy.START:
             return OrderedKey(key, sql(f"{start}.low"))
         case SortBy.UPDATED:
@@ -92,30 +102,99 @@ def ordered_key(key: SortKey, kind: str, r: str, alias: str, start: str | None) 
         case SortBy.ID:
             return OrderedKey(key, sql(f"{r}.public_id"))
         case SortBy.FILED:
-            return OrderedKey(key, sql(f"{r}.id"))
+            return OrderedKey(key, sql(f"{lead}.resource" if lead else f"{r}.id"))
         case _:
-            values = _values_of(key, kind, "TRUE")
-            return OrderedKey(
-                key,
-                sql(f"{alias}.key"),
-                put(
-                    f"LEFT JOIN ({{}}) {alias} ON {alias}.resource = {r}.id AND {alias}.version = {r}.version",
-                    values,
-                ),
+            return _by_parameter(key, kind, r, alias)
+
+
+def _by_parameter(key: SortKey, kind: str, r: str, alias: str) -> OrderedKey:
+    """``key`` by the rows of its parameter, and by the resource's own column where that holds values, too. What
+    hashed values say stands beside the resource, in a column named by the alias (:func:`beside`)."""
+    own = _own_column(key, r)
+    if not has_rows(key):
+        return OrderedKey(key, own or sql("NULL::text"))
+    joined = None
+    at = sql(f"{r}.{alias}")
+    if not key.words:
+        values = _values_of(key, kind, f"resource = {r}.id AND version = {r}.version")
+        joined, at = put(f"LEFT JOIN LATERAL ({{}}) {alias} ON true", values), sql(f"{alias}.key")
+    return OrderedKey(key, put(f"{_first(key)}({{}}, {{}})", at, own) if own else at, joined)
+
+
+def has_rows(key: SortKey) -> bool:
+    """Whether the values of a key by a parameter stand in rows of the index."""
+    return any(answer.id is not None for answer in _answers(key))
+
+
+def beside(matches: Sql, keys: Sequence[tuple[str, SortKey]], kind: str, *, few: bool) -> Sql:
+    """``matches``, a selection of ids, versions and columns of a type, with what the hashed values of some keys
+    say, each in a column of its name.
+
+    No index leads from a resource to its codes: all rows of a parameter are read once, and where there are ``few``
+    matches those of theirs. PostgreSQL answers a full join by hashing or merging alone; a left join it would loop
+    over where it expects too little. OFFSET 0 keeps conditions from outside from turning the one into the other.
+    """
+    joins = []
+    for name, key in keys:
+        values = _chosen(key, kind)
+        if few:
+            values = put("{} AND resource = ANY(ARRAY(SELECT id FROM ({}) n))", values, matches)
+        joins.append(
+            put(
+                f"FULL JOIN (SELECT resource, version, {{}} GROUP BY resource, version) {name} "
+                f"ON {name}.resource = m.id AND {name}.version = m.version",
+                values,
             )
+        )
+    named = ", ".join(f"{name}.key AS {name}" for name, _ in keys)
+    return put(f"(SELECT m.*, {named} FROM ({{}}) m {{}} OFFSET 0)", matches, join(" ", joins))
+
+
+def _answers(key: SortKey) -> Sequence[Answer]:
+    assert key.parameter is not None
+    return key.parameter.answers
+
+
+def _first(key: SortKey) -> str:
+    return "greatest" if key.descending else "least"
+
+
+def _own_column(key: SortKey, r: str) -> Sql | None:
+    """What the resource's own column says of a reference parameter, as its rows would; None where none does."""
+    for answer in _answers(key):
+        if answer.column in ("patient", "encounter"):
+            target = answer.column.capitalize()
+            return sql(
+                f"(SELECT lower('{target}/' || o.public_id) COLLATE \"C\" FROM {schema.RESOURCE} o "
+                f"WHERE o.type = {TYPE_ID[target]} AND o.id = {r}.{answer.column})"
+            )
+    return None
 
 
 def _values_of(key: SortKey, kind: str, where: str) -> Sql:
-    """The value of ``key`` for each resource version of a type: of several the one that comes first."""
+    """The value of ``key`` for one resource version of a type: of several the one that comes first."""
+    return put(f"SELECT {{}} AND {where}", _chosen(key, kind))
+
+
+def _chosen(key: SortKey, kind: str) -> Sql:
+    """The best of a parameter's values, and where they are."""
     assert key.parameter is not None
-    column, best = "value", "max" if key.descending else "min"
-    if key.parameter.kind == "date":
-        column = "high" if key.descending else "low"
-    ids = ", ".join(str(answer.id) for answer in key.parameter.answers)
-    return sql(
-        f"SELECT resource, version, {best}({column}) AS key FROM {TABLE[key.parameter.kind]} "
-        f"WHERE type = {TYPE_ID[kind]} AND param IN ({ids}) AND {where} GROUP BY resource, version"
+    table, best = TABLE[key.parameter.kind], "max" if key.descending else "min"
+    if key.words:
+        column = "target" if table == schema.REFERENCE else "code"
+        value = sql(f'({{}} ->> {column}::text) COLLATE "C"'.format("%s::jsonb"), key.words)
+    elif key.parameter.kind in ("date", "number", "quantity"):
+        value = sql("high" if key.descending else "low")
+    else:
+        value = sql("value")
+    places = any_of(
+        sql(f"param = {answer.id} AND system = %s", token_hash(answer.system))
+        if answer.system is not None
+        else sql(f"param = {answer.id}")
+        for answer in key.parameter.answers
+        if answer.id is not None
     )
+    return put(f"{best}({{}}) AS key FROM {table} WHERE type = {TYPE_ID[kind]} AND {{}}", value, places)
 
 
 def directed(order: Sequence[SortKey], columns: Sequence[str], row: str) -> str:
@@ -137,17 +216,18 @@ def told(key: SortKey, column: str) -> str:
     return f"CASE WHEN {column} IS NOT NULL THEN 'x' END"
 
 
-def behind(keys: Sequence[OrderedKey], kind: str, r: str, place: Place) -> list[Sql]:
+def behind(keys: Sequence[OrderedKey], kind: str, number: str, place: Place) -> list[Sql]:
     """Conditions under which a resource comes after ``place``: no two hold at once, together they are all. There
-    are two where each can be read from an index in order while their disjunction cannot."""
-    row = sql(f"{r}.id > %s", place.row)
+    are two where each can be read from an index in order while their disjunction cannot. ``number`` is the column
+    of the resource's row."""
+    row = sql(f"{number} > %s", place.row)
     if len(keys) == 1:
         key, value = keys[0], place.keys[0]
         if key.key.by is SortBy.FILED:
-            return [sql(f"{r}.id {'<' if key.key.descending else '>'} %s", place.row)]
+            return [sql(f"{number} {'<' if key.key.descending else '>'} %s", place.row)]
         if key.key.by in _TIMED:
             if key.key.by is SortBy.MAIN and not key.key.descending:
-                row = sql(f"{r}.id < %s", place.row)
+                row = sql(f"{number} < %s", place.row)
             at = _held(key, value, kind, place)
             return [all_of([put("{} = {}", key.at, at), row]), put(f"{{}} {_then(key)} {{}}", key.at, at)]
     condition = row
@@ -179,8 +259,14 @@ def _held(key: OrderedKey, value: int | str | None, kind: str, place: Place) -> 
         return sql(f"(SELECT public_id FROM {schema.RESOURCE} WHERE type = {TYPE_ID[kind]} AND id = %s)", place.row)
     if value is None:
         return NEVER
-    one = _values_of(key.key, kind, "resource = %s AND version = %s")
-    return Sql(f"(SELECT key FROM ({one.text}) held)", (place.row, place.version))
+    found = []
+    if has_rows(key.key):
+        one = _values_of(key.key, kind, "resource = %s AND version = %s")
+        found.append(Sql(f"(SELECT key FROM ({one.text}) held)", (*one.values, place.row, place.version)))
+    if own := _own_column(key.key, "h"):
+        mine = put(f"(SELECT {{}} FROM {schema.RESOURCE} h WHERE h.type = {TYPE_ID[kind]} AND h.id = %s)", own)
+        found.append(Sql(mine.text, (*mine.values, place.row)))
+    return put(f"{_first(key.key)}({{}})", join(", ", found))
 
 
 def tie(order: Sequence[SortKey]) -> str:

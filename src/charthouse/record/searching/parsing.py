@@ -2,51 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from charthouse.exchange.fhir.api import Parameter, default_extractor, is_resource_type, main_date_parameter
+from charthouse.exchange.fhir.api import (
+    Parameter,
+    compartments,
+    default_extractor,
+    is_resource_type,
+    main_date_parameter,
+    resource_types,
+)
+from charthouse.record.text_queries import tsquery_of
 
 from .errors import SearchError, shown_name
+from .predicates import TABLE
 from .terms import (
+    AllOf,
+    AnyOf,
     Chain,
     CompositeValue,
     Criterion,
     Has,
+    Ignored,
     Missing,
     Modifier,
+    ReferenceValue,
+    Related,
+    Relation,
     Search,
     SortBy,
     SortKey,
     Term,
+    TokenValue,
     Total,
+    UriValue,
+    Words,
 )
-from .values import Reader, split_escaped
+from .values import Reader, split_escaped, unescape
 
 #: Steps that a chain or a row of ``_has`` may take.
 DEEPEST = 3
 #: Values between commas, and terms of one search.
 MOST_VALUES = 500
 MOST_TERMS = 50
+#: Types that one step of a chain may lead to without naming one.
+MOST_TARGETS = 12
 
 #: Parameters about the shape of an answer, left to the caller.
 SHAPING = frozenset(
-    {"_format", "_pretty", "_elements", "_include", "_revinclude", "_contained", "_containedType", "_fhirpath"}
+    {
+        *("_format", "_pretty", "_elements", "_include", "_include:iterate", "_include:recurse"),
+        *("_revinclude", "_revinclude:iterate", "_revinclude:recurse"),
+    }
 )
 
 _MODIFIERS: Mapping[str, frozenset[Modifier]] = {
     "string": frozenset({Modifier.EXACT, Modifier.CONTAINS}),
-    "token": frozenset({Modifier.NOT}),
+    "token": frozenset({Modifier.NOT, Modifier.TEXT}),
     "reference": frozenset({Modifier.IDENTIFIER}),
+    "uri": frozenset({Modifier.BELOW}),
 }
 _KNOWN = {
-    "text": "no words beside codes are indexed; search by the code",
-    "in": "no value sets are held here; give the codes with commas between them",
-    "not-in": "no value sets are held here; give the codes with commas between them",
-    "above": "no hierarchy of codes or URIs is held here; give each of them",
-    "below": "no hierarchy of codes or URIs is held here; give each of them",
-    "of-type": "an identifier's type is not indexed; give system|value",
+    "above": "no hierarchy of these is held here; give each of them",
+    "below": "no hierarchy of these is held here; give each of them",
+    "of-type": "it is asked of identifiers only",
 }
+#: Reasons for which a parameter that R4 knows is passed over as one that it does not know would be.
+_PASSED_OVER = ("switched off", "no element")
 
 
 class _Unknown(Exception):
@@ -62,13 +85,15 @@ class _Draft:
     count: int | None = None
     total: Total = Total.NONE
     only_total: bool = False
-    ignored: list[str] = field(default_factory=list)
+    ignored: list[Ignored] = field(default_factory=list)
+    understood: list[tuple[str, str]] = field(default_factory=list)
     shaping: list[tuple[str, str]] = field(default_factory=list)
 
 
-def parse(resource_type: str, query: Sequence[tuple[str, str]], strict: bool = False) -> Search:
+def parse(resource_type: str, query: Sequence[tuple[str, str]], strict: bool = False, *, base: str = "") -> Search:
     """Understand ``query``, the decoded names and values of a search of ``resource_type``.
 
+    References below ``base``, our own address with a slash at its end, are ours without it.
     What is not known is named in ``ignored``, or when ``strict`` raises SearchError; so does, always, what is known
     and cannot be read or done (a modifier R4 wants refused, no date, no number). Raises SearchError for a type that
     is not R4's.
@@ -78,19 +103,20 @@ def parse(resource_type: str, query: Sequence[tuple[str, str]], strict: bool = F
     draft = _Draft()
     for name, value in query:
         try:
+            if not value.strip():
+                raise _Unknown("it has no value")
             if (control := _CONTROLS.get(name)) is not None:
                 control(draft, resource_type, value)
             elif name in SHAPING:
                 draft.shaping.append((name, value))
-            elif not value.strip():
-                raise _Unknown("it has no value")
             else:
-                draft.terms.append(_term(resource_type, name, name, value, 0))
+                draft.terms.append(_Terms(name, base).term(resource_type, name, value, 0))
+            draft.understood.append((name, value))
         except _Unknown as unknown:
             if strict:
                 remedy = "Leave it out, or search leniently"
                 raise SearchError(name, "name", str(unknown), remedy) from None
-            draft.ignored.append(shown_name(name))
+            draft.ignored.append(Ignored(shown_name(name), str(unknown)))
     if len(draft.terms) > MOST_TERMS:
         raise SearchError(
             "(all)", "number", f"there are more than {MOST_TERMS} parameters", "Search in several steps"
@@ -103,6 +129,7 @@ def parse(resource_type: str, query: Sequence[tuple[str, str]], strict: bool = F
         total=draft.total,
         only_total=draft.only_total,
         ignored=tuple(dict.fromkeys(draft.ignored)),
+        understood=tuple(draft.understood),
         shaping=tuple(draft.shaping),
     )
 
@@ -110,70 +137,194 @@ def parse(resource_type: str, query: Sequence[tuple[str, str]], strict: bool = F
 # Terms -----------------------------------------------------------------------------------------------------------
 
 
-def _term(kind: str, name: str, rest: str, value: str, depth: int) -> Term:
-    """The term of ``rest``, what is left of ``name`` for a resource of type ``kind``."""
-    if depth > DEEPEST:
-        raise SearchError(name, "chain", f"it takes more than {DEEPEST} steps", "Search in several steps")
-    if rest.startswith("_has:"):
-        return _has(kind, name, rest, value, depth)
-    head, dot, tail = rest.partition(".")
-    return _chain(kind, name, head, tail, value, depth) if dot else _plain(kind, name, rest, value)
+def compartment(kind: str, owner: str, number: str) -> AnyOf:
+    """What holds for resources of type ``kind`` in the compartment of ``owner``/``number``.
 
-
-def _has(kind: str, name: str, rest: str, value: str, depth: int) -> Has:
-    parts = rest.split(":", 3)
-    if len(parts) < 4 or not all(parts):
-        raise SearchError(name, "name", "it is not complete", "Write _has:Type:reference:parameter")
-    _, other, code, inner = parts
-    if not is_resource_type(other):
-        raise SearchError(name, "name", "its type is no resource type of FHIR R4", "Check its spelling")
-    parameter = _parameter(other, code)
-    if parameter.kind != "reference":
+    Raises SearchError where R4 has no such compartment, or none of that type is in it.
+    """
+    if owner not in compartments():
         raise SearchError(
-            name, "name", "what should lead here is no reference", "Name a reference parameter of the type"
+            "(compartment)",
+            "type",
+            f"{owner} has no compartment",
+            f"Name one of {', '.join(sorted(compartments()))}",
         )
-    if parameter.targets and not {kind, "Resource"} & set(parameter.targets):
-        raise SearchError(name, "name", f"that reference never leads to {kind}", "Name one that does")
-    return Has(name, other, parameter, _term(other, name, inner, value, depth + 1))
-
-
-def _chain(kind: str, name: str, head: str, tail: str, value: str, depth: int) -> Chain:
-    code, _, only = head.partition(":")
-    parameter = _parameter(kind, code)
-    if parameter.kind != "reference":
+    codes = compartments()[owner].get(kind, [])
+    if not codes and kind != owner:
         raise SearchError(
-            name, "chain", "a step goes on from what is no reference", "Chain reference parameters only"
+            "(compartment)", "type", f"no {kind} is in a compartment of {owner}", "Search by parameters"
         )
-    if only and (not is_resource_type(only) or only not in parameter.targets):
-        raise SearchError(
-            name, "chain", "a step names a type that its reference never leads to", "Name one that it does"
-        )
-    targets: list[tuple[str, Term]] = []
-    for target in (only,) if only else parameter.targets:
-        try:
-            targets.append((target, _term(target, name, tail, value, depth + 1)))
-        except _Unknown:
-            if only:
-                raise
-    if not targets:
-        raise _Unknown("no type that its reference leads to has the parameter at its end")
-    return Chain(name, parameter, tuple(targets))
+    name = f"({owner} compartment)"
+    whose = (ReferenceValue(((owner, number),)),)
+    known = default_extractor().parameters(kind)
+    terms = [
+        Criterion(name, known[code], None, whose)
+        for code in codes
+        if code in known and known[code].answers and known[code].kind == "reference"
+    ]
+    if kind == owner:
+        terms.insert(0, Criterion(name, known["_id"], None, (TokenValue(None, number),)))
+    return AnyOf(name, tuple(terms))
 
 
-def _plain(kind: str, name: str, rest: str, value: str) -> Criterion | Missing:
-    code, colon, asked = rest.partition(":")
-    parameter = _parameter(kind, code)
-    if asked == "missing":
-        return _missing(name, parameter, value)
-    modifier, only = _modifier(name, parameter, asked) if colon else (None, "")
-    if parameter.kind == "composite":
-        return _composite(kind, name, parameter, value)
-    reader = Reader(name, parameter, modifier, only)
-    return Criterion(name, parameter, modifier, tuple(reader.read(text) for text in _values(name, value)))
+def narrowed(kind: str, alternatives: Iterable[Sequence[tuple[str, str]]], *, chained: bool = True) -> AnyOf:
+    """What holds for the resources of a type that one of some searches finds. Whether it holds for versions of
+    resources is told by :func:`~charthouse.record.searching.running.fitting`.
+
+    Raises SearchError for a search that is not understood, or that asks for words or what only a stored ValueSet
+    or CodeSystem can tell; unless ``chained`` also for chains and ``_has``.
+    """
+    allowed = (Criterion, Missing, Chain, Has) if chained else (Criterion, Missing)
+    found: list[Term] = []
+    for query in alternatives:
+        terms: list[Term] = []
+        for term in parse(kind, query, strict=True).terms:
+            if not isinstance(term, allowed):
+                raise SearchError(
+                    getattr(term, "name", "(all)"),
+                    "name",
+                    "it asks for words, or for what a ValueSet holds" + ("" if chained else ", or leads elsewhere"),
+                    f"Narrow by codes, dates, numbers{', references and chains' if chained else ' and references'}",
+                )
+            terms.append(term)
+        if len(terms) < len(query):
+            raise SearchError("(all)", "name", "it chooses nothing", "Narrow by what resources say")
+        found.append(terms[0] if len(terms) == 1 else AllOf("(narrowed)", tuple(terms)))
+    return AnyOf("(narrowed)", tuple(found))
+
+
+def leading(parameter: Parameter, targets: Sequence[tuple[str, str]]) -> Criterion:
+    """A reference parameter leads to one of these resources (type, id)."""
+    return Criterion(parameter.code, parameter, None, (ReferenceValue(tuple(targets)),))
+
+
+class _Terms:
+    """Reads one use of a parameter. ``name`` is as it was given, for errors."""
+
+    def __init__(self, name: str, base: str) -> None:
+        self._name = name
+        self._base = base
+
+    def term(self, kind: str, rest: str, value: str, depth: int) -> Term:
+        """The term of ``rest``, what is left of the name for a resource of type ``kind``."""
+        if depth > DEEPEST:
+            raise self._wrong("chain", f"it takes more than {DEEPEST} steps", "Search in several steps")
+        if rest.startswith("_has:"):
+            return self._has(kind, rest, value, depth)
+        if (special := _SPECIAL.get(rest)) is not None:
+            return special(self, value)
+        head, dot, tail = rest.partition(".")
+        return self._chain(kind, head, tail, value, depth) if dot else self._plain(kind, rest, value)
+
+    def _wrong(self, place: str, what: str, remedy: str) -> SearchError:
+        return SearchError(self._name, place, what, remedy)
+
+    def _words(self, value: str) -> Words:
+        if not (query := tsquery_of(value)):
+            raise self._wrong("value", "it has no word to look for", "Give words, or a phrase in quotes")
+        return Words(self._name, query)
+
+    def _list(self, value: str) -> Has:
+        if value.startswith("$"):
+            raise self._wrong("value", "lists that are worked out are not held here", "Give the id of a List")
+        return Has(self._name, "List", _parameter("List", "item"), self._plain("List", "_id", value))
+
+    def _filter(self, value: str) -> Term:
+        raise self._wrong("name", "filter expressions are not read here", "Ask the same by single parameters")
+
+    def _contained(self, value: str) -> Term:
+        raise self._wrong("name", "contained resources are not searched apart", "Search what contains them")
+
+    def _has(self, kind: str, rest: str, value: str, depth: int) -> Has:
+        parts = rest.split(":", 3)
+        if len(parts) < 4 or not all(parts):
+            raise self._wrong("name", "it is not complete", "Write _has:Type:reference:parameter")
+        _, other, code, inner = parts
+        if not is_resource_type(other):
+            raise self._wrong("name", "its type is no resource type of FHIR R4", "Check its spelling")
+        parameter = _parameter(other, code)
+        if parameter.kind != "reference":
+            raise self._wrong(
+                "name", "what should lead here is no reference", "Name a reference parameter of the type"
+            )
+        if parameter.targets and not {kind, "Resource"} & set(parameter.targets):
+            raise self._wrong("name", f"that reference never leads to {kind}", "Name one that does")
+        return Has(self._name, other, parameter, self.term(other, inner, value, depth + 1))
+
+    def _chain(self, kind: str, head: str, tail: str, value: str, depth: int) -> Chain:
+        code, _, only = head.partition(":")
+        parameter = _parameter(kind, code)
+        if parameter.kind != "reference":
+            raise self._wrong(
+                "chain", "a step goes on from what is no reference", "Chain reference parameters only"
+            )
+        allowed = parameter.targets
+        if not allowed or "Resource" in allowed:
+            allowed = tuple(sorted(resource_types()))
+        if only and only not in allowed:
+            raise self._wrong(
+                "chain", "a step names a type that its reference never leads to", "Name one that it does"
+            )
+        targets: list[tuple[str, Term]] = []
+        wrong: SearchError | None = None
+        for target in (only,) if only else allowed:
+            try:
+                targets.append((target, self.term(target, tail, value, depth + 1)))
+            except _Unknown:
+                if only:
+                    raise
+            except SearchError as error:
+                wrong = error
+        if wrong is not None and not targets:
+            raise wrong
+        if not targets:
+            raise _Unknown("no type that its reference leads to has the parameter at its end")
+        if len(targets) > MOST_TARGETS:
+            raise self._wrong("chain", "it may lead to many types", f"Name the type, such as {code}:Patient.…")
+        return Chain(self._name, parameter, tuple(targets))
+
+    def _plain(self, kind: str, rest: str, value: str) -> Term:
+        code, colon, asked = rest.partition(":")
+        parameter = _parameter(kind, code)
+        if asked == "missing":
+            return _missing(self._name, parameter, value)
+        if asked in list(Relation) and parameter.kind == "token":
+            return Related(self._name, parameter, Relation(asked), value)
+        if asked == Relation.ABOVE and parameter.kind == "uri":
+            above = (each for text in _values(self._name, value) for each in _beginnings(unescape(text)))
+            return Criterion(self._name, parameter, None, tuple(UriValue(each) for each in dict.fromkeys(above)))
+        modifier, only = _modifier(self._name, parameter, asked) if colon else (None, "")
+        if parameter.kind == "composite":
+            return _composite(kind, self._name, parameter, value)
+        reader = Reader(self._name, parameter, modifier, only, self._base)
+        found = tuple(reader.read(text) for text in _values(self._name, value))
+        return Criterion(self._name, parameter, modifier, found)
+
+
+_SPECIAL: Mapping[str, Callable[[_Terms, str], Term]] = {
+    "_content": _Terms._words,
+    "_text": _Terms._words,
+    "_list": _Terms._list,
+    "_filter": _Terms._filter,
+    "_contained": _Terms._contained,
+    "_containedType": _Terms._contained,
+}
+
+
+def _beginnings(uri: str) -> list[str]:
+    """A URI and those above it, step by step: ``http://a.org/b/c``, ``http://a.org/b/``, ``http://a.org/b`` …"""
+    scheme, mark, rest = uri.rstrip("/").rpartition("://")
+    steps = rest.split("/")
+    found = [uri]
+    for number in range(len(steps) - 1, 0, -1):
+        above = scheme + mark + "/".join(steps[:number])
+        found += [f"{above}/", above]
+    return found
 
 
 def _parameter(kind: str, code: str) -> Parameter:
-    """The parameter of a type that can be answered; raises _Unknown for any other."""
+    """The parameter of a type that can be answered; raises _Unknown for one that R4 does not know, and SearchError
+    for one that is not answered here."""
     parameter = default_extractor().parameters(kind).get(code)
     if parameter is None:
         raise _Unknown(f"{kind} has no such parameter")
@@ -181,7 +332,10 @@ def _parameter(kind: str, code: str) -> Parameter:
         for part in parameter.components:
             _parameter(kind, part)
     elif not parameter.answers:
-        raise _Unknown(f"it is not answered here: {parameter.reason}")
+        reason = parameter.reason or ""
+        if reason.startswith(_PASSED_OVER):
+            raise _Unknown(f"it is not answered here: {reason}")
+        raise SearchError(code, "name", f"it is not answered here: {reason}", "Leave it out")
     return parameter
 
 
@@ -194,6 +348,10 @@ def _modifier(name: str, parameter: Parameter, asked: str) -> tuple[Modifier | N
             )
         return None, asked
     allowed = _MODIFIERS.get(parameter.kind, frozenset())
+    if parameter.answers and all(answer.column for answer in parameter.answers):
+        allowed = allowed - {Modifier.TEXT}
+    if parameter.kind == "token" and parameter.code == "identifier":
+        allowed = allowed | {Modifier.OF_TYPE}
     if asked in allowed:
         return Modifier(asked), ""
     usable = [f":{each}" for each in sorted(allowed)] + [":missing"]
@@ -251,12 +409,12 @@ def _sort_key(kind: str, code: str, *, descending: bool) -> SortKey:
     if code == main_date_parameter(kind):
         return SortKey(SortBy.MAIN, descending)
     parameter = _parameter(kind, code)
-    if parameter.kind not in ("string", "date"):
+    if parameter.kind not in TABLE:
         raise SearchError(
             "_sort",
             "value",
             f"a {parameter.kind} parameter has no order in the index",
-            "Sort by a date or string parameter, _lastUpdated or _id",
+            "Sort by a parameter of another kind, by _lastUpdated or by _id",
         )
     return SortKey(SortBy.PARAMETER, descending, parameter)
 
@@ -276,6 +434,14 @@ def _total(draft: _Draft, kind: str, value: str) -> None:
         draft.total = Total(value)
 
 
+def _type(draft: _Draft, kind: str, value: str) -> None:
+    """Which types a search of several is of; of one it must be among them."""
+    if kind not in value.split(","):
+        raise SearchError(
+            "_type", "value", "it does not name the type that is searched", f"Leave it out or add {kind}"
+        )
+
+
 def _summary(draft: _Draft, kind: str, value: str) -> None:
     if value == "count":
         draft.only_total, draft.total = True, Total.ACCURATE
@@ -288,4 +454,5 @@ _CONTROLS: Mapping[str, Callable[[_Draft, str, str], None]] = {
     "_count": _count,
     "_total": _total,
     "_summary": _summary,
+    "_type": _type,
 }

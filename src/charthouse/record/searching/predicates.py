@@ -20,6 +20,7 @@ from .terms import (
     ReferenceValue,
     StringValue,
     TokenValue,
+    TypedIdentifier,
     UriValue,
     Value,
 )
@@ -34,6 +35,8 @@ TABLE = {
     "reference": schema.REFERENCE,
 }
 
+Predicate = Callable[[str, Answer, Modifier | None, Iterable[Value], str], Sql]
+
 #: After every string that can be in the index with the same beginning.
 _LAST = "\U0010ffff"
 
@@ -44,6 +47,33 @@ def of(kind: str, answer: Answer, modifier: Modifier | None, values: Iterable[Va
     if answer.system is not None:
         mine.append(sql(f"{x}.system = %s", token_hash(answer.system)))
     return all_of([*mine, _any_value(answer, modifier, list(values), x)])
+
+
+def indexed(kind: str, answer: Answer, modifier: Modifier | None, values: Iterable[Value], x: str) -> Sql:
+    """What the key of the table's index by itself can tell of :func:`of`; it may hold for other rows, too."""
+    mine = sql(f"{x}.param = {answer.id}")
+    found: list[Sql] = []
+    for value in values:
+        if isinstance(value, TokenValue):
+            found.append(sql(f"{x}.code = %s", token_hash(value.code)) if value.code else Sql("true"))
+        elif isinstance(value, DateValue):
+            found.append(_date_indexed(value, x))
+        else:
+            found.append(_any_value(answer, modifier, [value], x))
+    return all_of([mine, any_of(found)])
+
+
+def _date_indexed(value: DateValue, x: str) -> Sql:
+    begins, ends = moment(value.low), moment(value.high)
+    match value.prefix:
+        case Prefix.EQ | Prefix.AP:
+            return sql(f"({x}.low >= %s::timestamptz AND {x}.low < %s::timestamptz)", begins, ends)
+        case Prefix.GT | Prefix.GE | Prefix.SA:
+            return sql(f"{x}.high > %s::timestamptz", begins)
+        case Prefix.NE:
+            return Sql("true")
+        case _:
+            return sql(f"{x}.low < %s::timestamptz", ends)
 
 
 def _any_value(answer: Answer, modifier: Modifier | None, values: list[Value], x: str) -> Sql:
@@ -96,6 +126,10 @@ def _uri(value: Any, modifier: Modifier | None, x: str) -> Sql:
     return sql(f"{x}.code = %s", token_hash(value.text))
 
 
+def _typed(value: Any, modifier: Modifier | None, x: str) -> Sql:
+    return sql(f"{x}.code = %s", token_hash(value.code))
+
+
 def _string(value: Any, modifier: Modifier | None, x: str) -> Sql:
     folded = value.folded
     if modifier is Modifier.CONTAINS:
@@ -124,7 +158,13 @@ def _date(value: Any, modifier: Modifier | None, x: str) -> Sql:
         case Prefix.LT:
             return sql(f"{low} < %s::timestamptz", begins)
         case Prefix.GE:
-            return sql(f"({low} >= %s::timestamptz OR {high} > %s::timestamptz)", begins, ends)
+            # What begins later also ends later, which an index leads to.
+            return sql(
+                f"({high} > %s::timestamptz AND ({low} >= %s::timestamptz OR {high} > %s::timestamptz))",
+                begins,
+                begins,
+                ends,
+            )
         case Prefix.LE:
             return sql(
                 f"({low} < %s::timestamptz AND ({low} < %s::timestamptz OR {high} <= %s::timestamptz))",
@@ -177,6 +217,7 @@ def _quantity(value: Any, modifier: Modifier | None, x: str) -> Sql:
 
 _PREDICATES: dict[type, Callable[[Any, Modifier | None, str], Sql]] = {
     UriValue: _uri,
+    TypedIdentifier: _typed,
     StringValue: _string,
     DateValue: _date,
     NumberValue: _number,

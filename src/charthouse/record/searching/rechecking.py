@@ -11,15 +11,28 @@ codes the chance that any two at all share a hash is below three in a million.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 from typing import Any
 
-from charthouse.exchange.fhir.api import Answer, Extractor, Parameter, Rows, clip, default_extractor, strings_of
+from charthouse.exchange.fhir.api import (
+    Answer,
+    Extractor,
+    Parameter,
+    Rows,
+    clip,
+    default_extractor,
+    fold,
+    strings_of,
+    values_of,
+)
 from charthouse.record.domain.index_rows import STRING_LENGTH
 
 from .terms import (
+    AllOf,
+    AnyOf,
     Chain,
     CompositeValue,
     Criterion,
@@ -33,11 +46,14 @@ from .terms import (
     Prefix,
     QuantityValue,
     ReferenceValue,
+    Related,
     StringValue,
     Term,
     TokenValue,
+    TypedIdentifier,
     UriValue,
     Value,
+    Words,
 )
 
 Row = tuple[Any, ...]
@@ -56,8 +72,10 @@ def is_uncertain(term: Term) -> bool:
     """Whether the index may find a resource for which ``term`` does not hold. Chains are as sure as what they
     lead to, which is looked at before."""
     match term:
-        case OneOf():
+        case OneOf() | Words() | Related():
             return False
+        case AllOf() | AnyOf():
+            return any(is_uncertain(each) for each in term.terms)
         case Missing():
             return any(answer.target for answer in term.parameter.answers)
         case Chain():
@@ -75,20 +93,51 @@ def is_uncertain(term: Term) -> bool:
     )
 
 
+def is_own(term: Term) -> bool:
+    """Whether what a resource says by itself tells whether ``term`` holds; else whose it is, what it leads to, or
+    what leads to it."""
+    match term:
+        case Criterion() | Missing():
+            return not any(answer.column for answer in term.parameter.answers)
+        case AllOf() | AnyOf():
+            return all(map(is_own, term.terms))
+        case _:
+            return False
+
+
 def holds(term: Term, resource: dict[str, Any]) -> bool:
     """Whether a criterion or the absence of a value holds for the resource itself."""
     if isinstance(term, Missing):
         rows = default_extractor().extract(resource, None, None)
         return term.missing != any(True for _ in _rows_of(term.parameter, rows))
+    if isinstance(term, AnyOf):
+        return any(holds(each, resource) for each in term.terms)
+    if isinstance(term, AllOf):
+        return all(holds(each, resource) for each in term.terms)
     if not isinstance(term, Criterion):
         return True
+    if term.modifier is Modifier.NOT:
+        return not holds(replace(term, modifier=None), resource)
     if term.parameter.kind == "composite":
         found = _extractor(term.parameter.name).extract(resource, None, None).composites
         return any(_together(value, row[1:]) for value in term.values for row in found)
     if term.modifier is Modifier.EXACT:
         written = strings_of(resource, term.parameter.code)
         return any(isinstance(value, StringValue) and value.text in written for value in term.values)
+    if term.modifier is Modifier.TEXT:
+        told = [fold(text) for each in values_of(resource, term.parameter.code) for text in _words_beside(each)]
+        return any(
+            text.startswith(value.folded)
+            for value in term.values
+            if isinstance(value, StringValue)
+            for text in told
+        )
+    if term.modifier is Modifier.OF_TYPE:
+        held = values_of(resource, term.parameter.code)
+        return any(_is_typed(value, each) for value in term.values for each in held)
     rows = default_extractor().extract(resource, None, None)
+    if term.modifier is Modifier.BELOW:
+        return any(_is_below(value, row) for row in _rows_of(term.parameter, rows) for value in term.values)
     compare = _within if term.modifier is Modifier.CONTAINS else matches
     return any(compare(value, row) for row in _rows_of(term.parameter, rows) for value in term.values)
 
@@ -118,6 +167,36 @@ def _together(value: Value, row: Row) -> bool:
         all(matches(part, found) for part, found in zip(value.parts, order, strict=True))
         for order in permutations(row)
     )
+
+
+def _words_beside(value: Any) -> Iterator[str]:
+    """The text of a concept, the displays of its codings, the text of an identifier's type."""
+    if not isinstance(value, dict):
+        return
+    inner = value.get("type")
+    for each in (value, *value.get("coding", ()), *([inner] if isinstance(inner, dict) else ())):
+        for name in ("text", "display"):
+            if isinstance(text := each.get(name), str):
+                yield text
+
+
+def _is_typed(value: Value, identifier: Any) -> bool:
+    return (
+        isinstance(value, TypedIdentifier)
+        and identifier.get("value") == value.code
+        and any(
+            coding.get("code") == value.type and value.system in (None, coding.get("system"))
+            for coding in (identifier.get("type") or {}).get("coding", ())
+        )
+    )
+
+
+def _is_below(value: Value, row: Row) -> bool:
+    """Whether a URI is ``value`` or goes on from it, step by step."""
+    if not isinstance(value, UriValue):
+        return False
+    uri = str(row[0])
+    return uri == value.text or uri.startswith(value.text if value.text.endswith(("/", ":")) else f"{value.text}/")
 
 
 def _within(value: Value, row: Row) -> bool:

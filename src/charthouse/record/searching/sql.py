@@ -15,10 +15,12 @@ from charthouse.exchange.fhir.api import BEGINNING, END_OF_TIME, to_datetime
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A piece of SQL: ``%s`` in the text for each of ``values``."""
+    """A piece of SQL: ``%s`` in the text for each of ``values``. ``steady`` where a whole statement's best plan is
+    the same whatever they are."""
 
     text: str
     values: tuple[Any, ...] = ()
+    steady: bool = False
 
     def __str__(self) -> str:
         return self.text

@@ -29,6 +29,18 @@ class Modifier(StrEnum):
     CONTAINS = "contains"
     NOT = "not"
     IDENTIFIER = "identifier"
+    TEXT = "text"
+    OF_TYPE = "of-type"
+    BELOW = "below"
+
+
+class Relation(StrEnum):
+    """How a code is to stand to what only a stored ValueSet or CodeSystem can tell."""
+
+    IN = "in"
+    NOT_IN = "not-in"
+    ABOVE = "above"
+    BELOW = "below"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,15 @@ class IdentifierValue:
 
 
 @dataclass(frozen=True, slots=True)
+class TypedIdentifier:
+    """An identifier's value with the type of identifier it is; a system of None is any."""
+
+    system: str | None
+    type: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompositeValue:
     """Values of the parts, in the parameter's order."""
 
@@ -115,6 +136,7 @@ Value = (
     | UriValue
     | ReferenceValue
     | IdentifierValue
+    | TypedIdentifier
     | CompositeValue
 )
 
@@ -129,6 +151,25 @@ class Criterion:
     modifier: Modifier | None
     values: tuple[Value, ...]
     parts: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Codes that stand in a relation to ``value``, a ValueSet's address or a code with its system. It becomes a
+    criterion with these codes before the search is compiled."""
+
+    name: str
+    parameter: Parameter
+    relation: Relation
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All these words, as the index of words holds them (a tsquery)."""
+
+    name: str
+    query: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +208,31 @@ class OneOf:
     rows: tuple[int, ...]
 
 
-Term = Criterion | Missing | Chain | Has | OneOf
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Each of these holds; one of the ways in which an :class:`AnyOf` can."""
+
+    name: str
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of these holds: a compartment, or what a reader is narrowed to."""
+
+    name: str
+    terms: tuple[Term, ...]
+
+
+Term = Criterion | Related | Words | Missing | Chain | Has | OneOf | AllOf | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A parameter that was passed over: its name as it may be told, and why."""
+
+    name: str
+    why: str
 
 
 class SortBy(StrEnum):
@@ -183,11 +248,13 @@ class SortBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """One key of an order; ``parameter`` where it goes by the index of one."""
+    """One key of an order; ``parameter`` where it goes by the index of one. ``words`` says what the hashes of the
+    index stand for, as JSON, where its values are hashed; it is put in before the search is compiled."""
 
     by: SortBy
     descending: bool
     parameter: Parameter | None = None
+    words: str = ""
 
 
 class Total(StrEnum):
@@ -204,7 +271,8 @@ class Search:
 
     ``sort`` is empty where the search leaves the order open. ``count`` is the page's size, None where not said.
     ``ignored`` names what was not understood. ``shaping`` holds the parameters that choose nothing and order
-    nothing (``_include``, ``_elements``, ``_format`` …), as they came: they are the caller's.
+    nothing (``_include``, ``_elements``, ``_format`` …), as they came: they are the caller's. ``understood`` are
+    the pairs that were used.
     """
 
     type: str
@@ -213,5 +281,6 @@ class Search:
     count: int | None = None
     total: Total = Total.NONE
     only_total: bool = False
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    understood: tuple[tuple[str, str], ...] = ()
     shaping: tuple[tuple[str, str], ...] = ()

@@ -28,6 +28,7 @@ from .terms import (
     ReferenceValue,
     StringValue,
     TokenValue,
+    TypedIdentifier,
     UriValue,
     Value,
 )
@@ -59,11 +60,19 @@ def unescape(text: str) -> str:
     return re.sub(r"\\([,|$\\])", r"\1", text) if "\\" in text else text
 
 
+def escape(text: str) -> str:
+    """``text`` as one value, whatever is in it."""
+    return re.sub(r"([,|$\\])", r"\\\1", text)
+
+
 class Reader:
     """Reads the values of one use of a parameter; raises SearchError naming it."""
 
-    def __init__(self, name: str, parameter: Parameter, modifier: Modifier | None = None, only: str = "") -> None:
+    def __init__(
+        self, name: str, parameter: Parameter, modifier: Modifier | None = None, only: str = "", base: str = ""
+    ) -> None:
         self._name = name
+        self._base = base
         self._parameter = parameter
         self._modifier = modifier
         self._only = only
@@ -72,6 +81,10 @@ class Reader:
         """One value, its escapes still in it."""
         if self._modifier is Modifier.IDENTIFIER:
             return self._identifier(text)
+        if self._modifier is Modifier.OF_TYPE:
+            return self._of_type(text)
+        if self._modifier is Modifier.TEXT:
+            return self._string(text)
         return _READERS[self._parameter.kind](self, text)
 
     def _wrong(self, what: str, remedy: str) -> SearchError:
@@ -84,7 +97,18 @@ class Reader:
         system, code = clip(unescape(before)), clip(unescape(after[0]))
         if not system and not code:
             raise self._wrong("it has neither a system nor a code", "Give system|code, |code, system| or code")
+        if system in self._parameter.systems:
+            # Elements of type code say no system; it is the one they are bound to.
+            return TokenValue("", code or None)
         return TokenValue(system, code or None)
+
+    def _of_type(self, text: str) -> TypedIdentifier:
+        parts = [clip(unescape(part)) for part in split_escaped(text, "|")]
+        if len(parts) != 3 or not parts[1] or not parts[2]:
+            raise self._wrong(
+                "it does not have three parts", "Give the type's system|its code|the identifier's value"
+            )
+        return TypedIdentifier(parts[0] or None, parts[1], parts[2])
 
     def _string(self, text: str) -> StringValue:
         written = unescape(text)
@@ -135,6 +159,8 @@ class Reader:
 
     def _reference(self, text: str) -> ReferenceValue:
         written = unescape(text)
+        if self._base and written.startswith(self._base):
+            written = written[len(self._base) :]
         kind, number, url = read_reference(written)
         if kind and number and not url:
             if self._only and kind != self._only:
