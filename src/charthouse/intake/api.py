@@ -14,9 +14,11 @@ from charthouse.intake.actions.mend_unfiled import correct_message, correct_send
 from .actions.decide_overlay import decide_overlay
 from .actions.retry_messages import retry_messages
 from .actions.take_in import Taken, take_in
+from .actions.write_resources import Write, WriteRefused, Written, write_resources
 from .domain.arrival import Connector
 from .domain.errors import IntakeError
 from .domain.naming import IN_RECORD, OWN_DESK, RECORD_ID, resource_id
+from .faults import passes, renew_connection
 from .permissions import MEND_UNFILED, READ_ORIGINAL, READ_UNFILED, SEND
 from .provenance import Provenance
 from .queries import ENTERED_BY, control_ids, entered_by
@@ -52,6 +54,9 @@ __all__ = [
     "UnfiledMessage",
     "UnfiledPage",
     "UnfiledState",
+    "Write",
+    "WriteRefused",
+    "Written",
     "add_sender_token",
     "connectors",
     "control_ids",
@@ -61,8 +66,10 @@ __all__ = [
     "entered_by",
     "filing_runs",
     "message_state",
+    "passes",
     "provenance",
     "refuse_message",
+    "renew_connection",
     "resource_id",
     "retry_message",
     "retry_messages",
@@ -73,4 +80,5 @@ __all__ = [
     "unfiled",
     "unfiled_count",
     "unfiled_message",
+    "write_resources",
 ]

@@ -6,5 +6,9 @@ class IntakeConfig(AppConfig):
     label = "intake"
 
     def ready(self) -> None:
-        """Declare the app's queues wherever Django runs, the command line's ``work`` included."""
+        """Declare the app's queues wherever Django runs, the command line's ``work`` included, and that originals
+        of charts lie here."""
         from . import queues as queues
+        from .actions import destroy_originals
+
+        destroy_originals.register()

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from django.db import connection
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +26,8 @@ from charthouse.intake.domain.errors import IntakeError
 from charthouse.intake.parallel import FileReport, take_in_files
 
 _SHOWN = 20
+#: Columns of a report that is not printed on a terminal.
+_WIDE = 200
 
 
 class ReportFormat(StrEnum):
@@ -37,7 +40,7 @@ class ReportFormat(StrEnum):
 def intake(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Files or folders with HL7 v2, FHIR R4 or C-CDA; gzip, bzip2, xz or zstd."),
+        typer.Argument(help="Files or folders with HL7 v2, FHIR R4 or C-CDA; gzip, bzip2, xz, zstd or zip."),
     ],
     source: Annotated[
         str | None,
@@ -57,6 +60,9 @@ def intake(
     if not files:
         typer.echo("There is no file to take in under these paths.", err=True)
         raise typer.Exit(2)
+    with connection.cursor() as cursor:
+        # Where the database is not set up, that is said once and not of every file.
+        cursor.execute("SELECT 1 FROM intake_message LIMIT 1")
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     reports: list[FileReport] = []
@@ -69,9 +75,13 @@ def intake(
     if format is ReportFormat.JSON:
         typer.echo(orjson.dumps(as_json(reports), option=orjson.OPT_INDENT_2).decode())
     else:
-        summarize(reports, Console(), everything=report)
+        printed = Console()
+        if not printed.is_terminal:
+            # A file or a pager has no edge at which words must be broken.
+            printed.width = max(printed.width, _WIDE)
+        summarize(reports, printed, everything=report)
         if report:
-            summarize_documents(reports, Console())
+            summarize_documents(reports, printed)
     if any(each.fault for each in reports):
         raise typer.Exit(1)
 
@@ -139,23 +149,35 @@ _OUTCOMES = {
 }
 
 
+#: Kinds of sections whose name alone says too little.
+_KINDS = {
+    "administered": "Medications administered", "concerns": "Health concerns", "vitals": "Vital signs",
+    "social": "Social history", "family": "Family history", "functional": "Functional status",
+    "mental": "Mental status", "plan": "Plan of treatment", "equipment": "Medical equipment",
+    "directives": "Advance directives", "text": "Nothing that is data",
+}  # fmt: skip
+
+
 def summarize_documents(reports: Iterable[FileReport], console: Console) -> None:
     """Print what became of every section of the documents, and how many were read, kept as text, refused."""
     table = Table("Document", "Section", "Became", "Entries", "Filed", "Why not all", box=None, pad_edge=False)
     outcomes: Counter[str] = Counter()
+    kinds: dict[str, Counter[str]] = {}
     documents = refused = 0
     for each in sorted(reports, key=lambda report: report.path):
-        name = Path(each.path).name
+        file = Path(each.path).name
         if each.fault:
             refused += 1
-            table.add_row(escape(name), "", "refused", "", "", escape(each.fault))
-        for document in each.documents:
+            table.add_row(escape(file), "", "refused", "", "", escape(each.fault))
+        for number, document in enumerate(each.documents, 1):
+            name = file if len(each.documents) == 1 else f"{file}, {number}"
             documents += 1
             state = "already there" if document.state == "duplicate" else document.state
             nothing = "" if document.sections or document.state == "duplicate" else "It has no sections."
             table.add_row(escape(name), f"[bold]{escape(document.kind)}[/bold]", state, "", "", nothing)
             for section in document.sections:
                 outcomes[section.outcome] += 1
+                kinds.setdefault(section.kind, Counter())[section.outcome] += 1
                 filed = ", ".join(f"{count} {kind}" for kind, count in section.types.most_common())
                 table.add_row(
                     "", escape(section.title), _OUTCOMES[section.outcome],
@@ -165,6 +187,14 @@ def summarize_documents(reports: Iterable[FileReport], console: Console) -> None
     if not documents and not refused:
         return
     console.print(table)
+    if documents > 1 and kinds:
+        totals = Table(
+            "Sections about", *(word.capitalize() for word in _OUTCOMES.values()), box=None, pad_edge=False
+        )
+        for kind, counts in sorted(kinds.items(), key=lambda each: -each[1].total()):
+            name = _KINDS.get(kind) or kind.replace("-", " ").capitalize()
+            totals.add_row(name, *(f"{counts[each]:,}" if counts[each] else "" for each in _OUTCOMES))
+        console.print(totals)
     words = ", ".join(f"{outcomes[each]:,} {_OUTCOMES[each]}" for each in _OUTCOMES if outcomes[each]) or "none"
     console.print(f"Documents: {documents:,} taken in, {refused:,} refused. Sections: {words}.")
 

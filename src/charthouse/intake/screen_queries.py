@@ -48,6 +48,7 @@ CONNECTOR_TITLES = {
     Connector.MLLP: "MLLP",
     Connector.HTTP: "HTTP",
     Connector.FORM: "Entered here",
+    Connector.API: "FHIR API",
 }
 _PARTS = {Connector.FOLDER: Part.FOLDER, Connector.MLLP: Part.MLLP}
 _FORMATS = {"fhir": Format.FHIR, "hl7v2": Format.HL7V2, "cda": Format.CDA}
@@ -233,6 +234,7 @@ REASONS = {
     "not-cda": "Not readable as C-CDA",
     "section": "A part of a document that could not be read",
     "document-patient": "A document about another person than its message",
+    "attachment": "An attachment that cannot be decoded",
     "no-resource": "An entry without a resource",
     "unknown-type": "Not a kind of record that is filed",
     "unresolved-reference": "A reference that leads nowhere",
@@ -286,7 +288,8 @@ def _row(record: Sequence[Any], senders: dict[int, str]) -> UnfiledRow:
 
 
 def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
-    """One unfiled message with its original, the place marked, and what was tried. Raises PermissionRefused."""
+    """One unfiled message with its original, the place marked, and what was tried; None where there is none, or
+    its original was destroyed with its chart. Raises PermissionRefused."""
     require(ctx, READ_UNFILED)
     with connection.cursor() as cursor:
         cursor.execute(f"{_UNFILED} WHERE u.message = %s GROUP BY u.message", [number])
@@ -302,7 +305,10 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
             [number, number],
         )
         cursor.execute("SELECT body FROM intake_original WHERE id = %s", [cursor.fetchone()[0]])
-        data = decompress(cursor.fetchone()[0])
+        original = cursor.fetchone()
+        if original is None:
+            return None
+        data = decompress(original[0])
         cursor.execute(
             "SELECT at, actor, outcome, reason, place FROM intake_attempt WHERE message = %s ORDER BY id DESC",
             [number],
@@ -318,14 +324,14 @@ def unfiled_message(ctx: AccessContext, number: int) -> UnfiledMessage | None:
         )
         closed = cursor.fetchone()
     if row.format is Format.HL7V2:
-        original = hl7_original(data, row.place, sender.charset)
+        shown = hl7_original(data, row.place, sender.charset)
     elif row.format is Format.CDA:
-        original = cda_original(data, row.place)
+        shown = cda_original(data, row.place)
     else:
-        original = fhir_original(data, row.place)
+        shown = fhir_original(data, row.place)
     return UnfiledMessage(
         row=row,
-        original=original,
+        original=shown,
         attempts=attempts,
         sender=SenderSettings(sender.name, sender.time_zone, sender.charset),
         editable=_editable(data, row.format, sender.charset),
@@ -366,6 +372,11 @@ _HINTS: dict[str, tuple[str, ...]] = {
         "Everything else of the document is filed, and its text can be read in the chart.",
         "Correct the marked place in a copy, or refuse it when nothing is missing.",
     ),
+    "document-patient": (
+        "The message is filed and the document can be read with it; nothing of it counts as this patient's data.",
+        "Ask the sender whom it is about, then refuse it with a reason, or send it by itself.",
+    ),
+    "attachment": ("The message is filed without it. Ask the sender for it anew, then refuse this with a reason.",),
     "locked": ("The document stays as it was signed or corrected. File what is new as an addendum; refuse this.",),
     "internal": ("Try again; if it stops again, the log names the fault.",),
 }
@@ -391,7 +402,9 @@ def connectors(ctx: AccessContext) -> tuple[ConnectorHealth, ...]:
     present = present_parts(_PARTS.values())
 
     def running(each: Connector) -> bool | None:
-        return _PARTS[each] in present if each in _PARTS else True if each is Connector.HTTP else None
+        return (
+            _PARTS[each] in present if each in _PARTS else True if each in (Connector.HTTP, Connector.API) else None
+        )
 
     return tuple(
         ConnectorHealth(each.value, CONNECTOR_TITLES[each], last, count, waiting, running(each))

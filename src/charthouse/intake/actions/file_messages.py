@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from charthouse.exchange.cda.api import Converted, SectionReport, Tree
 from charthouse.exchange.fhir.api import Entry
 from charthouse.exchange.hl7v2.api import Merge, Plan
-from charthouse.foundation.access.api import system_context
+from charthouse.foundation.access.api import AccessContext, system_context
 from charthouse.foundation.clock import now, wall
 from charthouse.foundation.events.api import NewEvent
 from charthouse.foundation.events.api import append_many as append_events
@@ -33,10 +33,14 @@ from charthouse.foundation.rulepacks.api import parameter
 from charthouse.foundation.work.api import NewItem, finish_by_dedupe, open_items
 from charthouse.identity.api import Arrival as PatientArrival
 from charthouse.identity.api import (
+    Followed,
     Suspect,
+    ask_about_filed,
+    follow_partings,
     hold_updates,
     let_go,
     link_by_notice,
+    note_followed,
     parted_by_message,
     persons_of,
     place,
@@ -97,6 +101,10 @@ class Waiting:
     atomic: bool = False
     retry: bool = False
     actor: str = CONTEXT.actor
+    ctx: AccessContext = CONTEXT
+    action: str = "intake.file"
+    subjects: tuple[Subject, ...] = ()
+    """In the ledger's entry: who had it filed, what that is called, and what else it is about."""
 
     @property
     def own(self) -> bool:
@@ -117,7 +125,9 @@ class Result:
 
 
 @dataclass(slots=True)
-class _Planned:
+class Planned:
+    """A message with what it comes to, and what of it cannot be filed."""
+
     waiting: Waiting
     filings: list[Filing] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -126,8 +136,15 @@ class _Planned:
     cda: Converted | None = None
     broken: list[Problem] = field(default_factory=list)
     """What of a C-CDA document was broken before anything of it was filed."""
+    within: list[Problem] = field(default_factory=list)
+    """What could not be read of C-CDA documents that a message brought along which is filed whole or not at all; it
+    does not wait for them."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     held: list[Suspect] = field(default_factory=list)
+    followed: list[Followed] = field(default_factory=list)
+    """Updates that are another's by what was decided before of their number."""
+    doubted: list[Suspect] = field(default_factory=list)
+    """Updates that speak rather of somebody else and are filed all the same."""
 
     @property
     def occurred(self) -> datetime | None:
@@ -144,12 +161,74 @@ class _Planned:
 
 def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     """File ``messages`` in order, in the caller's transaction, and say what became of each."""
-    planned = [_Planned(each) for each in messages]
+    planned = [Planned(each) for each in messages]
     _rename_parted(planned)
+    batch = _plan(cursor, planned)
+    while (again := _follow_partings(planned)) is not None:
+        planned = again
+        batch = _plan(cursor, planned)
+    if turn := _turn(planned, batch):
+        return [*file_messages(cursor, messages[:turn]), *file_messages(cursor, messages[turn:])]
+    return file_planned(cursor, planned, batch, wall())[0]
+
+
+def _turn(planned: Sequence[Planned], batch: FilingBatch) -> int:
+    """The number of the first message that tells otherwise who a patient is whom a message before it brings; 0
+    where none does. Whether it speaks of somebody else can be said only once the patient is in the record."""
+    asked_of = {filing.public_id for filing, _ in batch.updates("Patient")}
+    told: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for number, message in enumerate(planned):
+        for filing in message.filings:
+            if filing.type != "Patient" or not filing.resource or filing.public_id in asked_of:
+                continue
+            person = _told_of(filing.resource)
+            first, before = told.setdefault(filing.public_id, (number, person))
+            if first != number and person != before:
+                return number
+    return 0
+
+
+def _told_of(patient: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name, birth date and sex, as one patient has them from message to message."""
+    name = next((each for each in patient.get("name", ()) if isinstance(each, dict)), {})
+    said = (name.get("family"), " ".join(map(str, name.get("given") or ())), name.get("text"))
+    return tuple(str(each or "").casefold() for each in (*said, patient.get("birthDate"), patient.get("gender")))
+
+
+def _plan(cursor: Any, planned: Sequence[Planned]) -> FilingBatch:
     _plan_fhir(cursor, [each for each in planned if each.waiting.format is Format.FHIR])
     stored = _read_mapped(cursor, [each for each in planned if each.waiting.format is not Format.FHIR])
-    batch = _plan_mapped(cursor, planned, stored)
-    filed_at = wall()
+    return _plan_mapped(cursor, planned, stored)
+
+
+def _follow_partings(planned: Sequence[Planned]) -> list[Planned] | None:
+    """The messages to be planned anew, where one that would be held clearly speaks of a person once parted from the
+    number it has, and so means that person; None where there is none.
+
+    What a message says of merges is left to somebody who decides.
+    """
+    held = [each for each in planned if each.held and not _merges(each)]
+    by_message: dict[int, list[Followed]] = {}
+    for one in follow_partings([suspect for each in held for suspect in each.held]) if held else ():
+        by_message.setdefault(one.suspect.arrival.message or 0, []).append(one)
+    if not by_message:
+        return None
+    again = []
+    for each in planned:
+        followed = [*each.followed, *by_message.get(each.waiting.id, ())]
+        renamed = {**each.renamed, **{one.named: one.parted for one in followed}}
+        again.append(Planned(each.waiting, renamed=renamed, followed=followed))
+    return again
+
+
+def _merges(planned: Planned) -> bool:
+    return planned.hl7 is not None and any(plan.merges for plan in planned.hl7.all())
+
+
+def file_planned(
+    cursor: Any, planned: Sequence[Planned], batch: FilingBatch, filed_at: datetime
+) -> tuple[list[Result], list[Filed]]:
+    """File what messages come to, and say what became of each and of all their filings, in order."""
     filings = [filing for each in planned for filing in each.filings]
     filed = batch.file(filings, filed_at)
     _keep_attachments(cursor, filings, filed)
@@ -159,16 +238,16 @@ def file_messages(cursor: Any, messages: Sequence[Waiting]) -> list[Result]:
     _place_patients(planned, filings, filed)
     _keep_accounts(cursor, planned, filed, filed_at)
     _link_merged(planned)
-    return _settle(cursor, planned, filed, filed_at)
+    return _settle(cursor, planned, filed, filed_at), filed
 
 
 def set_aside(cursor: Any, waiting: Waiting, problem: Problem) -> Result:
     """Keep a message as unfiled for ``problem`` without trying to file it."""
-    planned = _Planned(waiting, problems=[problem])
+    planned = Planned(waiting, problems=[problem])
     return _settle(cursor, [planned], [], wall())[0]
 
 
-def _rename_parted(planned: Sequence[_Planned]) -> None:
+def _rename_parted(planned: Sequence[Planned]) -> None:
     """Have messages that somebody found to be of another than the patient they name mean that other."""
     retried = [each.waiting.id for each in planned if each.waiting.retry]
     found = parted_by_message(retried) if retried else {}
@@ -176,7 +255,7 @@ def _rename_parted(planned: Sequence[_Planned]) -> None:
         each.renamed = found.get(each.waiting.id, {})
 
 
-def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
+def _plan_fhir(cursor: Any, planned: Sequence[Planned]) -> None:
     for each in planned:
         waiting = each.waiting
         if waiting.entries is None:
@@ -203,7 +282,7 @@ def _plan_fhir(cursor: Any, planned: Sequence[_Planned]) -> None:
 
 
 def _file_within(
-    cursor: Any, planned: _Planned, found: Sequence[cda_plan.Within], patients: Mapping[str, dict[str, Any]]
+    cursor: Any, planned: Planned, found: Sequence[cda_plan.Within], patients: Mapping[str, dict[str, Any]]
 ) -> None:
     """File what C-CDA documents say that came as attachments of FHIR resources. ``patients`` are the message's."""
     stored = {
@@ -227,12 +306,10 @@ def _file_within(
             for filing in made.filings:
                 filing.original = each.seq
             planned.filings.extend(filing for filing in made.filings if not _seen(filing))
-    if not planned.waiting.atomic:
-        # What is filed whole or not at all does not wait for what is broken in a document it brings along.
-        planned.problems.extend(problems)
+    (planned.within if planned.waiting.atomic else planned.problems).extend(problems)
 
 
-def _read_mapped(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str, Any]]:
+def _read_mapped(cursor: Any, planned: Sequence[Planned]) -> dict[Key, dict[str, Any]]:
     """Map each HL7 message and each document alone; returns the present state of what they build on."""
     keys: set[Key] = set()
     for each in planned:
@@ -253,7 +330,7 @@ def _read_mapped(cursor: Any, planned: Sequence[_Planned]) -> dict[Key, dict[str
     return {key: editable(value.content) for key, value in current(cursor, CONTEXT, keys).items()}
 
 
-def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, dict[str, Any]]) -> FilingBatch:
+def _plan_mapped(cursor: Any, planned: Sequence[Planned], stored: Mapping[Key, dict[str, Any]]) -> FilingBatch:
     """Say what each message comes to, and keep out what may not be filed.
 
     An HL7 message builds on those before it. Where one turns out not to be filed, those after it are worked out
@@ -271,7 +348,7 @@ def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, 
                 _apply_hl7(each, each.hl7, desk)
         batch = FilingBatch(cursor, [filing for each in planned for filing in each.filings])
         standing = [each for each in planned if each.hl7 is not None and not each.problems]
-        _keep_out(batch, planned)
+        keep_out(batch, planned)
         for each in planned:
             if each.problems and each.waiting.atomic:
                 each.fail()
@@ -279,8 +356,9 @@ def _plan_mapped(cursor: Any, planned: Sequence[_Planned], stored: Mapping[Key, 
             return batch
 
 
-def _apply_hl7(planned: _Planned, plan: Plan, desk: Desk) -> None:
+def _apply_hl7(planned: Planned, plan: Plan, desk: Desk) -> None:
     ours = Desk(desk)
+    planned.within.clear()
     made = apply(plan, ours)
     planned.problems.extend(made.problems)
     if not made.problems:
@@ -291,27 +369,31 @@ def _apply_hl7(planned: _Planned, plan: Plan, desk: Desk) -> None:
         _address(planned)
 
 
-def _apply_within(planned: _Planned, plan: Plan, desk: Desk, made: Made) -> None:
+def _apply_within(planned: Planned, plan: Plan, desk: Desk, made: Made) -> None:
     """File what C-CDA documents say that came in an HL7 message. What of them is broken is no fault of the message,
-    which is filed; the document can be read whole."""
+    which is filed; a person is told."""
+    planned.within.extend(Problem(1, "attachment", reason, place) for place, reason in plan.lost)
     patient = plan.patient.resource if plan.patient else None
     for draft in plan.drafts:
         if draft.type != "DocumentReference" or draft.mode != "snapshot":
             continue
         for found in cda_plan.documents_in(draft.resource, draft.segment, 1):
             done = cda_plan.read_within(found, planned.waiting.sender, patient)
+            planned.within.extend(done.problems)
             if done.converted:
-                made.filings.extend(cda_plan.apply(done.converted, desk, {}).filings)
+                entries = cda_plan.apply(done.converted, desk, {})
+                made.filings.extend(entries.filings)
+                planned.within.extend(entries.problems)
 
 
-def _apply_cda(planned: _Planned, converted: Converted, desk: Desk, told: dict[Key, datetime]) -> None:
+def _apply_cda(planned: Planned, converted: Converted, desk: Desk, told: dict[Key, datetime]) -> None:
     made = cda_plan.apply(converted, desk, told)
     planned.problems = [*planned.broken, *made.problems]
     planned.filings = [filing for filing in made.filings if not _seen(filing)]
     _address(planned)
 
 
-def _address(planned: _Planned) -> None:
+def _address(planned: Planned) -> None:
     """Say of each filing where it came from."""
     waiting = planned.waiting
     for filing in planned.filings:
@@ -347,7 +429,7 @@ def _database() -> str:
     return str(connection.settings_dict["NAME"])
 
 
-def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
+def keep_out(batch: FilingBatch, planned: Sequence[Planned]) -> None:
     """Keep out what names nobody we know, what would hand one patient's item to another, and what would write
     another person over a patient."""
     _correct_numbers(batch)
@@ -356,6 +438,12 @@ def _keep_out(batch: FilingBatch, planned: Sequence[_Planned]) -> None:
         wrong[id(filing)] = (
             "unknown-patient",
             f"The {filing.type} names a patient who is not in the record. Send the patient, then try this again.",
+        )
+    for filing in batch.destroyed():
+        wrong[id(filing)] = (
+            "destroyed",
+            f"This {filing.type} was lawfully destroyed with its chart, and is not filed again. Refuse the "
+            "message, or ask its sender to send what is new under a number of its own.",
         )
     for filing in batch.locked():
         wrong[id(filing)] = (
@@ -402,9 +490,10 @@ def _correct_numbers(batch: FilingBatch) -> None:
                 setattr(filing, name, getattr(made, name))
 
 
-def _overlays(batch: FilingBatch, planned: Sequence[_Planned]) -> dict[int, tuple[str, str]]:
+def _overlays(batch: FilingBatch, planned: Sequence[Planned]) -> dict[int, tuple[str, str]]:
     """What is said of a patient whose update in the same message speaks rather of somebody else: all of it is held,
-    the update first. What was entered here by hand is not suspected."""
+    the update first. What was entered here by hand is not suspected; what a client of the API says of the very
+    record and version it has read is filed, and asked about."""
     messages = {each.waiting.id: each for each in planned}
     updates = [
         (filing, row)
@@ -417,6 +506,9 @@ def _overlays(batch: FilingBatch, planned: Sequence[_Planned]) -> dict[int, tupl
         if suspect is None:
             continue
         message = messages[update.message]
+        if message.waiting.connector == Connector.API.value:
+            message.doubted.append(suspect)
+            continue
         message.held.append(suspect)
         for filing in message.filings:
             if filing is update:
@@ -459,7 +551,7 @@ def _fact(resource: dict[str, Any], source: str) -> PractitionerFact:
     )
 
 
-def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
+def _place_patients(planned: Sequence[Planned], filings: Sequence[Filing], filed: Sequence[Filed]) -> None:
     """Find out who each arriving patient is."""
     latest: dict[int, PatientArrival] = {}
     messages = {each.waiting.id: each for each in planned}
@@ -470,7 +562,7 @@ def _place_patients(planned: Sequence[_Planned], filings: Sequence[Filing], file
         place(list(latest.values()))
 
 
-def _arrival(planned: _Planned, filing: Filing, row: int) -> PatientArrival:
+def _arrival(planned: Planned, filing: Filing, row: int) -> PatientArrival:
     """A Patient as identity takes it."""
     resource = filing.resource or {}
     return PatientArrival(
@@ -496,7 +588,7 @@ def _same_as(patient: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(each.removeprefix("Patient/") for each in references if each.startswith("Patient/"))
 
 
-def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
+def _keep_accounts(cursor: Any, planned: Sequence[Planned], filed: Sequence[Filed], filed_at: datetime) -> None:
     rows = {(done.type, done.public_id): done for done in filed}
     kept: list[AccountSegmentRow] = []
     for each in planned:
@@ -524,7 +616,7 @@ def _keep_accounts(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Fil
     keep_account_segments(cursor, kept, filed_at)
 
 
-def _link_merged(planned: Sequence[_Planned]) -> None:
+def _link_merged(planned: Sequence[Planned]) -> None:
     for each in planned:
         if each.hl7 is None or (each.problems and each.waiting.atomic):
             continue
@@ -534,7 +626,7 @@ def _link_merged(planned: Sequence[_Planned]) -> None:
                     _link_one(each, merge)
 
 
-def _link_one(planned: _Planned, merge: Merge) -> None:
+def _link_one(planned: Planned, merge: Merge) -> None:
     waiting = planned.waiting
     notice = link_by_notice(
         survivor=merge.survivor.removeprefix("Patient/"),
@@ -547,12 +639,14 @@ def _link_one(planned: _Planned, merge: Merge) -> None:
         planned.problems.append(Problem(1, notice.code, notice.problem, merge.segment))
 
 
-def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
+def _settle(cursor: Any, planned: Sequence[Planned], filed: Sequence[Filed], filed_at: datetime) -> list[Result]:
     results = []
     position = 0
     ledger: list[LedgerEntry] = []
     events: list[NewEvent] = []
     for each in planned:
+        if not (each.problems and each.waiting.atomic):
+            each.problems = [*each.problems, *each.within]
         mine = filed[position : position + len(each.filings)]
         position += len(each.filings)
         result = Result(each.waiting.id, _state(each, mine), problems=each.problems)
@@ -576,19 +670,20 @@ def _settle(cursor: Any, planned: Sequence[_Planned], filed: Sequence[Filed], fi
     return results
 
 
-def _state(planned: _Planned, filed: Sequence[Filed]) -> MessageState:
+def _state(planned: Planned, filed: Sequence[Filed]) -> MessageState:
     if not planned.problems:
         return MessageState.FILED
     return MessageState.PARTLY if filed else MessageState.UNFILED
 
 
-def _ledger_entry(planned: _Planned, result: Result, patients: Iterable[int]) -> LedgerEntry:
+def _ledger_entry(planned: Planned, result: Result, patients: Iterable[int]) -> LedgerEntry:
     return LedgerEntry(
-        ctx=CONTEXT,
-        action="intake.file",
+        ctx=planned.waiting.ctx,
+        action=planned.waiting.action,
         outcome=LedgerOutcome.FAILED if result.state is MessageState.UNFILED else LedgerOutcome.SUCCESS,
         subjects=(
             Subject("message", str(result.message)),
+            *planned.waiting.subjects,
             *(Subject("patient", str(patient)) for patient in patients),
         ),
         detail={
@@ -627,7 +722,7 @@ def _write_states(cursor: Any, results: Sequence[Result], at: datetime) -> None:
     )
 
 
-def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[Result], at: datetime) -> None:
+def _write_unfiled(cursor: Any, planned: Sequence[Planned], results: Sequence[Result], at: datetime) -> None:
     """Record what could not be filed; close what was unfiled before and is filed now."""
     retried = [each for each in planned if each.waiting.retry]
     attempts: Counter[int] = Counter()
@@ -659,8 +754,9 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
             "settled_by, note) SELECT u.message, u.original, u.source, m.connector, m.received_at, u.code, "
             "u.reason, u.place, %s, u.attempts, 'open', '', '' FROM "
             "unnest(%s::int[], %s::bigint[], %s::bigint[], %s::int[], "
-            "%s::text[], %s::text[], %s::text[]) AS u(attempts, message, original, source, code, reason, place) "
-            "JOIN intake_message m ON m.id = u.message",
+            "%s::text[], %s::text[], %s::text[]) WITH ORDINALITY "
+            "AS u(attempts, message, original, source, code, reason, place, turn) "
+            "JOIN intake_message m ON m.id = u.message ORDER BY u.turn",
             [
                 at,
                 [max(1, attempts[each.waiting.id]) for each, _ in broken],
@@ -673,6 +769,13 @@ def _write_unfiled(cursor: Any, planned: Sequence[_Planned], results: Sequence[R
             ],
         )
     hold_updates(suspect for each in planned for suspect in each.held)
+    note_followed(
+        one
+        for each in planned
+        if each.followed and not (each.problems and each.waiting.atomic)
+        for one in each.followed
+    )
+    ask_about_filed(suspect for each in planned for suspect in each.doubted)
     if retried:
         still = {(one.arrival.patient_row, each.waiting.id) for each in retried for one in each.held}
         let_go([each.waiting.id for each in retried], still)

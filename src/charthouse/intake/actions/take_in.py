@@ -16,13 +16,14 @@ from typing import Any
 import structlog
 from django.db import IntegrityError, connection, transaction
 
-from charthouse.exchange.cda.api import DEFAULT_LIMITS, CdaError, Tree, head_of, is_cda, read_tree
+from charthouse.exchange.cda.api import DEFAULT_LIMITS, CdaError, Tree, documents_of, head_of, is_cda, read_tree
 from charthouse.exchange.fhir.api import Entry, Envelope, FhirError, Form, open_stream, split
 from charthouse.exchange.hl7v2.api import Envelope as Hl7Envelope
 from charthouse.exchange.hl7v2.api import Hl7Error, peek, split_batch
 from charthouse.foundation.clock import wall
 from charthouse.foundation.logging import where
 from charthouse.foundation.memory import without_collection
+from charthouse.intake.domain.archives import ZIP, Member, members, refused_words
 from charthouse.intake.domain.arrival import Arrival, Connector, Format, Receipt
 from charthouse.intake.domain.arrivals import (
     LINES,
@@ -53,6 +54,8 @@ _TRIES = 5
 #: The channel on which workers hear that messages wait.
 WAKE = "charthouse_intake"
 _SIGN = (b"MSH", b"FHS", b"BHS")
+#: Documents of one file whose faults are told.
+_MOST_FAULTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +76,21 @@ def take_in(
     file: bool = True,
     corrects: int | None = None,
 ) -> Iterator[Taken]:
-    """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd).
+    """Take in everything in ``stream`` (a path or a binary stream; plain, gzip, bzip2, xz or zstd, or a zip archive
+    such as IHE XDM, whose files are taken in one after another).
 
     ``sender`` names the source; without it an HL7 message is named by its MSH-3 and MSH-4, a C-CDA document by its
     custodian. ``corrects`` is the message this is a corrected copy of. Messages before a fault in the stream stay
-    filed. Raises IntakeError where the input is neither HL7 v2, FHIR nor C-CDA, or a hostile document, or where
-    another than a form sends in the name of our own desk, and the database's error when it is away.
+    filed; of several documents, and of the files of an archive, so do those after it. Raises IntakeError where the
+    input is neither HL7 v2, FHIR nor C-CDA, or a hostile document, or where another than a form sends in the name
+    of our own desk, and the database's error when it is away.
     """
     if sender and (connector is not Connector.FORM or corrects is not None):
         refuse_own_desk(sender)
     try:
         opened = open_stream(stream)
-        head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
-        if is_cda(opened.peek(64)[:64]):
-            coming = _read_cda(opened, connector, sender, batch)
-        elif head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            coming = _read_hl7(opened, connector, sender, batch)
-        elif head[:1] not in (b"{", b""):
-            raise IntakeError(
-                "The input is neither HL7 v2 (no MSH at its beginning), FHIR in JSON (no {) nor C-CDA (no XML)."
-            )
-        else:
-            coming = _read_fhir(opened, connector, sender or "files", batch)
-        for chunk in coming:
+        archive = opened.peek(4)[:4] == ZIP
+        for chunk in (_read_zip if archive else _read)(opened, connector, sender, batch):
             if corrects is not None:
                 for each in chunk:
                     each.arrival = replace(each.arrival, corrects=corrects)
@@ -104,17 +99,70 @@ def take_in(
         raise IntakeError(str(error)) from None
 
 
+def _read(
+    opened: io.BufferedReader, connector: Connector, sender: str | None, batch: str
+) -> Iterator[list[Coming]]:
+    head = opened.peek(64).lstrip(b"\xef\xbb\xbf \t\r\n\x0b")
+    if is_cda(opened.peek(64)[:64]):
+        return _read_cda(opened, connector, sender, batch)
+    if head[:3] in _SIGN or opened.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return _read_hl7(opened, connector, sender, batch)
+    if head[:1] not in (b"{", b""):
+        raise IntakeError(
+            "The input is neither HL7 v2 (no MSH at its beginning), FHIR in JSON (no {), C-CDA (no XML) nor a zip "
+            "archive of these."
+        )
+    return _read_fhir(opened, connector, sender or "files", batch)
+
+
+def _read_zip(
+    stream: io.BufferedReader, connector: Connector, sender: str | None, batch: str
+) -> Iterator[list[Coming]]:
+    """The records among an archive's files. What cannot be read costs no other, and is told at the end."""
+    taken = 0
+    refused: list[Member] = []
+    for each in members(stream):
+        if each.refused:
+            refused.append(each)
+            continue
+        try:
+            for chunk in _read(open_stream(io.BytesIO(each.data)), connector, sender, batch):
+                taken += len(chunk)
+                yield chunk
+        except (FhirError, CdaError, IntakeError) as error:
+            refused.append(replace(each, data=b"", refused=str(error)))
+    if refused or not taken:
+        raise IntakeError(refused_words(refused, taken))
+
+
 def _read_cda(
     stream: io.BufferedReader, connector: Connector, sender: str | None, batch: str
 ) -> Iterator[list[Coming]]:
     data = stream.read(DEFAULT_LIMITS.size + 1)
+    documents = documents_of(data) if len(data) <= DEFAULT_LIMITS.size else [data]
+    if len(documents) == 1:
+        yield [_cda(data, connector, sender, batch)]
+        return
+    faults: list[str] = []
+    for number, each in enumerate(documents, 1):
+        try:
+            coming = _cda(each, connector, sender, batch)
+        except CdaError as error:
+            faults.append(f"Document {number} of {len(documents)}: {error}")
+        else:
+            yield [coming]
+    if faults:
+        raise CdaError(" ".join(faults[:_MOST_FAULTS]))
+
+
+def _cda(data: bytes, connector: Connector, sender: str | None, batch: str) -> Coming:
     tree = read_tree(data)
     head = head_of(tree)
     name = sender or custodian_of(head)
     arrival = cda_arrival(
         data, head, source=number_of(name), sender=name, connector=connector, received_at=wall(), batch=batch
     )
-    yield [Coming(arrival, data=data, tree=tree)]
+    return Coming(arrival, data=data, tree=tree)
 
 
 def _read_hl7(
@@ -218,7 +266,7 @@ def _take(coming: list[Coming], *, file: bool) -> list[Taken]:
 def keep(cursor: Any, coming: list[Coming]) -> list[Taken]:
     """Keep messages for the workers to file, in the caller's transaction, and wake them."""
     receipts = receive_messages(cursor, [each.arrival for each in coming])
-    requeue(cursor, _earlier(receipts), actor="system:intake")
+    requeue(cursor, _earlier(receipts), actor="system:intake", sent_again=True)
     cursor.execute("SELECT pg_notify(%s, '')", [WAKE])
     return [Taken(receipt, each.arrival.kind, None) for each, receipt in zip(coming, receipts, strict=True)]
 
@@ -238,7 +286,7 @@ def _file(cursor: Any, coming: list[Coming]) -> list[Taken]:
         if _fresh(receipt)
     ]
     results = {result.message: result for result in file_messages(cursor, waiting)} if waiting else {}
-    requeue(cursor, _earlier(receipts), actor="system:intake")
+    requeue(cursor, _earlier(receipts), actor="system:intake", sent_again=True)
     return [
         Taken(receipt, each.arrival.kind, results.get(receipt.message))
         for each, receipt in zip(coming, receipts, strict=True)

@@ -17,6 +17,7 @@ class Connector(StrEnum):
     MLLP = "mllp"
     HTTP = "http"
     FORM = "form"
+    API = "api"
 
 
 class Part(StrEnum):

@@ -90,12 +90,13 @@ def apply(converted: Converted, desk: Desk, told: MutableMapping[Key, datetime])
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A C-CDA document that came as attachment of a message's DocumentReference: where, and whose it is."""
+    """A C-CDA document that came as attachment of a message's DocumentReference: where, and whose it is. Without
+    data where its base64 is none."""
 
     place: str
     seq: int
     patient: str
-    data: bytes
+    data: bytes | None
 
 
 def documents_in(resource: Mapping[str, Any], place: str, seq: int) -> Iterator[Within]:
@@ -115,6 +116,7 @@ def documents_in(resource: Mapping[str, Any], place: str, seq: int) -> Iterator[
             try:
                 body = base64.b64decode("".join(data.split()), validate=True)
             except (binascii.Error, ValueError):
+                yield Within(place, seq, subject, None)
                 continue
             if is_cda_content(kind, body):
                 yield Within(place, seq, subject, body)
@@ -123,6 +125,9 @@ def documents_in(resource: Mapping[str, Any], place: str, seq: int) -> Iterator[
 def read_within(found: Within, sender: Sender, patient: Mapping[str, Any] | None) -> CdaRead:
     """Convert a document that came within a message, for the message's patient. One that is about somebody else is
     a problem, and stays a document alone."""
+    if found.data is None:
+        reason = "The base64 of the document cannot be decoded; nothing of it is filed as data."
+        return CdaRead(problems=[Problem(found.seq, "not-cda", reason, found.place)])
     try:
         families, born = subject_of(found.data, sender.zone)
         if patient is not None and not _is(patient, families, born):

@@ -105,7 +105,14 @@ def _apply_merge(made: Made, desk: Desk, merge: Merge) -> None:
         return
     if merge.action == "move" and merge.owner:
         owner = {"reference": merge.owner}
-        changed = {**current, "subject": [owner] if merge.kind == "account" else owner}
+        if merge.kind == "account":
+            changed = {**current, "subject": [owner]}
+        elif merge.owner.startswith("Account/"):
+            left = {merge.owner, merge.prior_owner}
+            others = [each for each in current.get("account", ()) if each.get("reference") not in left]
+            changed = {**current, "account": [*others, owner]}
+        else:
+            changed = {**current, "subject": owner}
     else:
         changed = {**current, "partOf": {"reference": merge.survivor}}
         if merge.kind == "account":
