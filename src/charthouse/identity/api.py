@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from .actions.correct_numbers import end_number, replace_number, restore_number
+from .actions.follow_partings import Followed, follow_partings, note_followed
 from .actions.hold_updates import (
     Suspect,
+    accept_filed,
+    ask_about_filed,
     ask_about_held,
     held_messages,
     hold_updates,
@@ -13,6 +16,7 @@ from .actions.hold_updates import (
     settle_held,
     suspects,
 )
+from .actions.learn_placeholders import decide_placeholders
 from .actions.link_by_notice import Notice, PatientKey, link_by_notice
 from .actions.link_patients import ToldApart, link
 from .actions.merge_persons import NotMerged, merge
@@ -34,7 +38,9 @@ from .finding import Hit, find
 from .look_alikes import Likeness, LookAlike, look_alikes
 from .notices import NoticeLine, notices_of
 from .number_queries import CorrectionLine, NumberLine, numbers_of, with_corrected_numbers
+from .patient_matches import PatientMatch, matching_patients
 from .permissions import (
+    CHANGE_MATCHING,
     DECIDE_OVERLAY,
     EXPLAIN_MATCH,
     FIND_PATIENT,
@@ -60,6 +66,7 @@ from .person_queries import (
     held_of_item,
     workbench,
 )
+from .placeholder_queries import PlaceholderLine, placeholder_lines
 from .queries import (
     HistoryLine,
     Pair,
@@ -81,6 +88,7 @@ from .queries import (
 from .queues import POSSIBLE_DUPLICATES, SUSPECTED_OVERLAYS
 
 __all__ = [
+    "CHANGE_MATCHING",
     "DECIDE_OVERLAY",
     "EXPLAIN_MATCH",
     "FIND_PATIENT",
@@ -105,6 +113,7 @@ __all__ = [
     "DecidedUpdate",
     "DecisionLine",
     "Finding",
+    "Followed",
     "HeldLine",
     "HistoryLine",
     "Hit",
@@ -120,8 +129,10 @@ __all__ = [
     "NumberLine",
     "Pair",
     "PatientKey",
+    "PatientMatch",
     "PersonSummary",
     "Placed",
+    "PlaceholderLine",
     "Placement",
     "SamePerson",
     "Score",
@@ -134,14 +145,18 @@ __all__ = [
     "TypedDate",
     "Undoing",
     "Workbench",
+    "accept_filed",
     "apart_of",
+    "ask_about_filed",
     "ask_about_held",
     "board",
     "compared_persons",
+    "decide_placeholders",
     "decided_updates",
     "decisions_of",
     "end_number",
     "find",
+    "follow_partings",
     "held_messages",
     "held_of_item",
     "history",
@@ -151,8 +166,10 @@ __all__ = [
     "link_by_notice",
     "listed",
     "look_alikes",
+    "matching_patients",
     "merge",
     "merge_findings",
+    "note_followed",
     "notices_of",
     "numbers_of",
     "pair",
@@ -162,6 +179,7 @@ __all__ = [
     "person_of_public",
     "persons_of",
     "place",
+    "placeholder_lines",
     "read_phone",
     "read_ssn",
     "records_of",

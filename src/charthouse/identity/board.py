@@ -19,6 +19,7 @@ from charthouse.foundation.work.api import Resolution, counts, resolution
 from charthouse.record.api import source_rows
 
 from .permissions import SEE_QUALITY
+from .placeholder_queries import placeholder_lines
 from .queues import POSSIBLE_DUPLICATES, SUSPECTED_OVERLAYS
 
 #: Days that "lately" looks back.
@@ -113,6 +114,11 @@ _LISTS = {
         f"Records that a decision of the last {LATELY} days put under a person who had one already, and that "
         "was not undone.",
     ),
+    "placeholders": (
+        "Values that stand for none",
+        "Values that far more persons have than chance would have it, as of the last look through the index "
+        "(charthouse identity placeholders find). Accepted ones are neither looked up nor compared.",
+    ),
 }
 
 
@@ -125,6 +131,7 @@ def board(ctx: AccessContext) -> Board:
             code: _count(cursor, ctx, code, since) for code in ("splits", "decisions", "reversals", "duplicates")
         }
         people, places = _people(cursor, since), _places(cursor, since)
+    lines = placeholder_lines(ctx)
     waiting = {each.queue.code: each.unfinished for each in counts(system_context("identity"))}
     records = counted["records"]
     measures = [
@@ -151,6 +158,12 @@ def board(ctx: AccessContext) -> Board:
             Measure(code, _LISTS[code][0], str(counted[code]), _LISTS[code][1])
             for code in ("splits", "overlaps", "within", "several", "decisions", "reversals")
         ),
+        Measure(
+            "placeholders",
+            _LISTS["placeholders"][0],
+            f"{len(lines)}, {sum(each.state == 'found' for each in lines)} undecided",
+            _LISTS["placeholders"][1],
+        ),
     ]
     resolved = tuple(
         (code, title, resolution(code, since))
@@ -172,6 +185,8 @@ def listed(ctx: AccessContext, code: str, key: str = "") -> Listing | None:
     require(ctx, SEE_QUALITY)
     if code not in _LISTS:
         return None
+    if code == "placeholders":
+        return _placeholders(ctx)
     since = now() - timedelta(days=LATELY)
     with connection.cursor() as cursor:
         sql, values = _query(ctx, code, since, key)
@@ -183,13 +198,36 @@ def listed(ctx: AccessContext, code: str, key: str = "") -> Listing | None:
     return Listing(code, title, method, columns, listing, more)
 
 
+def _placeholders(ctx: AccessContext) -> Listing:
+    lines = placeholder_lines(ctx)
+    rows = tuple(
+        ListRow(
+            (
+                each.value,
+                each.title,
+                f"{each.persons}",
+                each.reason,
+                "undecided" if each.state == "found" else each.state,
+                each.decided_by,
+                each.why,
+            )
+        )
+        for each in lines[:MOST]
+    )
+    columns = ("Value", "What", "Persons", "Why it is too many", "State", "By", "Why")
+    title, method = _LISTS["placeholders"]
+    return Listing("placeholders", title, method, columns, rows, len(lines) > MOST)
+
+
 def _persons(cursor: Any, ctx: AccessContext) -> dict[str, int]:
     """The records and the persons who have several, counted in one pass over the index."""
     cursor.execute(
+        # Counting, not leaving out: so the index that holds it all is read in its own order.
         "SELECT coalesce(sum(records), 0), count(*) FILTER (WHERE records > 1), count(*) FILTER (WHERE senders "
-        "> 1), count(*) FILTER (WHERE records > senders) FROM (SELECT count(*) AS records, count(DISTINCT "
-        "source) AS senders FROM identity_source_patient WHERE labels & %s = 0 GROUP BY person) AS each",
-        [~int(ctx.clearance)],
+        "> 1), count(*) FILTER (WHERE records > senders) FROM (SELECT count(*) FILTER (WHERE labels & %s = 0) AS "
+        "records, count(DISTINCT source) FILTER (WHERE labels & %s = 0) AS senders FROM identity_source_patient "
+        "GROUP BY person) AS each",
+        [~int(ctx.clearance)] * 2,
     )
     return dict(zip(("records", "several", "overlaps", "within"), map(int, cursor.fetchone()), strict=True))
 
@@ -206,16 +244,17 @@ SELECT s.person, min(p.number) AS number, min(concat_ws(', ', nullif(s.family, '
   FROM identity_source_patient s JOIN identity_person p ON p.id = s.person
  WHERE s.labels & %s = 0 GROUP BY s.person HAVING {having} ORDER BY 4 DESC, 2
 """
+# Persons are joined so that counting passes them over: each is there, and the planner knows that it is one.
 _STANDING = "NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id)"
 _DECIDED = f"""
 SELECT d.id, d.kind, d.at, d.actor, d.reason, d.person, p.number, NOT {_STANDING} AS undone
-  FROM identity_decision d JOIN identity_person p ON p.id = d.person
+  FROM identity_decision d LEFT JOIN identity_person p ON p.id = d.person
  WHERE d.kind <> 'undo' AND d.at >= %s
 """  # noqa: S608
 _DUPLICATES = f"""
 SELECT s.source, d.id, d.at, d.actor, s.person, p.number, concat_ws(', ', nullif(s.family, ''), nullif(s.given,
 '')), s.mrn   FROM identity_decision d JOIN identity_link l ON l.decision = d.id
-  JOIN identity_source_patient s ON s.patient = l.patient JOIN identity_person p ON p.id = s.person
+  JOIN identity_source_patient s ON s.patient = l.patient LEFT JOIN identity_person p ON p.id = s.person
  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM l.person_to
    AND s.labels & %s = 0 AND {_STANDING}
 """  # noqa: S608
@@ -328,13 +367,15 @@ def _people(cursor: Any, since: datetime) -> tuple[Tally, ...]:
 def _places(cursor: Any, since: datetime) -> tuple[Tally, ...]:
     """Senders by the duplicates among the records they brought lately; those without any are left out."""
     cursor.execute(
-        "WITH fresh AS (SELECT l.patient FROM identity_link l WHERE l.person_from IS NULL AND l.at >= %s),"  # noqa: S608
-        " found AS (SELECT DISTINCT l.patient FROM identity_decision d JOIN identity_link l ON l.decision ="
-        " d.id  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s AND l.person_from IS DISTINCT FROM"
-        f" l.person_to AND {_STANDING}) SELECT s.source, count(*) FILTER (WHERE s.patient IN (SELECT patient"
-        " FROM fresh)), count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) FROM"
-        " identity_source_patient s WHERE s.patient IN (SELECT patient FROM fresh UNION SELECT patient FROM"
-        " found) GROUP BY s.source HAVING count(*) FILTER (WHERE s.patient IN (SELECT patient FROM found)) > 0"
+        "WITH found AS (SELECT s.source, count(DISTINCT s.patient) AS many FROM identity_decision d"  # noqa: S608
+        "  JOIN identity_link l ON l.decision = d.id JOIN identity_source_patient s USING (patient)"
+        "  WHERE d.kind IN ('merge', 'link', 'notice') AND d.at >= %s"
+        f"  AND l.person_from IS DISTINCT FROM l.person_to AND {_STANDING} GROUP BY s.source),"
+        # Of every record one event says that it came.
+        " fresh AS (SELECT s.source, count(*) AS many FROM identity_link l"
+        "  JOIN identity_source_patient s USING (patient) WHERE l.person_from IS NULL AND l.at >= %s"
+        "  GROUP BY s.source)"
+        " SELECT source, coalesce(fresh.many, 0), found.many FROM found LEFT JOIN fresh USING (source)"
         " ORDER BY 3 DESC, 1",
         [since, since],
     )

@@ -4,49 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from django.db import connection, transaction
+from msgspec.structs import astuple
 
 from charthouse.foundation.access.api import AccessContext, require
 
 from .batch.blocking import Blocks
 from .batch.table import Table
+from .domain.placeholders import Learnt, believed
 from .domain.traits import Traits, traits_from_json
 from .permissions import REVIEW_DUPLICATES
+from .policy import policy
 
 _AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Every source patient of the index: its traits, its keys, its id and its person, by row."""
+    """Every source patient of the index: its traits, its keys, its id and its person, by row. ``held`` is a
+    fingerprint of all that pairs are compared by."""
 
     table: Table
     blocks: Blocks
     patients: list[int]
     persons: list[str]
+    held: str
 
 
 def read_index(
-    ctx: AccessContext, tell: Callable[[int], None] = lambda done: None, others: Sequence[Traits] = ()
+    ctx: AccessContext,
+    tell: Callable[[int], None] = lambda done: None,
+    others: Sequence[Traits] = (),
+    learnt: Learnt | None = None,
 ) -> Index:
     """All source patients as they are at one moment, in the order of their ids. ``others`` are added as rows after
-    them, that have neither id nor person."""
+    them, that have neither id nor person. ``learnt``: what is not believed; what was accepted, where nothing is
+    said."""
     require(ctx, REVIEW_DUPLICATES)
+    learnt = policy().learnt if learnt is None else learnt
     table, blocks = Table(), Blocks(wide=False)
     patients: list[int] = []
     persons: list[str] = []
+    held = sha256(repr([sorted(values) for values in astuple(learnt)]).encode())
     for patient, person, text in _rows():
-        traits = traits_from_json(text)
+        traits = believed(traits_from_json(text), learnt)
         blocks.add(table.add(traits), traits)
         patients.append(patient)
+        held.update(f"{patient} {text}".encode())
         persons.append(person)
         if not len(patients) % 20_000:
             tell(len(patients))
-    for traits in others:
+    for other in others:
+        traits = believed(other, learnt)
         blocks.add(table.add(traits), traits)
     table.close()
-    return Index(table, blocks, patients, persons)
+    return Index(table, blocks, patients, persons, held.hexdigest())
 
 
 def numbers_of(persons: Iterable[str]) -> dict[str, int]:

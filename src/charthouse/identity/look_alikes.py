@@ -23,6 +23,7 @@ from .domain.dates import age_on
 from .domain.decision import Candidate, Verdict, judge
 from .domain.guards import Outcome
 from .domain.keys import keys_of
+from .domain.placeholders import believed
 from .domain.scorer import explain
 from .domain.traits import Traits, traits_from_json, traits_of
 from .finding import find
@@ -84,7 +85,7 @@ def look_alikes(ctx: AccessContext, patient: Mapping[str, Any], words: str = "")
     """
     require(ctx, FIND_PATIENT)
     rules = policy()
-    traits = traits_of(patient)
+    traits = believed(traits_of(patient), rules.learnt)
     keys = keys_of(traits)
     persons = [hit.person for hit in find(ctx, words, _FOUND)] if words.strip() else []
     with connection.cursor() as cursor:
@@ -106,10 +107,10 @@ def _alike(traits: Traits, rows: Sequence[dict[str, Any]], found: set[UUID]) -> 
     """A person as the best of its source patients is; None for one whom nothing but a loose key brought."""
     rules = policy()
     verdicts = [
-        (judge(traits, Candidate(row["patient"], row["person"], traits_from_json(row["traits"])), rules.model,
-               rules.thresholds), row)
+        (judge(traits, Candidate(row["patient"], row["person"], known), rules.model, rules.thresholds), row)
         for row in rows
-    ]  # fmt: skip
+        for known in [believed(traits_from_json(row["traits"]), rules.learnt)]
+    ]
     verdict, best = min(verdicts, key=lambda each: (each[0].outcome is Outcome.NEW, -each[0].weight))
     known_for_more = verdict.weight >= rules.thresholds.perhaps
     if verdict.outcome is Outcome.NEW and best["person"] not in found and not known_for_more:

@@ -6,6 +6,7 @@ Written by :mod:`.store` in raw SQL, whole batches at a time; these models make 
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -41,7 +42,7 @@ class SourcePatient(models.Model):
     patient = models.BigIntegerField(primary_key=True)
     public_id = models.TextField(db_collation="C")
     source = models.IntegerField()
-    person = models.ForeignKey(Person, models.PROTECT, related_name="sources", db_column="person")
+    person = models.ForeignKey(Person, models.PROTECT, related_name="sources", db_column="person", db_index=False)
     digest = models.BigIntegerField()
     labels = models.IntegerField()
     sex = models.CharField(max_length=1, blank=True)
@@ -55,7 +56,11 @@ class SourcePatient(models.Model):
     class Meta:
         db_table = "identity_source_patient"
         constraints = [models.UniqueConstraint("public_id", name="identity_source_patient_public_id")]
-        indexes = [models.Index("birth", "patient", name="identity_birth")]
+        indexes = [
+            models.Index("birth", "patient", name="identity_birth"),
+            # Whose a patient is; with the rest, persons with several records are counted from it alone.
+            models.Index(fields=["person", "source"], include=["labels"], name="identity_source_patient_of"),
+        ]
 
 
 @table(TableClass.PATIENT, split=Split.REBUILT)
@@ -159,6 +164,8 @@ class Link(models.Model):
             models.Index("person_to", "id", name="identity_link_to"),
             models.Index("person_from", "id", name="identity_link_from"),
             models.Index("decision", name="identity_link_decision", condition=models.Q(decision__isnull=False)),
+            # Links are written in the order of time: what came lately lies together.
+            BrinIndex(fields=["at"], name="identity_link_at", pages_per_range=32),
         ]
 
 
@@ -372,3 +379,48 @@ class MatchingModel(models.Model):
         constraints = [
             models.UniqueConstraint("in_force", name="identity_model_one", condition=models.Q(in_force=True))
         ]
+
+
+@table(TableClass.REFERENCE)
+class Placeholder(models.Model):
+    """A value that far more persons have than chance would have it, so that it may stand for none; and what
+    somebody decided. An accepted one is neither blocked on nor scored. ``persons`` and ``reason`` are as of
+    ``found_at``."""
+
+    class State(models.TextChoices):
+        FOUND = "found"
+        ACCEPTED = "accepted"
+        REJECTED = "rejected"
+
+    id = models.BigAutoField(primary_key=True)
+    field = models.TextField()
+    value = models.TextField(db_collation="C")
+    persons = models.IntegerField()
+    reason = models.TextField()
+    state = models.TextField(choices=State.choices, db_default=State.FOUND)
+    found_at = models.DateTimeField(db_default=Now())
+    decided_by = models.TextField(blank=True, db_default="")
+    decided_why = models.TextField(blank=True, db_default="")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "identity_placeholder"
+        constraints = [models.UniqueConstraint("field", "value", name="identity_placeholder_once")]
+
+
+@table(TableClass.MACHINERY)
+class DedupePart(models.Model):
+    """A part of the whole index's pairs that was compared, while going over it is under way. ``index`` says what
+    the index held and ``pairs`` which pairs were divided, by which weights and limits; ``low`` and ``high`` are the
+    rows of the pairs that may be one person, four bytes each."""
+
+    pk = models.CompositePrimaryKey("index", "pairs", "part")
+    index = models.TextField(db_collation="C")
+    pairs = models.TextField(db_collation="C")
+    part = models.IntegerField()
+    low = models.BinaryField()
+    high = models.BinaryField()
+    compared_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "identity_dedupe_part"

@@ -11,7 +11,6 @@ from charthouse.foundation.outbox.api import Delivery, deliveries
 
 from .models import Notice, NoticeDestination
 from .permissions import SEE_PERSON
-from .transports import UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class NoticeLine:
 def _state(delivery: Delivery | None) -> str:
     if delivery is None:
         return "sent"
-    return "uncertain" if delivery.state == "dead" and delivery.error == UNCERTAIN else delivery.state
+    return "uncertain" if delivery.uncertain else delivery.state
 
 
 def _lines(notices: Iterable[Notice]) -> list[NoticeLine]:

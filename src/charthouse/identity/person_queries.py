@@ -26,6 +26,7 @@ from .models import HeldUpdate
 from .permissions import DECIDE_OVERLAY, MERGE_PERSONS, SEE_PERSON, SPLIT_PATIENT
 from .policy import policy
 from .queries import SourcePatient, patients_by_row, sources_of
+from .store import partings
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,17 +281,8 @@ def _loaded(value: Any) -> Traits:
 
 
 def _parted_from(ctx: AccessContext, source: SourcePatient) -> list[SourcePatient]:
-    """The patients that were parted from this one, by a split or by a held update."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT p.patient FROM identity_source_patient p WHERE p.public_id IN"
-            " (SELECT parted FROM identity_held_update WHERE patient = %s AND parted <> ''"
-            "  UNION SELECT detail->>'parted' FROM identity_decision d WHERE kind = 'split' AND person = %s"
-            "  AND (detail->>'patient')::bigint = %s"
-            "  AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id))",
-            [source.patient, source.person, source.patient],
-        )
-        rows = [row[0] for row in cursor.fetchall()]
+    """The patients that were parted from this one, by a split or by a held update, and still are."""
+    rows = [each.patient for each in partings([source.patient]).get(source.patient, ())]
     return list(patients_by_row(ctx, rows).values())
 
 

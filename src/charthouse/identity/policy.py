@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from charthouse.foundation.rulepacks.api import parameter
 
 from .domain.decision import Thresholds
 from .domain.model import Model, default_model, read_model
+from .domain.placeholders import FIELDS, Learnt
 
 DECISION = "identity.decision"
 BLOCKING = "identity.blocking"
@@ -25,13 +27,14 @@ _ASKED_AGAIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How arrivals are matched: the model, the limits of a decision, how many patients may share a key, and the
-    bits under which an update is suspected to tell of somebody else."""
+    """How arrivals are matched: the model, the limits of a decision, how many patients may share a key, the bits
+    under which an update is suspected to tell of somebody else, and the values that are not believed here."""
 
     model: Model
     thresholds: Thresholds
     most_per_key: int
     suspect_below: float
+    learnt: Learnt = field(default_factory=Learnt)
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ def policy() -> Policy:
     """The policy in force. A model that is put in force or taken out is followed within ten seconds."""
     now, database = time.monotonic(), str(connection.settings_dict.get("NAME"))
     if _known.policy is None or _known.database != database or now - _known.asked > _ASKED_AGAIN:
-        _known.policy = replace(_limits(), model=model_in_force())
+        _known.policy = replace(_limits(), model=model_in_force(), learnt=placeholders_in_force())
         _known.database, _known.asked = database, now
     return _known.policy
 
@@ -56,6 +59,21 @@ def policy() -> Policy:
 def ask_again() -> None:
     """Ask at the next arrival which model is in force."""
     _known.policy = None
+
+
+def placeholders_in_force() -> Learnt:
+    """What was learnt here to stand for no value, and accepted by a person."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT field, value FROM identity_placeholder WHERE state = 'accepted'")
+        return learnt_of(cursor.fetchall())
+
+
+def learnt_of(rows: Iterable[tuple[str, str]]) -> Learnt:
+    """Pairs of field and value as they are asked of arrivals."""
+    found: dict[str, set[str]] = {name: set() for name in FIELDS}
+    for name, value in rows:
+        found[name].add(value)
+    return Learnt(**{name: frozenset(values) for name, values in found.items()})
 
 
 def model_in_force() -> Model:

@@ -82,8 +82,11 @@ def _patients(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str
 
 
 def _held(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
-    """How many messages are held for the patient."""
-    return {item.id: str(len(item.detail.get("messages", ()))) for item in items}
+    """How many messages are held for the patient; one that a client of the API had filed is not."""
+    return {
+        item.id: "filed" if item.detail.get("filed") else str(len(item.detail.get("messages", ())))
+        for item in items
+    }
 
 
 #: A patient of whom an update speaks rather of somebody else; the update is held.

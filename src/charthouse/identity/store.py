@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 from django.db import connection
 
 from charthouse.foundation.clock import wall
-from charthouse.foundation.copying import next_numbers
 
 from .domain.decision import Candidate
 from .domain.keys import Keys
@@ -97,16 +97,32 @@ def _texts(values: Iterable[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
+#: Statements are prepared by a connection from the first time on; a number that is not None lets psycopg do so.
+_PREPARE = 5
+
+
+def _run(sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Execute a statement that the connection prepares once: planning would take longer than the work of one
+    arrival. Within Django's transaction, its errors raised as Django's."""
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    raw = connection.connection
+    if raw.prepare_threshold is None:
+        raw.prepare_threshold = _PREPARE
+    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
+        cursor.execute(sql, values, prepare=True)
+        return cursor.fetchall() if cursor.description else []
+
+
 def known_patients(patients: Sequence[int]) -> dict[int, Known]:
     """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
-            " JOIN identity_traits t USING (patient) WHERE s.patient = ANY(%s) ORDER BY s.patient"
-            " FOR NO KEY UPDATE OF s",
-            [list(patients)],
-        )
-        return {row[0]: Known(row[0], row[1], row[2], traits_from_json(row[3])) for row in cursor.fetchall()}
+    rows = _run(
+        "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
+        " JOIN identity_traits t USING (patient) WHERE s.patient = ANY(%s::bigint[]) ORDER BY s.patient"
+        " FOR NO KEY UPDATE OF s",
+        [_array(patients)],
+    )
+    return {row[0]: Known(row[0], row[1], row[2], traits_from_json(row[3])) for row in rows}
 
 
 def persons_of_patients(patients: Sequence[int]) -> dict[int, UUID]:
@@ -140,6 +156,38 @@ def rows_of_public(names: Iterable[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A source patient that was parted from another."""
+
+    patient: int
+    public_id: str
+
+
+def partings(patients: Iterable[int]) -> dict[int, list[Parted]]:
+    """The source patients that were parted from each of these, by a split or by a held update, and are under
+    another person still; those from whom nobody was are left out."""
+    wanted = sorted(set(patients))
+    found: dict[int, list[Parted]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT f.named, p.patient, p.public_id FROM ("
+            " SELECT patient AS named, parted FROM identity_held_update WHERE patient = ANY(%(rows)s)"
+            "  AND parted <> ''"
+            " UNION SELECT l.patient, d.detail->>'parted' FROM identity_link l JOIN identity_decision d"
+            "  ON d.person = l.person_to AND d.kind = 'split' AND (d.detail->>'patient')::bigint = l.patient"
+            "  WHERE l.patient = ANY(%(rows)s)"
+            "  AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id)"
+            ") AS f JOIN identity_source_patient s ON s.patient = f.named"
+            " JOIN identity_source_patient p ON p.public_id = f.parted AND p.person <> s.person"
+            " ORDER BY f.named, p.patient",
+            {"rows": wanted},
+        )
+        for named, patient, public_id in cursor.fetchall():
+            found.setdefault(named, []).append(Parted(patient, public_id))
+    return found
+
+
 def lock_keys(keys: Iterable[int]) -> None:
     """Hold off every other arrival that shares a key, until the transaction ends.
 
@@ -149,15 +197,14 @@ def lock_keys(keys: Iterable[int]) -> None:
     slots = sorted({key % _SLOTS for key in keys})
     if not slots:
         return
-    with connection.cursor() as cursor:
-        if len(slots) > _MOST_SLOTS:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK_SPACE, _SLOTS])
-            return
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock_shared(%s, %s)"
-            " UNION ALL SELECT pg_advisory_xact_lock(%s, slot) FROM unnest(%s::int[]) AS slot",
-            [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, _array(slots)],
-        )
+    if len(slots) > _MOST_SLOTS:
+        _run("SELECT pg_advisory_xact_lock(%s::int, %s::int)", [_LOCK_SPACE, _SLOTS])
+        return
+    _run(
+        "SELECT pg_advisory_xact_lock_shared(%s::int, %s::int)"
+        " UNION ALL SELECT pg_advisory_xact_lock(%s::int, slot) FROM unnest(%s::int[]) AS slot",
+        [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, _array(slots)],
+    )
 
 
 _CANDIDATES = """
@@ -167,10 +214,10 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
                   FROM unnest(%s::int[], %s::bigint[]) AS a (arrival, key) GROUP BY key) AS each
          CROSS JOIN LATERAL (
                SELECT array_agg(patient) AS patients
-                 FROM (SELECT patient FROM identity_key WHERE key = each.key LIMIT %s) AS few) AS hit
+                 FROM (SELECT patient FROM identity_key WHERE key = each.key LIMIT %s::int) AS few) AS hit
          CROSS JOIN LATERAL unnest(hit.patients) AS k (patient)
          CROSS JOIN LATERAL unnest(each.arrivals) AS asked (arrival)
-         WHERE cardinality(hit.patients) < %s) AS found
+         WHERE cardinality(hit.patients) < %s::int) AS found
   JOIN identity_source_patient s ON s.patient = found.patient
   JOIN identity_traits t ON t.patient = found.patient
    FOR KEY SHARE OF s
@@ -188,10 +235,9 @@ def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) ->
     found: dict[int, list[Candidate]] = {}
     if not keys:
         return found
-    with connection.cursor() as cursor:
-        cursor.execute(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
-        for arrival, patient, person, traits in cursor.fetchall():
-            found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
+    rows = _run(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
+    for arrival, patient, person, traits in rows:
+        found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
     return found
 
 
@@ -210,16 +256,17 @@ WITH persons AS (
 ), patients AS (
   INSERT INTO identity_source_patient (patient, public_id, source, person, digest, labels, sex, birth, deceased,
                                        family, given, mrn, updated_at)
-  SELECT *, %(now)s FROM unnest(%(patient)s::bigint[], %(public_id)s::text[], %(source)s::int[], %(person)s::uuid[],
-                       %(digest)s::bigint[], %(labels)s::int[], %(sex)s::text[], %(birth)s::text[],
-                       %(deceased)s::text[], %(family)s::text[], %(given)s::text[], %(mrn)s::text[])
+  SELECT *, %(now)s::timestamptz
+    FROM unnest(%(patient)s::bigint[], %(public_id)s::text[], %(source)s::int[], %(person)s::uuid[],
+                %(digest)s::bigint[], %(labels)s::int[], %(sex)s::text[], %(birth)s::text[], %(deceased)s::text[],
+                %(family)s::text[], %(given)s::text[], %(mrn)s::text[])
   ON CONFLICT (patient) DO UPDATE SET
     public_id = excluded.public_id, source = excluded.source, digest = excluded.digest, labels = excluded.labels,
     sex = excluded.sex, birth = excluded.birth, deceased = excluded.deceased, family = excluded.family,
     given = excluded.given, mrn = excluded.mrn, updated_at = excluded.updated_at
 ), traits AS (
   INSERT INTO identity_traits (patient, version, traits, keys)
-  SELECT patient, %(version)s, traits::jsonb, string_to_array(keys, ',')::bigint[]
+  SELECT patient, %(version)s::smallint, traits::jsonb, string_to_array(keys, ',')::bigint[]
     FROM unnest(%(patient)s::bigint[], %(traits)s::text[], %(key_lists)s::text[]) AS t (patient, traits, keys)
   ON CONFLICT (patient) DO UPDATE SET
     version = excluded.version, traits = excluded.traits, keys = excluded.keys
@@ -235,19 +282,41 @@ SELECT * FROM unnest(%(number_patient)s::bigint[], %(system)s::text[], %(folded)
 """
 
 
+_EVENTS = """
+INSERT INTO identity_link (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason,
+                           message, occurred, decision, at)
+SELECT patient, person_from, person_to, other, kind, actor, model, weight, waterfall::jsonb, reason, message,
+       occurred, decision, %(now)s::timestamptz
+  FROM unnest(%(e_patient)s::bigint[], %(e_from)s::uuid[], %(e_to)s::uuid[], %(e_other)s::bigint[],
+              %(e_kind)s::text[], %(e_actor)s::text[], %(e_model)s::text[], %(e_weight)s::float8[],
+              %(e_waterfall)s::text[], %(e_reason)s::text[], %(e_message)s::bigint[], %(e_occurred)s::timestamptz[],
+              %(e_decision)s::bigint[]) WITH ORDINALITY
+    AS e (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason, message, occurred,
+          decision, place)
+ ORDER BY place
+"""
+_WRITE_ALL = _WRITE.replace("WITH persons AS (", f"WITH events AS ({_EVENTS}), persons AS (")
+
+
 def write(writing: Writing) -> None:
-    """Write a batch: everything but its events in one statement, plus one that clears what is replaced."""
-    with connection.cursor() as cursor:
-        if writing.changed:
+    """Write a batch: everything in one statement, plus one that clears what is replaced."""
+    if writing.changed:
+        with connection.cursor() as cursor:
             cursor.execute(_FORGET, {"patients": sorted(writing.changed)})
-        if writing.rows or writing.persons:
-            cursor.execute(_WRITE, {**_persons(cursor, writing.persons), **_columns(list(writing.rows.values()))})
-    write_events(writing.events)
+    if writing.rows or writing.persons:
+        rows = {**_persons(writing.persons), **_columns(list(writing.rows.values()))}
+        _run(_WRITE_ALL, {**rows, **_events(writing.events)})
+    else:
+        write_events(writing.events)
 
 
-def _persons(cursor: Any, persons: Sequence[UUID]) -> dict[str, Any]:
-    serials = next_numbers(cursor, "identity_person_serial", len(persons))
-    numbers = _array(enterprise_number(serial) for serial in serials)
+def _persons(persons: Sequence[UUID]) -> dict[str, Any]:
+    serials = (
+        _run("SELECT nextval('identity_person_serial') FROM generate_series(1, %s::int)", [len(persons)])
+        if persons
+        else []
+    )
+    numbers = _array(enterprise_number(serial) for (serial,) in serials)
     return {"person_ids": _array(persons), "numbers": numbers, "now": wall()}
 
 
@@ -287,40 +356,27 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-_WRITE_EVENTS = """
-INSERT INTO identity_link (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason,
-                           message, occurred, decision, at)
-SELECT patient, person_from, person_to, other, kind, actor, model, weight, waterfall::jsonb, reason, message,
-       occurred, decision, %s
-  FROM unnest(%s::bigint[], %s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::float8[],
-              %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[]) WITH ORDINALITY
-    AS e (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason, message, occurred,
-          decision, place)
- ORDER BY place
-"""
-
-
 def write_events(events: Sequence[LinkEvent]) -> None:
     """Append to the link history."""
-    if not events:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _WRITE_EVENTS,
-            [
-                wall(),
-                _array(event.patient for event in events),
-                _array(event.person_from for event in events),
-                _array(event.person_to for event in events),
-                _array(event.other for event in events),
-                _texts(event.kind for event in events),
-                _texts(event.actor for event in events),
-                _texts(event.model for event in events),
-                _array(event.weight for event in events),
-                _texts(orjson.dumps([step.as_json() for step in event.waterfall]).decode() for event in events),
-                _texts(event.reason for event in events),
-                _array(event.message for event in events),
-                _array(event.occurred for event in events),
-                _array(event.decision for event in events),
-            ],
-        )
+    if events:
+        _run(_EVENTS, {**_events(events), "now": wall()})
+
+
+def _events(events: Sequence[LinkEvent]) -> dict[str, Any]:
+    return {
+        "e_patient": _array(event.patient for event in events),
+        "e_from": _array(event.person_from for event in events),
+        "e_to": _array(event.person_to for event in events),
+        "e_other": _array(event.other for event in events),
+        "e_kind": _texts(event.kind for event in events),
+        "e_actor": _texts(event.actor for event in events),
+        "e_model": _texts(event.model for event in events),
+        "e_weight": _array(event.weight for event in events),
+        "e_waterfall": _texts(
+            orjson.dumps([step.as_json() for step in event.waterfall]).decode() for event in events
+        ),
+        "e_reason": _texts(event.reason for event in events),
+        "e_message": _array(event.message for event in events),
+        "e_occurred": _array(event.occurred for event in events),
+        "e_decision": _array(event.decision for event in events),
+    }

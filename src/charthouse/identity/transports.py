@@ -12,21 +12,17 @@ import ssl
 from urllib.parse import urlsplit
 
 from charthouse.exchange.hl7v2.api import Deframer, FramingError, Hl7Error, frame, parse
-from charthouse.foundation.outbox.api import Outgoing, TransportError, register_transport
+from charthouse.foundation.outbox.api import Outgoing, TransportError, Uncertain, register_transport
 
 _CONNECT = 10.0
 _ANSWER = 15.0
 _CHUNK = 1 << 16
-UNCERTAIN = (
-    "Uncertain: it was sent and no answer came, so the receiver may have it. Ask there; discard it if it arrived, "
-    "retry it if it did not."
-)
 _TAKEN = {"AA", "CA"}
 
 
 def _refuse_uncertain(message: Outgoing) -> None:
     if message.uncertain:
-        raise TransportError(UNCERTAIN, permanent=True)
+        raise Uncertain
 
 
 class MllpTransport:
@@ -47,7 +43,7 @@ class MllpTransport:
                 line.sendall(frame(message.payload))
                 answer = self._answer(line)
             except OSError as error:
-                raise TransportError(UNCERTAIN, permanent=True) from error
+                raise Uncertain from error
         self._judge(answer, message.payload)
 
     @staticmethod
@@ -58,15 +54,15 @@ class MllpTransport:
                 if found := deframer.feed(chunk):
                     return bytes(found[0])
             except FramingError as error:
-                raise TransportError(UNCERTAIN, permanent=True) from error
-        raise TransportError(UNCERTAIN, permanent=True)
+                raise Uncertain from error
+        raise Uncertain
 
     @staticmethod
     def _judge(answer: bytes, sent: bytes) -> None:
         try:
             said = parse(answer).first("MSA")
         except Hl7Error as error:
-            raise TransportError(UNCERTAIN, permanent=True) from error
+            raise Uncertain from error
         code = said.get(1) if said is not None else ""
         if code not in _TAKEN:
             raise TransportError(
@@ -113,7 +109,7 @@ class HttpTransport:
                 )
                 status = line.getresponse().status
             except (OSError, http.client.HTTPException) as error:
-                raise TransportError(UNCERTAIN, permanent=True) from error
+                raise Uncertain from error
         finally:
             line.close()
         if 200 <= status < 300:

@@ -12,19 +12,29 @@ from typing import Any
 
 import msgspec
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
-from charthouse.foundation.access.api import AccessContext, system_context
+from charthouse.foundation.access.api import AccessContext, require, system_context
 from charthouse.foundation.clock import wall
 from charthouse.foundation.ids import new_id
 from charthouse.foundation.ledger.api import Subject, append
-from charthouse.foundation.work.api import ItemSubject, NewItem, finish_many_by_dedupe, open_items
+from charthouse.foundation.work.api import (
+    ItemSubject,
+    NewItem,
+    finish_by_dedupe,
+    finish_many_by_dedupe,
+    note,
+    open_items,
+)
 from charthouse.identity.actions.moving import CannotDecide, needed
+from charthouse.identity.domain.placeholders import believed
 from charthouse.identity.domain.prepared import Prepared, prepare
 from charthouse.identity.domain.scorer import Score, doubt
 from charthouse.identity.domain.traits import Traits, traits_from_json
 from charthouse.identity.models import HeldUpdate
+from charthouse.identity.permissions import DECIDE_OVERLAY
 from charthouse.identity.policy import SUSPICIOUS, policy, review_due
+from charthouse.identity.queries import persons_of
 from charthouse.identity.queues import SUSPECTED_OVERLAYS
 
 from .place_patients import Arrival
@@ -69,7 +79,7 @@ def suspects(updates: Sequence[Arrival]) -> list[Suspect | None]:
         prepared = prepare(each.patient, source=each.source, labels=each.labels)
         suspect = None
         if before and before[0] != prepared.digest and (each.patient_row, each.message) not in allowed:
-            strange = doubt(prepared.traits, before[1], rules.model)
+            strange = doubt(believed(prepared.traits, rules.learnt), believed(before[1], rules.learnt), rules.model)
             if strange.weight < rules.suspect_below:
                 suspect = Suspect(each, prepared, strange)
         if suspect is None:
@@ -136,6 +146,66 @@ def ask_about_held(patients: Iterable[int]) -> None:
     settled = set(wanted) - {row[0] for row in waiting}
     if settled:
         finish_many_by_dedupe(SUSPECTED_OVERLAYS, map(str, sorted(settled)), "decided", finished_by=CONTEXT.actor)
+
+
+def ask_about_filed(doubted: Iterable[Suspect]) -> None:
+    """Ask about updates that speak rather of somebody else and were filed, because a client of the API named the
+    very record: one item a patient, which stays until somebody says that it is the same person, or parts the two.
+    """
+    newest = {each.arrival.patient_row: each for each in doubted}
+    if not newest:
+        return
+    persons = persons_of(sorted(newest))
+    open_items(
+        [
+            NewItem(
+                queue=SUSPECTED_OVERLAYS,
+                subject=ItemSubject("patient", each.arrival.public_id),
+                reason="An update of this patient by the FHIR API speaks rather of somebody else, and was filed.",
+                dedupe=f"{patient}-filed",
+                rule=SUSPICIOUS,
+                due=review_due("overlay"),
+                patient=each.arrival.public_id,
+                person=str(persons[patient]) if patient in persons else "",
+                detail={
+                    "patient": patient,
+                    "messages": [each.arrival.message or 0],
+                    "weight": round(each.score.weight, 3),
+                    "filed": True,
+                },
+            )
+            for patient, each in sorted(newest.items())
+        ],
+        opened_by=CONTEXT.actor,
+    )
+
+
+def accept_filed(ctx: AccessContext, patient: int, reason: str) -> None:
+    """Say of an update that was filed and asked about that it is the same person.
+
+    Raises PermissionRefused; CannotDecide without a reason, and where nothing is asked about it any more.
+    """
+    require(ctx, DECIDE_OVERLAY)
+    reason = needed(reason, "Say why it is the same person.")
+    with transaction.atomic():
+        item = settle_filed(patient, "the same person", ctx.actor)
+        if item is None:
+            raise CannotDecide("Somebody decided about this update meanwhile. Nothing was changed.")
+        note(ctx, item, reason)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT public_id FROM identity_source_patient WHERE patient = %s", [patient])
+            public_id = cursor.fetchone()[0]
+        append(
+            ctx,
+            "identity.decide-overlay",
+            subjects=[Subject("patient", public_id)],
+            detail={"same": True, "filed": True},
+        )
+
+
+def settle_filed(patient: int, outcome: str, actor: str) -> int | None:
+    """Finish the item about an update that was filed; its number, None where there is none."""
+    return finish_by_dedupe(SUSPECTED_OVERLAYS, f"{patient}-filed", outcome, finished_by=actor)
 
 
 def settle_held(
@@ -222,12 +292,14 @@ def let_go(messages: Sequence[int], still_held: Iterable[tuple[int, int]] = ()) 
 
 def parted_by_message(messages: Sequence[int]) -> dict[int, dict[str, str]]:
     """For messages that were found to be another's: message, then the patient they name to the one they are filed
-    under, both by public id."""
+    under, both by public id; not where the two were joined since."""
     found: dict[int, dict[str, str]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT h.message, s.public_id, h.parted FROM identity_held_update h"
-            " JOIN identity_source_patient s USING (patient) WHERE h.message = ANY(%s) AND h.parted <> ''",
+            " JOIN identity_source_patient s USING (patient) WHERE h.message = ANY(%s) AND h.parted <> ''"
+            " AND NOT EXISTS (SELECT FROM identity_source_patient p WHERE p.public_id = h.parted AND p.person ="
+            " s.person)",
             [list(messages)],
         )
         for message, named, parted in cursor.fetchall():

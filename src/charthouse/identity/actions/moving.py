@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -22,6 +23,7 @@ from charthouse.identity.models import Decision, Person
 from charthouse.identity.policy import DECISION, review_due
 from charthouse.identity.queues import POSSIBLE_DUPLICATES, matter
 from charthouse.identity.store import LinkEvent, persons_of_patients, write_events
+from charthouse.record.api import share_holds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -148,14 +150,21 @@ def write_decision(
 
 
 def move(
-    ctx: AccessContext, decision: int, moves: Collection[Move], event: Mapping[str, Any], action: str
+    ctx: AccessContext,
+    decision: int,
+    moves: Collection[Move],
+    event: Mapping[str, Any],
+    action: str,
+    *,
+    joined_at: datetime | None = None,
 ) -> list[int]:
     """Put source patients under other persons by a decision, and tell it; returns who was left without a move.
 
     ``event`` gives the link events their kind, reason and evidence: fields of
     :class:`~charthouse.identity.store.LinkEvent`, and ``others`` the patient each was compared with. Persons who
     come to have nobody are empty from then on, those who come to have somebody are active. Returned are the
-    patients that stay with the persons that were left.
+    patients that stay with the persons that were left. Legal holds on a chart that is parted hold both sides; of
+    those older than ``joined_at``, when it became one, it is known whose they are.
     """
     others: Mapping[int, int] = event.get("others", {})
     said = {name: value for name, value in event.items() if name != "others"}
@@ -184,9 +193,14 @@ def move(
                 [list(going), list(going.values())],
             )
             cursor.execute(
-                "SELECT patient FROM identity_source_patient WHERE person = ANY(%s) ORDER BY patient", [list(left)]
+                "SELECT person, array_agg(patient ORDER BY patient) FROM identity_source_patient"
+                " WHERE person = ANY(%s) GROUP BY person",
+                [list(left)],
             )
-            staying = [row[0] for row in cursor.fetchall()]
+            for person, stays in cursor.fetchall():
+                goes = sorted(each.side.patient for each in moves if each.side.person == person != each.to)
+                share_holds(ctx, cursor, (stays, goes), joined_at)
+                staying += stays
         settle_states({*left, *going.values()})
     append_events(
         [
@@ -213,7 +227,7 @@ def move(
         ],
         detail={"kind": str(event["kind"]), "decision": decision},
     )
-    return staying
+    return sorted(staying)
 
 
 def settle_states(persons: Collection[UUID]) -> None:

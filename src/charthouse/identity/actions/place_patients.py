@@ -20,7 +20,8 @@ from charthouse.foundation.work.api import ItemSubject, NewItem, open_items
 from charthouse.identity.actions.telling_apart import remember
 from charthouse.identity.domain.decision import Candidate, Decision, Verdict, decide, judge
 from charthouse.identity.domain.guards import Outcome
-from charthouse.identity.domain.keys import Keys
+from charthouse.identity.domain.keys import Keys, keys_of
+from charthouse.identity.domain.placeholders import believed
 from charthouse.identity.domain.prepared import Prepared, prepare
 from charthouse.identity.domain.scorer import Step
 from charthouse.identity.domain.traits import Traits
@@ -83,11 +84,14 @@ class Placement:
 
 @dataclass(slots=True)
 class _Newcomer:
-    """An arrival the index does not have, with what the database knows that may be it."""
+    """An arrival the index does not have, with what the database knows that may be it. ``keys`` are kept;
+    ``traits`` and ``asked`` are compared and looked up: they leave out what is not believed here."""
 
     arrival: Arrival
     prepared: Prepared
     keys: Keys
+    traits: Traits
+    asked: Keys
     found: dict[int, Candidate] = field(default_factory=dict)
     said: UUID | None = None
     apart: frozenset[UUID] = frozenset()
@@ -131,7 +135,7 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
     rules = policy()
     prepared = [prepare(each.patient, source=each.source, labels=each.labels) for each in arrivals]
     known = known_patients(list({each.patient_row for each in arrivals}))
-    newcomers = _newcomers(arrivals, prepared, known)
+    newcomers = _newcomers(arrivals, prepared, known, rules)
     _say(newcomers)
     _part(newcomers)
     _look_up({row: each for row, each in newcomers.items() if each.said is None}, rules)
@@ -151,13 +155,15 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
 
 
 def _newcomers(
-    arrivals: Sequence[Arrival], prepared: Sequence[Prepared], known: Mapping[int, Known]
+    arrivals: Sequence[Arrival], prepared: Sequence[Prepared], known: Mapping[int, Known], rules: Policy
 ) -> dict[int, _Newcomer]:
     """The first arrival of each patient the index does not have."""
     newcomers: dict[int, _Newcomer] = {}
     for arrival, made in zip(arrivals, prepared, strict=True):
         if arrival.patient_row not in known and arrival.patient_row not in newcomers:
-            newcomers[arrival.patient_row] = _Newcomer(arrival, made, made.keys())
+            traits, keys = believed(made.traits, rules.learnt), made.keys()
+            asked = keys if traits is made.traits else keys_of(traits)
+            newcomers[arrival.patient_row] = _Newcomer(arrival, made, keys, traits, asked)
     return newcomers
 
 
@@ -196,13 +202,13 @@ def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
     """Find candidates in the database: by tight keys, then by loose ones where nobody was found to be the same."""
     if not newcomers:
         return
-    lock_keys(key for each in newcomers.values() for key in each.keys.first)
-    _collect(newcomers, [(row, each.keys.first) for row, each in newcomers.items()], rules)
+    lock_keys(key for each in newcomers.values() for key in each.asked.first)
+    _collect(newcomers, [(row, each.asked.first) for row, each in newcomers.items()], rules)
     loose = [
-        (row, each.keys.loose)
+        (row, each.asked.loose)
         for row, each in newcomers.items()
         if not any(
-            judge(each.prepared.traits, candidate, rules.model, rules.thresholds).outcome is Outcome.SAME
+            judge(each.traits, candidate, rules.model, rules.thresholds).outcome is Outcome.SAME
             for candidate in each.found.values()
         )
     ]
@@ -213,16 +219,21 @@ def _collect(newcomers: Mapping[int, _Newcomer], asked: Sequence[tuple[int, Iter
     rows = [row for row, _ in asked]
     numbered = [(number, keys) for number, (_, keys) in enumerate(asked)]
     for number, found in candidates(numbered, rules.most_per_key).items():
-        newcomers[rows[number]].found.update({candidate.patient: candidate for candidate in found})
+        newcomers[rows[number]].found.update(
+            {
+                each.patient: Candidate(each.patient, each.person, believed(each.traits, rules.learnt))
+                for each in found
+            }
+        )
 
 
 def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known]) -> Placement:
     arrival, rules = newcomer.arrival, batch.rules
-    traits = newcomer.prepared.traits
+    traits = newcomer.traits
     if newcomer.said is not None:
         return _place_said(batch, newcomer, newcomer.said, known)
     found = {patient: batch.placed.get(patient, candidate) for patient, candidate in newcomer.found.items()}
-    found.update(batch.sharing(newcomer.keys.first | newcomer.keys.loose))
+    found.update(batch.sharing(newcomer.asked.first | newcomer.asked.loose))
     found = {patient: each for patient, each in found.items() if each.person not in newcomer.apart}
     verdicts: list[Verdict] = [
         judge(traits, candidate, rules.model, rules.thresholds) for candidate in found.values()
@@ -240,7 +251,9 @@ def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known])
     if decision.outcome is Outcome.PERHAPS:
         batch.items.append(_item(arrival, person, decision, rules))
     batch.remember(arrival.patient_row, person, traits, newcomer.keys)
-    known[arrival.patient_row] = Known(arrival.patient_row, person, newcomer.prepared.digest, traits)
+    known[arrival.patient_row] = Known(
+        arrival.patient_row, person, newcomer.prepared.digest, newcomer.prepared.traits
+    )
     score = decision.score
     return Placement(
         patient_row=arrival.patient_row,
@@ -269,7 +282,7 @@ def _place_said(batch: _Batch, newcomer: _Newcomer, person: UUID, known: dict[in
             occurred=arrival.occurred,
         )
     )
-    batch.remember(row, person, prepared.traits, newcomer.keys)
+    batch.remember(row, person, newcomer.traits, newcomer.keys)
     known[row] = Known(row, person, prepared.digest, prepared.traits)
     return Placement(row, person, Placed.SAME, reason)
 
@@ -283,7 +296,7 @@ def _refresh(batch: _Batch, arrival: Arrival, made: Prepared, before: Known) -> 
     if row not in batch.writing.rows:
         batch.writing.changed.add(row)
     batch.writing.rows[row] = Row(row, arrival.public_id, arrival.source, before.person, made, keys)
-    batch.remember(row, before.person, made.traits, keys)
+    batch.remember(row, before.person, believed(made.traits, batch.rules.learnt), keys)
     return Placement(row, before.person, Placed.KNOWN, "This patient is known; what is known of it was renewed.")
 
 

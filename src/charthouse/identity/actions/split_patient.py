@@ -11,6 +11,7 @@ from charthouse.identity.actions.moving import CannotDecide, held_of, needed, un
 from charthouse.identity.checks import sees_all
 from charthouse.identity.permissions import SPLIT_PATIENT
 
+from .hold_updates import settle_filed
 from .splitting import Key, part
 
 
@@ -40,4 +41,6 @@ def split(
             raise CannotDecide("There is no such record in the index.")
         if not sees_all(ctx, [sides[patient].person]):
             raise CannotDecide("The person has a record you may not see. Ask somebody who may.")
-        return part(ctx, sides[patient], stays, goes, list(dict.fromkeys(items)), reason, apart=apart)
+        number = part(ctx, sides[patient], stays, goes, list(dict.fromkeys(items)), reason, apart=apart)
+        settle_filed(patient, "split", ctx.actor)
+        return number

@@ -33,6 +33,7 @@ from charthouse.record.api import (
     file_resources,
     owned,
     reassign_resources,
+    share_holds,
     versions,
 )
 from charthouse.record.api import prepare as prepare_filing
@@ -77,6 +78,7 @@ def part(
             reassign_resources(cursor, items, (giver.patient, giver.public_id), taker, at)
         except NotOfPatient as error:
             raise CannotDecide(str(error)) from None
+        share_holds(ctx, cursor, ([giver.patient], [done.row]))
     write(
         Writing(
             persons=[person],

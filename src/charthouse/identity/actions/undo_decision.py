@@ -142,7 +142,9 @@ def undo(
         moves = _moves(plan.moved, back, sides)
         detail: dict[str, JSON] = {"moved": [each.side.patient for each in moves]}
         number = write_decision(ctx, Decision.Kind.UNDO, person, other, reason, detail, undoes=decision)
-        staying = move(ctx, number, moves, {"kind": KIND, "reason": reason}, f"identity.undo-{kind}")
+        staying = move(
+            ctx, number, moves, {"kind": KIND, "reason": reason}, f"identity.undo-{kind}", joined_at=plan.at
+        )
         if plan.joins and entries_back:
             _divide(plan, {each.side.patient for each in moves}, sides, entries_back)
         going = [each.side.patient for each in moves]

@@ -24,6 +24,8 @@ PAIRS_EACH, PAIRS_IN_ALL, PAIRS_AT_LEAST = 150, 12_000_000, 15
 MOST_PER_KEY = 400
 #: A file this small is compared as a whole.
 SMALL = 700
+#: The keys are sorted in so many parts, a power of two.
+_PARTS = 16
 
 
 class Blocks:
@@ -44,18 +46,15 @@ class Blocks:
         self._row.extend([row] * len(keys))
 
     def pairs(self, size: int, source: Ints | None = None) -> tuple[Ints, Ints]:
-        """Pairs of rows, the lower first, each once. ``source``: only pairs of different sources."""
+        """Pairs of rows, the lower first, each once. ``source``: only pairs of different sources.
+
+        Asked for once: the keys, which take more room than anything else, are let go.
+        """
         if size <= SMALL:
             low, high = np.triu_indices(size, 1)
             return _across(low.astype(np.int32), high.astype(np.int32), source)
-        key = np.frombuffer(self._key, dtype=np.int64)
-        row = np.frombuffer(self._row, dtype=np.int32)
-        order = np.argsort(key, kind="stable")
-        key, row = key[order], row[order]
-        starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-        sizes = np.diff(np.append(starts, len(key)))
-        useful = (sizes > 1) & (sizes <= MOST_PER_KEY)
-        starts, sizes = starts[useful], sizes[useful]
+        row, sizes = self._shared()
+        starts = np.cumsum(sizes) - sizes
         rarest = np.argsort(sizes, kind="stable")
         starts, sizes = starts[rarest], sizes[rarest]
         spent = np.cumsum(sizes * (sizes - 1) // 2)
@@ -67,6 +66,32 @@ class Blocks:
         codes = _pairs_of_blocks(row, starts[:within], sizes[:within], size)
         left, right = (part.astype(np.int32) for part in np.divmod(codes, size))
         return _across(left, right, source)
+
+    def _shared(self) -> tuple[Ints, Longs]:
+        """What :func:`_shared_of` says of all keys; the keys are gone then. They are sorted a part at a time, so
+        that sorting takes little room beside them."""
+        key = np.frombuffer(self._key, dtype=np.int64)
+        row = np.frombuffer(self._row, dtype=np.int32)
+        rows, sizes = [], []
+        part_of = np.empty(len(key), dtype=np.int8)
+        np.bitwise_and(key, _PARTS - 1, out=part_of, casting="unsafe")
+        for part in range(_PARTS):
+            some = part_of == part
+            found, many = _shared_of(key[some], row[some])
+            rows.append(found)
+            sizes.append(many)
+        self._key, self._row = array("q"), array("i")
+        return np.concatenate(rows), np.concatenate(sizes)
+
+
+def _shared_of(key: Longs, row: Ints) -> tuple[Ints, Longs]:
+    """The rows of all keys that some share and not too many, key by key, and how many share each."""
+    order = np.argsort(key, kind="stable")
+    key, row = key[order], row[order]
+    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    sizes = np.diff(np.append(starts, len(key)))
+    useful = (sizes > 1) & (sizes <= MOST_PER_KEY)
+    return row[np.repeat(useful, sizes)], sizes[useful]
 
 
 def _pairs_of_blocks(row: Ints, starts: Longs, sizes: Longs, size: int) -> Longs:
@@ -84,7 +109,7 @@ def _pairs_of_blocks(row: Ints, starts: Longs, sizes: Longs, size: int) -> Longs
             codes = np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b)
             found.append(np.unique(codes[a != b]))
             pending += len(found[-1])
-            if pending > 20_000_000:
+            if pending > 8_000_000:
                 found, pending = [np.unique(np.concatenate(found))], 0
     return np.unique(np.concatenate(found))
 
@@ -126,6 +151,15 @@ def _loose(traits: Traits) -> Iterator[tuple[object, ...]]:
             yield "family+initial", sound(family), given[:1]
         if year:
             yield "initials+year", given[:1], family[:1], year, traits.sex
+        if len(birth) == 4 and year:
+            # An age tells the year of birth only to the one beside it.
+            for near in (int(year), int(year) + 1):
+                if given and family:
+                    yield "initials+near", given[:1], family[:1], near, traits.sex
+                if given:
+                    yield "given+near", sound(given), near
+                if family:
+                    yield "family+near", sound(family), near
         if given and year:
             yield "given+year", given, year, traits.sex
         if family and year:

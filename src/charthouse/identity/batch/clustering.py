@@ -1,7 +1,8 @@
 """From pairs to persons: no bare chain of links, but groups that agree as a whole.
 
 Pairs are taken from the surest on. Two groups become one where their members agree on the average and no two of
-them are in conflict; where every person has one record a source, a group never holds two of one.
+them are in conflict; where every person has one record a source, a group never holds two of one, but for those that
+are evidently one record written twice.
 """
 
 from __future__ import annotations
@@ -38,15 +39,20 @@ def group(
     source: Ints | None = None,
     *,
     margin: float = 0.0,
+    twice: Ints | None = None,
 ) -> Groups:
     """Groups of rows. ``weight``: bits of every pair that was looked at; ``linked``: whether the pair may be
     linked; ``conflict``: whether it never may. ``source``: at most one row of each in a group, and the best
-    partner must lead the next by ``margin``."""
+    partner must lead the next by ``margin``. ``twice``: for each row the first of its source that is the same
+    record, itself for most; such rows are one from the start."""
     known = dict(zip((left.astype(np.int64) * size + right).tolist(), range(len(left)), strict=True))
     members: dict[int, list[int]] = {}
-    home = list(range(size))
+    home = list(range(size)) if twice is None else twice.tolist()
+    for row, first in enumerate(home):
+        if row != first:
+            members.setdefault(first, [first]).append(row)
     out: list[int] = []
-    close = _close_rivals(size, left, right, weight, linked, source, margin) if source is not None else None
+    close = _close_rivals(left, right, weight, linked, source, margin, twice) if source is not None else None
     chosen = np.flatnonzero(np.asarray(linked, dtype=bool))
     order = chosen[np.lexsort((right[chosen], left[chosen], -weight[chosen]))]
     bits = np.clip(weight, _LEAST, _MOST)
@@ -90,12 +96,26 @@ def _agree(
 
 
 def _close_rivals(
-    size: int, left: Ints, right: Ints, weight: Floats, linked: Sequence[bool], source: Ints, margin: float
+    left: Ints,
+    right: Ints,
+    weight: Floats,
+    linked: Sequence[bool],
+    source: Ints,
+    margin: float,
+    twice: Ints | None,
 ) -> list[bool]:
     """Pairs one of whose rows has another partner, of the same source, that is nearly as good; not where it
-    leads."""
-    rival = rivals(left, right, weight, source)
-    return list(np.asarray(linked, dtype=bool) & (weight - rival < margin))
+    leads. Rows that are one record are no rivals, and what one of them agrees in speaks for the other."""
+    if twice is None:
+        return list(np.asarray(linked, dtype=bool) & (weight - rivals(left, right, weight, source) < margin))
+    a, b = twice[left].astype(np.int64), twice[right].astype(np.int64)
+    _, first, place = np.unique(
+        np.minimum(a, b) * len(twice) + np.maximum(a, b), return_index=True, return_inverse=True
+    )
+    best = np.full(len(first), -np.inf)
+    np.maximum.at(best, place, weight)
+    lead = best - rivals(twice[left[first]], twice[right[first]], best, source)
+    return list(np.asarray(linked, dtype=bool) & (lead[place] < margin))
 
 
 def rivals(left: Ints, right: Ints, weight: Floats, source: Ints) -> Floats:

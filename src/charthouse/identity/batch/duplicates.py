@@ -12,7 +12,7 @@ from charthouse.identity.domain.model import Model
 from charthouse.identity.domain.scorer import Score, explain
 
 from .blocking import Blocks
-from .judging import NOBODY, Tell, judge_pairs, quiet
+from .judging import NOBODY, Checkpoint, Tell, judge_pairs, quiet
 from .table import Table
 
 
@@ -37,12 +37,13 @@ def find_duplicates(
     thresholds: Thresholds,
     told_apart: AbstractSet[tuple[int, int]],
     tell: Tell = quiet,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Finding]:
     """Pairs of persons that are or may be one, the surest first. ``told_apart``: pairs of rows somebody found to be
     two persons; their persons are not asked about again."""
     tell("pairs", 0, 0)
     left, right = blocks.pairs(table.size)
-    judged = judge_pairs(table, model, left, right, thresholds, tell)
+    judged = judge_pairs(table, model, left, right, thresholds, tell, checkpoint)
     best: dict[tuple[str, str], int] = {}
     doubtful: set[tuple[str, str]] = set()
     apart = {_pair(persons[one], persons[other]) for one, other in told_apart}

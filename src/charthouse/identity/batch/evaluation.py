@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 
 from charthouse.identity.domain.decision import Thresholds
 from charthouse.identity.domain.model import Model
+from charthouse.identity.domain.text import fold
 
+from .beside import worth_comparing
+from .between import pairs_between
 from .blocking import Blocks
 from .clustering import Groups, group
 from .columns import Columns, place_of, recognize
@@ -29,6 +32,7 @@ from .metrics import Rate, b_cubed, pairs_of_clusters, pairs_there, whole_cluste
 from .rows import RowReader
 from .table import Ints, Table
 from .training import Learnt, learn
+from .twice import written_twice
 from .weighing import Floats, Weigher, merged
 
 _SAMPLE = 50_000
@@ -37,7 +41,7 @@ _SAMPLE = 50_000
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A labelled file as it was read. ``truth`` and ``source`` are numbers; ``source`` is None where none was
-    named."""
+    named. ``beside`` are the columns that are compared as they are."""
 
     table: Table
     blocks: Blocks
@@ -45,6 +49,7 @@ class Loaded:
     source: Ints | None
     columns: Columns
     header: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 def load(
@@ -58,12 +63,13 @@ def load(
     today = date.today()  # noqa: DTZ011 - births later than today are none, whatever the zone
     rows = read_rows(path)
     apart = [truth] if source is None else [truth, source]
-    columns = recognize(rows.header, apart=apart, said=said)
     truth_place = place_of(rows.header, truth)
     source_place = place_of(rows.header, source) if source is not None else None
     sample = list(islice(rows, _SAMPLE))
+    columns = recognize(rows.header, apart=apart, said=said, sample=sample)
     reader = RowReader(columns, sample, today)
-    table, blocks = Table(), Blocks()
+    beside = worth_comparing(rows.header, columns.unused, sample, columns.of)
+    table, blocks = Table(len(beside)), Blocks()
     labels: dict[str, int] = {}
     sources: dict[str, int] = {}
     truths: list[int] = []
@@ -75,7 +81,7 @@ def load(
                     f"{path}: row {len(truths) + 1} says nothing in {truth!r}, the column that holds the truth."
                 )
             traits = reader.traits(row)
-            blocks.add(table.add(traits), traits)
+            blocks.add(table.add(traits, [fold(row[place]) for place in beside]), traits)
             truths.append(labels.setdefault(row[truth_place], len(labels)))
             if source_place is not None:
                 origin.append(sources.setdefault(row[source_place], len(sources)))
@@ -87,7 +93,7 @@ def load(
     held = np.array(origin, dtype=np.int32) if source_place is not None else None
     if held is not None and len(sources) < 2:
         raise FileError(f"{path}: {source!r} is the same in all rows; at least two sources are needed.")
-    return Loaded(table, blocks, truths, held, columns, rows.header)
+    return Loaded(table, blocks, truths, held, columns, rows.header, tuple(rows.header[place] for place in beside))
 
 
 def evaluate(
@@ -102,7 +108,24 @@ def evaluate(
     tell("learn", 0, 0)
     learnt = learn(table, left, right, across, one_to_one=one_to_one)
     judged = judge_pairs(table, learnt.model, left, right, thresholds, tell)
-    groups = group(
+    twice = written_twice(table, learnt.model, across, thresholds) if across is not None else None
+    groups = _grouped(table, judged, across, thresholds, twice)
+    if across is None or int(across.max()) > 1:
+        judged, groups = _between(table, learnt.model, left, right, across, thresholds, judged, groups, twice)
+    if across is not None and twice is not None and len(np.unique(across)) == 2:
+        judged, groups = _link_the_rest(
+            loaded.table, learnt.model, left, right, across, thresholds, judged, groups, twice
+        )
+    figures = _figures(loaded, judged, groups, across)
+    figures.update(_more(loaded, learnt, left, right, across))
+    figures["seconds_matching"] = round(time.perf_counter() - begun, 2)
+    return figures
+
+
+def _grouped(
+    table: Table, judged: Judged, across: Ints | None, thresholds: Thresholds, twice: Ints | None
+) -> Groups:
+    return group(
         table.size,
         judged.pairs.left,
         judged.pairs.right,
@@ -111,13 +134,34 @@ def evaluate(
         judged.conflict.tolist(),
         across,
         margin=thresholds.margin,
+        twice=twice,
     )
-    if across is not None and len(np.unique(across)) == 2:
-        judged, groups = _link_the_rest(loaded.table, learnt.model, left, right, across, thresholds, judged, groups)
-    figures = _figures(loaded, judged, groups, across)
-    figures.update(_more(loaded, learnt, left, right, across))
-    figures["seconds_matching"] = round(time.perf_counter() - begun, 2)
-    return figures
+
+
+def _between(
+    table: Table,
+    model: Model,
+    left: Ints,
+    right: Ints,
+    across: Ints | None,
+    thresholds: Thresholds,
+    judged: Judged,
+    groups: Groups,
+    twice: Ints | None,
+) -> tuple[Judged, Groups]:
+    """Compare the groups that may be one person as wholes, and group anew."""
+    more_left, more_right = pairs_between(groups.of, judged, left, right, across)
+    if not len(more_left):
+        return judged, groups
+    more = judge_pairs(table, model, more_left, more_right, thresholds)
+    judged = Judged(
+        merged([judged.pairs, more.pairs]),
+        *(
+            np.concatenate((getattr(judged, name), getattr(more, name)))
+            for name in ("linked", "review", "conflict", "bits")
+        ),
+    )
+    return judged, _grouped(table, judged, across, thresholds, twice)
 
 
 def _link_the_rest(
@@ -129,11 +173,12 @@ def _link_the_rest(
     thresholds: Thresholds,
     judged: Judged,
     groups: Groups,
+    twice: Ints,
 ) -> tuple[Judged, Groups]:
     """Look once more at the rows without a partner: how often a pair of them is one person is another question than
     how often a pair of all is, and once most have found their partner, the rest find theirs by less."""
-    sizes = np.bincount(groups.of, minlength=table.size)
-    free = sizes[groups.of] == 1
+    linked = [np.bincount(groups.of[source == side], minlength=table.size) > 0 for side in (0, 1)]
+    free = ~(linked[0] & linked[1])[groups.of]
     open_pairs = free[left] & free[right]
     if not open_pairs.any():
         return judged, groups
@@ -145,16 +190,7 @@ def _link_the_rest(
     if prior <= model.prior:
         return judged, groups
     again = judge_pairs(table, replace(model, prior=prior), left, right, thresholds)
-    more = group(
-        table.size,
-        again.pairs.left,
-        again.pairs.right,
-        again.bits,
-        again.linked.tolist(),
-        again.conflict.tolist(),
-        source,
-        margin=thresholds.margin,
-    )
+    more = _grouped(table, again, source, thresholds, twice)
     joined = groups.of.copy()
     joined[free] = more.of[free]
     kept = ~(free[judged.pairs.left] & free[judged.pairs.right])
@@ -229,7 +265,8 @@ def _more(loaded: Loaded, learnt: Learnt, left: Ints, right: Ints, across: Ints 
         "reachable_recall": round(reached / there, 5) if there else 1.0,
         "expected_pairs": round(learnt.matches),
         "columns": columns,
-        "unused_columns": list(loaded.columns.unused),
+        "compared_as_they_are": list(loaded.beside),
+        "unused_columns": [name for name in loaded.columns.unused if name not in loaded.beside],
     }
 
 

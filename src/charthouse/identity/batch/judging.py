@@ -6,7 +6,8 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -48,18 +49,52 @@ def quiet(step: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
+class Checkpoint(Protocol):
+    """Keeps which pairs of a part came to "perhaps" or more, so that a run that was broken off compares only the
+    parts that are missing."""
+
+    def parts(self, of: str) -> dict[int, tuple[Ints, Ints]]:
+        """The pairs kept of each part that was compared; ``of`` names what is divided into parts, and how."""
+        ...
+
+    def keep(self, of: str, part: int, left: Ints, right: Ints) -> None:
+        """Keep the pairs of one part for good."""
+        ...
+
+
 def judge_pairs(
-    table: Table, model: Model, left: Ints, right: Ints, thresholds: Thresholds, tell: Tell = quiet
+    table: Table,
+    model: Model,
+    left: Ints,
+    right: Ints,
+    thresholds: Thresholds,
+    tell: Tell = quiet,
+    checkpoint: Checkpoint | None = None,
 ) -> Judged:
-    """What the decision says of pairs; those below "perhaps" are left out."""
+    """What the decision says of pairs; those below "perhaps" are left out.
+
+    Of a part that ``checkpoint`` kept only the pairs that came to something are judged again, which gives the same.
+    """
     weigher = Weigher(table, model)
+    of, kept = "", {}
+    if checkpoint is not None:
+        made = sha256(f"{model.version} {thresholds} {_CHUNK}".encode())
+        for side in (left, right):
+            made.update(side.tobytes())
+        of = made.hexdigest()
+        kept = checkpoint.parts(of)
+        if kept:
+            tell("resume", min(len(kept) * _CHUNK, len(left)), len(left))
     chunks = [
-        (left[begin : begin + _CHUNK], right[begin : begin + _CHUNK]) for begin in range(0, len(left), _CHUNK)
+        kept.get(part, (left[begin : begin + _CHUNK], right[begin : begin + _CHUNK]))
+        for part, begin in enumerate(range(0, len(left), _CHUNK))
     ]
     parts: list[Judged] = [_judge(weigher, left[:0], right[:0], thresholds)]
     done = 0
-    for part in _judged(weigher, chunks, thresholds, len(left)):
+    for place, part in enumerate(_judged(weigher, chunks, thresholds, sum(len(some) for some, _ in chunks))):
         parts.append(part)
+        if checkpoint is not None and place not in kept:
+            checkpoint.keep(of, place, part.pairs.left, part.pairs.right)
         done += _CHUNK
         tell("compare", min(done, len(left)), len(left))
     return Judged(
@@ -107,7 +142,7 @@ def _judge(weigher: Weigher, left: Ints, right: Ints, thresholds: Thresholds) ->
         verdict = conclude(one, Candidate(0, NOBODY, other), weighing, model, thresholds)
         linked[place] = verdict.outcome is Outcome.SAME
         review[place] = verdict.outcome is Outcome.PERHAPS
-        conflict[place] = any(not guard.yields for guard in verdict.guards)
+        conflict[place] = any(thresholds.conflict is None or not guard.yields for guard in verdict.guards)
         if model.kin is not None and thresholds.conflict is not None:
             bits[place] = min(bits[place], lead_over_kin(one, other, weighing, model))
     return Judged(weighed, linked, review, conflict, bits)

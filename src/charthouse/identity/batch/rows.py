@@ -30,7 +30,11 @@ _SEX = {
     "m": "M", "male": "M", "man": "M", "boy": "M", "1": "M", "maennlich": "M", "mannlich": "M", "masculin": "M",
     "h": "M", "homme": "M", "hombre": "M", "masculino": "M",
     "f": "F", "female": "F", "woman": "F", "girl": "F", "2": "F", "w": "F", "weiblich": "F", "feminin": "F",
-    "femme": "F", "mujer": "F", "femenino": "F", "u": "", "9": "", "x": "O", "o": "O", "other": "O",
+    "femme": "F", "mujer": "F", "femenino": "F", "k": "F", "kobieta": "F", "mezczyzna": "M", "v": "F", "vrouw": "F",
+    "herr": "M", "frau": "F",
+    "erkek": "M", "kadin": "F", "kvinna": "F", "muz": "M", "zena": "F",
+    "mr": "M", "mrs": "F", "ms": "F", "miss": "F", "maschio": "M", "femmina": "F",
+    "u": "", "9": "", "x": "O", "o": "O", "other": "O",
 }  # fmt: skip
 _STATES = dict(
     pair.split("=")
@@ -125,6 +129,9 @@ class RowReader:
         self._today = today
         self._given = columns.first("given")
         self._family = columns.first("family")
+        letters = {fold(value) for value in self._values(rows, "sex")}
+        # Hombre and mujer are written H and M.
+        self._sex_letters = {**_SEX, "m": "F"} if {"h", "m"} <= letters and "f" not in letters else _SEX
         self._alone = {field: columns.first(field) for field in columns.of}
 
     def _values(self, rows: Sequence[Sequence[str]], field: str) -> list[str]:
@@ -164,6 +171,8 @@ class RowReader:
     def _names(self, row: Sequence[str]) -> tuple[tuple[Name, ...], int]:
         given, family = self._of(row, "given"), self._of(row, "family")
         middle, suffix = self._of(row, "middle"), self._of(row, "suffix")
+        if given and family and not middle:
+            middle = _between(given, family, self._of(row, "name"))
         if given or family:
             human = {"family": family, "given": [part for part in (given, middle) if part], "suffix": [suffix]}
         elif text := self._of(row, "name"):
@@ -192,7 +201,7 @@ class RowReader:
 
     def _sex(self, row: Sequence[str]) -> str:
         value = fold(whole(self._of(row, "sex")))
-        return _SEX.get(value, value[:1].upper()) if value else ""
+        return self._sex_letters.get(value, value[:1].upper()) if value else ""
 
     def _national_number(self, row: Sequence[str]) -> str:
         value = self._ssn.of(whole(self._of(row, "ssn")))
@@ -242,6 +251,15 @@ class RowReader:
 
 def _read(values: Iterable[str], reader: Callable[[str], str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found for value in values if (found := reader(value))))
+
+
+def _between(given: str, family: str, whole_name: str) -> str:
+    """What stands in a whole name between the given and the family name."""
+    words, first, last = fold(whole_name).split(), fold(given).split(), fold(family).split()
+    if not (words and first and last and first[-1] in words and last[0] in words):
+        return ""
+    begin, end = words.index(first[-1]) + 1, len(words) - words[::-1].index(last[0]) - 1
+    return " ".join(words[begin:end])
 
 
 def _take_apart(text: str, known: dict[str, str]) -> tuple[str, dict[str, str]]:

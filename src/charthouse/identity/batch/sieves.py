@@ -18,6 +18,7 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from rapidfuzz.fuzz import token_set_ratio
 from rapidfuzz.process import cpdist
 
+from charthouse.identity.domain.addresses import district
 from charthouse.identity.domain.reference import full_names
 from charthouse.identity.domain.text import sound
 
@@ -135,20 +136,20 @@ class BirthSieve:
 
 
 class AddressSieve:
-    """Addresses. Those that share neither street nor postal code nor city are "different"."""
+    """Addresses. Those that share neither street nor postal district nor city are "different"."""
 
     def __init__(self, values: Sequence[tuple[Any, ...]]) -> None:
         first = [value[0] for value in values]
         self._several = np.array([len(value) > 1 for value in values], dtype=bool)
         self._street = np.array([address.street for address in first], dtype=object)
         self._has_street = np.array([bool(address.street) for address in first], dtype=bool)
-        self._postal = _numbered([address.postal or number for number, address in enumerate(first)])
+        self._district = _numbered([district(address.postal) or number for number, address in enumerate(first)])
         self._city = _numbered([address.city or number for number, address in enumerate(first)])
 
     def undecided(self, one: Longs, other: Longs) -> Mask:
         """Pairs of which more is to be asked; the others are "different"."""
         found: Mask = self._several[one] | self._several[other]
-        found |= (self._postal[one] == self._postal[other]) | (self._city[one] == self._city[other])
+        found |= (self._district[one] == self._district[other]) | (self._city[one] == self._city[other])
         rest = np.flatnonzero(~found & self._has_street[one] & self._has_street[other])
         a, b = one[rest], other[rest]
         alike = _measured(self._street, a, b, JaroWinkler.similarity, np.float32) >= 0.89

@@ -99,7 +99,7 @@ def train(table: Table, *, recall: float = 0.8, max_pairs: float = 5e5, today: d
             )
     saved = linker.misc.save_model_to_json()
     connection.close()
-    text, unlearnt = _completed(saved, today or date.today())  # noqa: DTZ011 - a name for people
+    text, unlearnt = _completed(saved, today or date.today(), table.size)  # noqa: DTZ011 - a name for people
     return Trained(text, frequencies_of(table), table.size, unlearnt)
 
 
@@ -252,8 +252,11 @@ def _settings(known: set[str]) -> dict[str, Any]:
     }
 
 
-def _completed(saved: dict[str, Any], today: date) -> tuple[str, tuple[str, ...]]:
-    """Splink's model with a weight for every level; those it did not learn are the ones that come along."""
+def _completed(saved: dict[str, Any], today: date, size: int) -> tuple[str, tuple[str, ...]]:
+    """Splink's model with a weight for every level; those it did not learn are the ones that come along. No level
+    is rarer of one person than once in all pairs of one person that are expected among ``size`` patients."""
+    expected = float(saved["probability_two_random_records_match"]) * size * (size - 1) / 2
+    rarest = max(_RAREST, min(_SELDOM, 1 / (expected + 1)))
     fallback_m, fallback_u = default_shares()
     unlearnt: list[str] = []
     by_field = {comparison["output_column_name"]: comparison for comparison in saved["comparisons"]}
@@ -272,6 +275,7 @@ def _completed(saved: dict[str, Any], today: date) -> tuple[str, tuple[str, ...]
                 unlearnt.append(f"{field}: {level}")
                 entry["m_probability"] = fallback_m[field][level]
                 entry["u_probability"] = fallback_u[field][level]
+            entry["m_probability"] = max(entry["m_probability"], rarest)
             if field in {"given", "family"} and level == "same":
                 entry["tf_adjustment_column"] = field
                 entry["tf_adjustment_weight"] = 1.0
@@ -281,6 +285,10 @@ def _completed(saved: dict[str, Any], today: date) -> tuple[str, tuple[str, ...]
     digest = hashlib.sha256(json.dumps(saved["comparisons"], sort_keys=True).encode()).hexdigest()[:8]
     saved["linker_uid"] = f"{_SITE}-{today.isoformat()}-{digest}"
     return json.dumps(saved, indent=1), tuple(unlearnt)
+
+
+#: The rarest a level of one person is taken to be: where many pairs are expected, and where few are.
+_RAREST, _SELDOM = 1e-4, 0.02
 
 
 def _is_share(value: Any) -> bool:

@@ -7,13 +7,14 @@ values, not of patients.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charthouse.identity.domain.names import Name
+from charthouse.identity.domain.reference import full_names, is_known_given
 from charthouse.identity.domain.traits import Traits
 
 from .sieves import SIEVES
@@ -22,6 +23,8 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
 NOTHING = -1
+#: A given name that stands with so many family names is one people bear.
+_BORNE = 5
 
 
 class Values:
@@ -64,10 +67,12 @@ class Table:
     ``given`` holds (given, middle names), ``family`` (family, its parts), ``middle`` the middle names, ``words``
     the number of the given and of the family name among all words, to see names that stand in each other's place.
     ``several`` are the rows of patients with more than one name, whose names are compared one by one.
+    ``beside`` are columns that hold none of the traits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beside: int = 0) -> None:
         self.size = 0
+        self.beside = tuple(Values() for _ in range(beside))
         self.given, self.family, self.middle = Values(), Values(), Values()
         self.generation, self.birth, self.sex, self.ssn = Values(), Values(), Values(), Values()
         self.identifier, self.address = Values(), Values()
@@ -80,8 +85,10 @@ class Table:
         self._closed: dict[str, Any] = {}
         self._sieves: dict[str, Any] = {}
 
-    def add(self, traits: Traits) -> int:
-        """Add a patient; its row."""
+    def add(self, traits: Traits, beside: Sequence[str] = ()) -> int:
+        """Add a patient, and what the columns beside say of it; its row."""
+        for column, value in zip(self.beside, beside, strict=True):
+            column.add(value)
         names = traits.names
         name = names[0] if names else _NOBODY
         if len(names) > 1:
@@ -118,10 +125,25 @@ class Table:
             "joined": np.array(self._joined_word, dtype=np.int32),
             "family": np.array(self._family_word, dtype=np.int32),
             "several": several,
+            "known": self._known_given(),
         }
 
+    def _known_given(self) -> NDArray[np.bool_]:
+        """Whether each patient's given name is one that people bear: a listed one, or one met with several family
+        names here."""
+        given, family = np.array(self._given_word, dtype=np.int64), np.array(self._family_word, dtype=np.int64)
+        words = self._words.values
+        both = np.unique((given * len(words) + family)[(given >= 0) & (family >= 0)])
+        often = np.bincount(both // max(1, len(words)), minlength=len(words)) >= _BORNE
+        listed = np.zeros(len(words) + 1, dtype=bool)
+        for word in np.unique(given[given >= 0]).tolist():
+            listed[word] = len(words[word]) > 1 and (
+                often[word] or is_known_given(words[word]) or len(full_names(words[word])) > 1
+            )
+        return listed[given]
+
     def _all(self) -> Iterable[Values]:
-        return (value for value in vars(self).values() if isinstance(value, Values))
+        return (*(value for value in vars(self).values() if isinstance(value, Values)), *self.beside)
 
     def sieve(self, field: str) -> Any:
         """What sorts pairs of a field's values before the comparator; None where it has none."""
@@ -148,6 +170,11 @@ class Table:
     def has_several(self) -> NDArray[np.bool_]:
         """Whether each patient has more than one name."""
         return self._closed["several"]  # type: ignore[no-any-return]
+
+    @property
+    def known_given(self) -> NDArray[np.bool_]:
+        """Whether each patient's given name is one that people bear, so that it is hardly a slip of the pen."""
+        return self._closed["known"]  # type: ignore[no-any-return]
 
     def names(self, row: int) -> tuple[Name, ...]:
         """The names of a patient."""

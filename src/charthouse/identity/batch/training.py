@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log2
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charthouse.identity.domain.dates import MALFORMED
 from charthouse.identity.domain.guards import GENERATION
-from charthouse.identity.domain.model import LEVELS, Kin, Model, TermFrequency, default_shares
+from charthouse.identity.domain.model import LEVELS, Beside, Kin, Model, TermFrequency, default_shares
 from charthouse.identity.domain.scorer import FIELDS
 
+from .beside import AT_RANDOM, USUALLY
+from .beside import LEVELS as BESIDE_LEVELS
 from .table import Ints, Table, Values
-from .weighing import CODE, Codes, level_codes, name_codes
+from .weighing import CODE, Codes, are_two_names, beside_codes, level_codes, name_codes
 
 Floats = NDArray[np.float64]
 
@@ -34,15 +39,29 @@ _SETTLED = 0.002
 _PRIOR_M, _PRIOR_U, _PRIOR_KIN = 10.0, 50.0, 20.0
 #: How often members of a family agree, before the data say.
 _KIN_SAME = {"family": 0.75, "address": 0.75, "phone": 0.5, "mother": 0.5, "email": 0.3}
+_KIN_BESIDE = 0.5
 _TWINS, _NAMESAKES = 0.02, 0.03
+#: The share of twins that is expected counts for so many pairs of a family for each pair of one person.
+_FEW_FAMILIES = 0.3
+#: Pairs of a family of which there are so few for each pair of one person are hardly believed.
+_NO_FAMILIES = 0.02
 #: What two records of one person seldom differ in, however bad the data: levels of a field and their share at most.
 #: Without birth dates a couple at one address would else be learnt to be a person with two given names.
-_SELDOM = {
-    "given": (("different", "faint", "crossed"), 0.13),
-    "family": (("different", "faint"), 0.25),
-    "birth": (("different",), 0.15),
-    "sex": (("different",), 0.05),
-}
+_SELDOM = (
+    ("given", ("two names",), 0.02),
+    ("family", ("different", "faint"), 0.25),
+    ("birth", ("different",), 0.15),
+    ("sex", ("different",), 0.05),
+)
+#: Given names of one person that differ: their share at most where families are many, and where there are none.
+_OTHER_NAMES = (0.06, 0.13)
+#: The levels learnt of a field: a given name that differs may be a slip of the pen, or another name people bear.
+_LEARNT = {**LEVELS, "given": (*LEVELS["given"], "two names")}
+#: Of given names that differ, those people bear, before the data say: of one person's, and of strangers'.
+_BORNE_BY_ONE, _BORNE_BY_TWO = 0.2, 0.8
+
+#: Of one person's names that stand in each other's place, those of which one was changed as well.
+_CROSSED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,7 @@ class _Kind:
 
     def bits(self, codes: dict[str, Codes]) -> Floats:
         total = np.full(len(codes["given"]), log2(self.share))
-        for field in FIELDS:
+        for field in self.levels:
             total += self.field_bits(field, codes)
         return total
 
@@ -94,10 +113,22 @@ def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, 
 
     given = _Term(table.given, left, right, codes["given"])
     family = _Term(table.family, left, right, codes["family"])
-    fallback_m, fallback_u = default_shares()
+    beside = {
+        column: _Term(values, left, right, codes[column], str)
+        for column, values in zip(_columns(table), table.beside, strict=True)
+    }
+    fallback_m, fallback_u = map(dict, default_shares())
+    for shares, borne, usual in ((fallback_m, _BORNE_BY_ONE, USUALLY), (fallback_u, _BORNE_BY_TWO, AT_RANDOM)):
+        different = shares["given"]["different"]
+        shares["given"] = {
+            **shares["given"],
+            "different": (1 - borne) * different,
+            "two names": borne * different,
+        }
+        shares.update(dict.fromkeys(beside, usual))
     u = _levels(random_codes, None, fallback_u, _PRIOR_U, jeffreys=0.5)
     expected = 0.3 * table.size if source is None else 0.5 * int(np.bincount(source).min())
-    one = _Kind(expected / total, {field: _row(fallback_m[field]) for field in FIELDS})
+    one = _Kind(expected / total, {field: _row(fallback_m[field]) for field in codes})
     strangers = _Kind(1.0, u)
     kin = _Kind(0.2 * expected / total, _kin_levels(u))
     has_family = bool((codes["family"] >= 0).any()) and bool(
@@ -108,6 +139,8 @@ def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, 
     rounds = 0
     for rounds in range(1, _ROUNDS + 1):
         terms = given.bits(u["given"]) + family.bits(u["family"])
+        for column, term in beside.items():
+            terms += term.bits(u[column])
         of_one = one.bits(codes) + terms
         of_strangers = strangers.bits(codes)
         if has_family:
@@ -120,24 +153,31 @@ def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, 
         if one_to_one:
             probably = _compete(probably, left, right, table.size)
         before = one.share
-        one.levels = _bounded(_levels(codes, probably, fallback_m, _PRIOR_M))
+        one.levels = _bounded(
+            _levels(codes, probably, fallback_m, _PRIOR_M),
+            float(probably.sum()),
+            float(relatives[codes["birth"] >= 0].sum()),
+        )
         one.share = max((float(probably.sum()) * scale + 0.5) / total, 0.5 / total)
         if has_family:
             learnt = _levels(codes, relatives, {}, _PRIOR_KIN, start=_kin_levels(u))
-            for field in _KIN_SAME:
+            for field in (*_KIN_SAME, *beside):
                 kin.levels[field] = learnt[field]
-            kin.share = (float(relatives.sum()) * scale + 0.5) / total
+            kin.levels["birth"] = _kin_levels(u, _twins(codes["birth"], probably, relatives))["birth"]
+            _cross(kin, one)
+            kin.share = (_families(float(relatives.sum()), float(probably.sum())) * scale + 0.5) / total
         strangers.share = max(1.0 - one.share - kin.share, 0.5)
         if rounds <= 4 or rounds % 5 == 0:
             u = _without_matches(random_codes, one, strangers, fallback_u)
             strangers.levels = u
             if has_family:
                 for field in FIELDS:
-                    if field not in _KIN_SAME:
+                    if field not in _KIN_SAME and field != "birth":
                         kin.levels[field] = _kin_levels(u)[field]
+                _cross(kin, one)
         if rounds > 5 and abs(log2(one.share / before)) < _SETTLED:
             break
-    model = _model(one, strangers, kin if has_family else None, given, family)
+    model = _model(one, strangers, kin if has_family else None, given, family, beside)
     return Learnt(
         model,
         _by_name(one.levels),
@@ -164,8 +204,22 @@ def _random_pairs(size: int, source: Ints | None, generator: np.random.Generator
 
 def _codes(table: Table, left: Ints, right: Ints) -> dict[str, Codes]:
     given, family, middle = name_codes(table, left, right)
+    given[are_two_names(table, given, left, right)] = _LEARNT["given"].index("two names")
     codes = {field: level_codes(table, field, left, right) for field in FIELDS[3:]}
-    return {"given": given, "family": family, "middle": middle, **codes}
+    others = {
+        column: beside_codes(values, left, right)
+        for column, values in zip(_columns(table), table.beside, strict=True)
+    }
+    return {"given": given, "family": family, "middle": middle, **codes, **others}
+
+
+def _columns(table: Table) -> list[str]:
+    """What the columns beside the traits are called here."""
+    return [f"column {place}" for place in range(len(table.beside))]
+
+
+def _levels_of(field: str) -> tuple[str, ...]:
+    return _LEARNT.get(field, BESIDE_LEVELS)
 
 
 def _generation_apart(table: Table, left: Ints, right: Ints) -> NDArray[np.bool_]:
@@ -181,14 +235,21 @@ def _generation_apart(table: Table, left: Ints, right: Ints) -> NDArray[np.bool_
 class _Term:
     """How much rarer or commoner the agreeing names of pairs are than agreeing names at random."""
 
-    def __init__(self, values: Values, left: Ints, right: Ints, codes: Codes) -> None:
+    def __init__(
+        self,
+        values: Values,
+        left: Ints,
+        right: Ints,
+        codes: Codes,
+        word: Callable[[Any], str] = itemgetter(0),
+    ) -> None:
         counts = values.counts()
         words: dict[str, int] = {}
         for value, many in zip(values.values, counts, strict=True):
-            words[value[0]] = words.get(value[0], 0) + int(many)
+            words[word(value)] = words.get(word(value), 0) + int(many)
         self.total = max(1, int(counts.sum()))
         self.counts = words
-        by_value = np.array([words[value[0]] for value in values.values], dtype=np.float64)
+        by_value = np.array([words[word(value)] for value in values.values], dtype=np.float64)
         self._same = np.flatnonzero(codes == 0)
         held = values.of[left[self._same]]
         self._share = by_value[held] / self.total if len(held) else np.empty(0)
@@ -222,8 +283,8 @@ def _levels(
 ) -> dict[str, Floats]:
     """How often each level is met among pairs that count as ``weights`` say."""
     found = {}
-    for field in FIELDS:
-        many = len(LEVELS[field])
+    for field in codes:
+        many = len(_levels_of(field))
         counts = np.bincount(codes[field] + 1, weights=weights, minlength=many + 1)[1:].astype(np.float64)
         prior = start[field][:-1] if start is not None else np.array(list(fallback[field].values()))
         prior = prior / prior.sum()
@@ -232,25 +293,57 @@ def _levels(
     return found
 
 
-def _bounded(levels: dict[str, Floats]) -> dict[str, Floats]:
-    for field, (seldom, most) in _SELDOM.items():
+def _bounded(levels: dict[str, Floats], persons: float, relatives: float) -> dict[str, Floats]:
+    """Hold the levels of one person within what is seldom. ``relatives``: pairs of a family whose birth dates are
+    known; where they are many, another given name is rather another of the family."""
+    other_names = max(_OTHER_NAMES[0], _OTHER_NAMES[1] * persons / max(persons + relatives, 1e-9))
+    for field, seldom, most in (("given", ("two names", "different", "faint", "crossed"), other_names), *_SELDOM):
         row = levels[field]
-        places = [CODE[field][level] for level in seldom]
+        places = [_LEARNT[field].index(level) for level in seldom]
         share = float(row[places].sum())
         if share > most:
             row[:-1] *= (1 - most) / (1 - share)
             row[places] *= most / share * (1 - share) / (1 - most)
+    given, crossed = levels["given"], CODE["given"]["crossed"]
+    # Names in each other's place are seldom changed too; a spouse's name beside a swapped one looks the same.
+    given[crossed] = min(given[crossed], max(_CROSSED * given[CODE["given"]["exchanged"]], 1e-4))
     return levels
 
 
-def _kin_levels(u: dict[str, Floats]) -> dict[str, Floats]:
+def _kin_levels(u: dict[str, Floats], twins: float = _TWINS) -> dict[str, Floats]:
     """What members of a family have in common before the data say: name, address and telephone often, a birth date
     where they are twins, a given name where one bears the other's; the rest as strangers."""
     levels = {field: row.copy() for field, row in u.items()}
-    for field, share in (*_KIN_SAME.items(), ("birth", _TWINS), ("given", _NAMESAKES)):
+    beside = dict.fromkeys(set(u) - set(FIELDS), _KIN_BESIDE)
+    for field, share in ({**_KIN_SAME, "birth": twins, "given": _NAMESAKES, **beside}).items():
         levels[field][:-1] *= 1 - share
-        levels[field][CODE[field]["same"]] += share
+        levels[field][_levels_of(field).index("same")] += share
     return levels
+
+
+def _families(relatives: float, persons: float) -> float:
+    """How many pairs are of one family. So few beside those of one person are rather persons of whom much changed
+    at once."""
+    return relatives * relatives / max(relatives + _NO_FAMILIES * persons, 1e-9)
+
+
+def _twins(birth: Codes, probably: Floats, relatives: Floats) -> float:
+    """How many of a family's pairs are born on one day. Where families are few beside persons with two records,
+    what seems a twin is mostly one person after all."""
+    usual = max(_PRIOR_KIN, _FEW_FAMILIES * float(probably.sum()))
+    one_day = float(relatives[birth == CODE["birth"]["same"]].sum())
+    known = float(relatives[birth >= 0].sum())
+    return (one_day + _TWINS * usual) / (known + usual)
+
+
+def _cross(kin: _Kind, one: _Kind) -> None:
+    """Where one of two relatives has given and family name exchanged, the given name of one is the other's family
+    name."""
+    given = kin.levels["given"]
+    exchanged = float(one.levels["given"][CODE["given"]["exchanged"]])
+    given[CODE["given"]["crossed"]] = max(
+        given[CODE["given"]["crossed"]], exchanged * float(kin.levels["family"][CODE["family"]["same"]])
+    )
 
 
 def _share(one: Floats, strangers: Floats, kin: Floats) -> tuple[Floats, Floats]:
@@ -280,20 +373,25 @@ def _without_matches(
 
 
 def _by_name(levels: dict[str, Floats]) -> dict[str, dict[str, float]]:
-    return {
-        field: {level: float(share) for level, share in zip(LEVELS[field], levels[field][:-1], strict=True)}
+    found = {
+        field: {level: float(share) for level, share in zip(_LEARNT[field], levels[field][:-1], strict=True)}
         for field in FIELDS
     }
+    found["given"]["different"] += found["given"].pop("two names")
+    return found
 
 
-def _model(one: _Kind, strangers: _Kind, kin: _Kind | None, given: _Term, family: _Term) -> Model:
+def _model(
+    one: _Kind, strangers: _Kind, kin: _Kind | None, given: _Term, family: _Term, beside: dict[str, _Term]
+) -> Model:
     weights = _bits(one.levels, strangers.levels, FIELDS)
+    two_names = min(0.0, weights["given"].pop("two names") - weights["given"]["different"])
     prior = log2(one.share / (1 - one.share))
     learnt_kin = None
     if kin is not None:
         fields = (*_KIN_SAME, "birth", "given")
         learnt_kin = Kin(log2(kin.share / one.share), _bits(one.levels, kin.levels, fields))
-    text = json.dumps([prior, weights])
+    text = json.dumps([prior, weights, two_names])
     return Model(
         version=f"learnt-{hashlib.sha256(text.encode()).hexdigest()[:12]}",
         prior=prior,
@@ -303,11 +401,22 @@ def _model(one: _Kind, strangers: _Kind, kin: _Kind | None, given: _Term, family
             "family": family.frequency(strangers.levels["family"]),
         },
         kin=learnt_kin,
+        beside=tuple(
+            Beside(
+                _bits(one.levels, strangers.levels, (column,))[column],
+                _bits(one.levels, (kin or strangers).levels, (column,))[column],
+                term.frequency(strangers.levels[column]),
+            )
+            for column, term in beside.items()
+        ),
+        two_names=two_names,
     )
 
 
 def _bits(m: dict[str, Floats], u: dict[str, Floats], fields: tuple[str, ...]) -> dict[str, dict[str, float]]:
     return {
-        field: {level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(LEVELS[field])}
+        field: {
+            level: float(np.log2(m[field][code] / u[field][code])) for code, level in enumerate(_levels_of(field))
+        }
         for field in fields
     }

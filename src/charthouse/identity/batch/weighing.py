@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charthouse.identity.domain import comparators
-from charthouse.identity.domain.model import LEVELS, Model, TermFrequency
+from charthouse.identity.domain.model import LEVELS, Beside, Model, TermFrequency
 from charthouse.identity.domain.names import Name
 from charthouse.identity.domain.scorer import FIELDS, Levels, Weighing, name_pair
 from charthouse.identity.domain.traits import Traits
 
+from . import beside
 from .table import Ints, Table, Values
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,7 @@ Codes = NDArray[np.int8]
 #: The code of a level is its place among those of its field; -1 where a side says nothing.
 CODE = {field: {level: code for code, level in enumerate(levels)} for field, levels in LEVELS.items()}
 _SAME = 0
+_BESIDE = {level: code for code, level in enumerate(beside.LEVELS)}
 #: Fields in the order they are compared: what decides most for the least work first.
 _ORDER = (
     "birth", "name", "sex", "ssn", "identifier", "generation", "phone", "email", "mother", "address",
@@ -36,12 +38,14 @@ _NAMES = ("given", "family", "middle")
 
 @dataclass(slots=True)
 class Weighed:
-    """Pairs with their weights. ``levels``: field to the codes of its levels."""
+    """Pairs with their weights. ``levels``: field to the codes of its levels. ``beside``: bits of one person over
+    two of a family, by the columns beside the traits and by given names that people bear."""
 
     left: Ints
     right: Ints
     weight: Floats
     levels: dict[str, Codes]
+    beside: Floats
 
     def __len__(self) -> int:
         return len(self.left)
@@ -53,6 +57,7 @@ class Weighed:
             self.right[which],
             self.weight[which],
             {field: codes[which] for field, codes in self.levels.items()},
+            self.beside[which],
         )
 
     def weighing(self, place: int, table: Table) -> Weighing:
@@ -68,7 +73,7 @@ class Weighed:
             given = _shared(table, left, right, "given")
         if levels.family == "same":
             family = _shared(table, left, right, "family")
-        return Weighing(float(self.weight[place]), levels, given, family)
+        return Weighing(float(self.weight[place]), levels, given, family, float(self.beside[place]))
 
 
 def _shared(table: Table, left: int, right: int, field: str) -> str:
@@ -84,6 +89,7 @@ def merged(parts: list[Weighed]) -> Weighed:
         np.concatenate([part.right for part in parts]),
         np.concatenate([part.weight for part in parts]),
         {field: np.concatenate([part.levels[field] for part in parts]) for field in FIELDS},
+        np.concatenate([part.beside for part in parts]),
     )
 
 
@@ -106,11 +112,15 @@ class Weigher:
             most[field] + (float(self._terms[field].max(initial=0.0)) if field in self._terms else 0.0)
             for field in _NAMES
         )
-        self._reach = [sum(most[field] for field in _ORDER[place + 1 :]) for place in range(len(_ORDER))]
+        self._beside = [
+            _Column(values, column) for values, column in zip(table.beside, model.beside, strict=bool(model.beside))
+        ]
+        rest = sum(column.most for column in self._beside)
+        self._reach = [sum(most[field] for field in _ORDER[place + 1 :]) + rest for place in range(len(_ORDER))]
 
     def weigh(self, left: Ints, right: Ints, least: float | None = None) -> Weighed:
         """The pairs (left[i], right[i]) that weigh ``least`` bits or more; all of them where it is None."""
-        weighed = Weighed(left, right, np.full(len(left), self.model.prior), {})
+        weighed = Weighed(left, right, np.full(len(left), self.model.prior), {}, np.zeros(len(left)))
         for place, field in enumerate(_ORDER):
             if field == "name":
                 self._weigh_names(weighed)
@@ -122,6 +132,14 @@ class Weigher:
                 kept = weighed.weight + self._reach[place] >= least - 1e-9
                 if not kept.all():
                     weighed = weighed.take(kept)
+        for column in self._beside:
+            column.weigh(weighed)
+        if self.model.two_names:
+            bits = self.model.two_names * are_two_names(
+                self.table, weighed.levels["given"], weighed.left, weighed.right
+            )
+            weighed.weight += bits
+            weighed.beside += bits
         return weighed
 
     def _weigh_names(self, weighed: Weighed) -> None:
@@ -140,6 +158,29 @@ class Weigher:
         weighed.levels.update(given=given, family=family, middle=middle)
 
 
+class _Column:
+    """A column beside the traits, with what the model says of it."""
+
+    def __init__(self, values: Values, learnt: Beside) -> None:
+        self._values = values
+        self._bits = np.array([learnt.weights[level] for level in beside.LEVELS] + [0.0])
+        self._kin = np.array([learnt.kin[level] for level in beside.LEVELS] + [0.0])
+        self._rarity = np.array([learnt.rarity.of(value) for value in values.values] + [0.0])
+        self.most = max(0.0, float(self._bits.max())) + max(0.0, float(self._rarity.max()))
+
+    def weigh(self, weighed: Weighed) -> None:
+        codes = beside_codes(self._values, weighed.left, weighed.right)
+        same = codes == _SAME
+        weighed.weight += self._bits[codes]
+        weighed.weight[same] += self._rarity[self._values.of[weighed.left[same]]]
+        weighed.beside += self._kin[codes]
+
+
+def beside_codes(values: Values, left: Ints, right: Ints) -> Codes:
+    """The levels of a column beside the traits for pairs of rows."""
+    return _codes_of(values, left, right, None, beside.compared, _BESIDE)
+
+
 def _term_bits(values: Values, frequency: TermFrequency | None) -> Floats:
     if frequency is None:
         return np.zeros(len(values.values))
@@ -156,6 +197,12 @@ def name_codes(table: Table, left: Ints, right: Ints) -> tuple[Codes, Codes, Cod
     given[exchanged], family[exchanged], middle[exchanged] = CODE["given"]["exchanged"], -1, -1
     given[crossed], family[crossed], middle[crossed] = CODE["given"]["crossed"], -1, -1
     return given, family, middle
+
+
+def are_two_names(table: Table, given: Codes, left: Ints, right: Ints) -> NDArray[np.bool_]:
+    """Pairs whose given names differ and are both names that people bear."""
+    found: NDArray[np.bool_] = (given == CODE["given"]["different"]) & table.known_given[left]
+    return found & table.known_given[right]
 
 
 def _crossings(table: Table, left: Ints, right: Ints) -> tuple[list[int], list[int]]:
@@ -181,20 +228,29 @@ def _crossings(table: Table, left: Ints, right: Ints) -> tuple[list[int], list[i
 
 def level_codes(table: Table, field: str, left: Ints, right: Ints) -> Codes:
     """The levels of one field (names: of each patient's first name) for pairs of rows."""
-    values: Values = getattr(table, field)
+    return _codes_of(getattr(table, field), left, right, lambda: table.sieve(field), _COMPARE[field], CODE[field])
+
+
+def _codes_of(
+    values: Values,
+    left: Ints,
+    right: Ints,
+    sieve: Callable[[], Any] | None,
+    compare: Callable[[Any, Any], str | None],
+    code: dict[str, int],
+) -> Codes:
     held = values.of
     a, b = held[left], held[right]
     codes = np.full(len(left), -1, dtype=np.int8)
     present = (a >= 0) & (b >= 0)
     equal = present & (a == b)
-    compare, code = _COMPARE[field], CODE[field]
     codes[equal] = _of_themselves(values, a[equal], compare, code)
     others = np.flatnonzero(present & (a != b))
     if len(others):
         a, b = a[others].astype(np.int64), b[others].astype(np.int64)
         pair = np.minimum(a, b) * len(values.values) + np.maximum(a, b)
         distinct, place = np.unique(pair, return_inverse=True)
-        codes[others] = _compared(table.sieve(field), values, distinct, compare, code)[place]
+        codes[others] = _compared(sieve() if sieve else None, values, distinct, compare, code)[place]
     return codes
 
 

@@ -10,6 +10,7 @@ import logging
 import time
 import warnings
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,11 @@ from charthouse.identity.batch.metrics import pairs_of_clusters
 from charthouse.identity.batch.table import Ints, Table
 from charthouse.identity.domain.dates import MALFORMED
 
+_MEMORY, _DISK = "4GB", "12GB"
+_RULES: tuple[tuple[str, ...], ...] = (
+    ("given", "family"), ("dob",), ("ssn",), ("postal", "family"), ("postal", "given"), ("number", "street"),
+    ("phone",),
+)  # fmt: skip
 _COLUMNS = (
     "given",
     "family",
@@ -35,15 +41,21 @@ _COLUMNS = (
 )
 
 
+class DidNotFit(Exception):
+    """Splink needed more memory or disk than it is allowed here; the message says how much that is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What Splink found: pairs with their match weights, and the seconds of training and of predicting."""
+    """What Splink found: pairs with their match weights, the seconds of training and of predicting, and the ways of
+    choosing pairs from which it could not learn."""
 
     left: Ints
     right: Ints
     weight: Any
     training: float
     predicting: float
+    failed: tuple[str, ...]
 
     def f1(self, size: int, truth: list[int], source: Ints | None) -> tuple[float, float]:
         """The best F1 of the usual thresholds of probability, and the threshold. Two sources: each record's best
@@ -77,7 +89,22 @@ def _connected(size: int, left: Ints, right: Ints) -> list[int]:
 
 
 def run_splink(table: Table, source: Ints | None) -> Beside:
-    """Train and predict with Splink on DuckDB."""
+    """Train and predict with Splink on DuckDB, within the memory and the disk that are allowed here. Raises
+    DidNotFit."""
+    import duckdb
+    from splink.internals.exceptions import SplinkException
+
+    with TemporaryDirectory() as folder:
+        try:
+            return _run(table, source, folder)
+        except (duckdb.OutOfMemoryException, SplinkException) as error:
+            # Splink hands on DuckDB's refusal as one of its own.
+            if "out of memory" not in str(error).lower() and "max_temp_directory_size" not in str(error):
+                raise
+            raise DidNotFit(f"more than {_MEMORY} of memory and {_DISK} of disk") from error
+
+
+def _run(table: Table, source: Ints | None, folder: str) -> Beside:
     import duckdb
     import splink.comparison_library as cl
     from splink import DuckDBAPI, Linker, SettingsCreator, block_on
@@ -85,6 +112,10 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
     logging.getLogger("splink").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="splink")
     connection = duckdb.connect()
+    # DuckDB would else take most of the machine's memory, and be killed where others need it.
+    connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    connection.execute("SET temp_directory = ?", [folder])
+    connection.execute(f"SET max_temp_directory_size = '{_DISK}'")
     columns = _fill(connection, table, source)
     comparisons: list[Any] = [
         cl.NameComparison(name).configure(term_frequency_adjustments=True)
@@ -115,14 +146,7 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
         comparisons.append(cl.DamerauLevenshteinAtThresholds("phone", [1]))
     if "email" in columns:
         comparisons.append(cl.EmailComparison("email"))
-    rules: list[Any] = [
-        block_on(*names)
-        for names in (
-            ("given", "family"), ("dob",), ("ssn",), ("postal", "family"), ("postal", "given"),
-            ("number", "street"), ("phone",),
-        )
-        if all(name in columns for name in names)
-    ]  # fmt: skip
+    rules: list[Any] = [block_on(*names) for names in _RULES if columns.issuperset(names)]
     settings = SettingsCreator(
         link_type="dedupe_only" if source is None else "link_only",
         unique_id_column_name="unique_id",
@@ -143,9 +167,15 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
     ]
     linker.training.estimate_probability_two_random_records_match(certain, recall=0.8)
     linker.training.estimate_u_using_random_sampling(max_pairs=2e6, seed=1)
+    failed: list[str] = []
     for way in (("dob",), ("given", "family"), ("postal",)):
-        if columns.issuperset(way):
+        if not columns.issuperset(way):
+            continue
+        try:
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*way))
+        except ValueError:
+            # Splink ends a round in which a level is met by no pair of one person at all.
+            failed.append(" and ".join(way))
     trained = time.perf_counter()
     predictions = linker.inference.predict(threshold_match_weight=-10)
     fetched = connection.execute(
@@ -159,6 +189,7 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
         np.asarray(fetched["match_weight"], dtype=np.float64),
         trained - begun,
         done - trained,
+        tuple(failed),
     )
 
 

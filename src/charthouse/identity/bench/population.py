@@ -14,7 +14,9 @@ from functools import lru_cache
 from itertools import accumulate
 from random import Random
 
-from charthouse.identity.domain.reference import full_names, nicknames_of, term_frequencies
+from charthouse.identity.domain.comparators import given_level
+from charthouse.identity.domain.names import Name
+from charthouse.identity.domain.reference import nicknames_of, term_frequencies
 
 _HEADS = (
     "Ab", "Al", "An", "Ar", "Bal", "Bar", "Ben", "Ber", "Bol", "Bran", "Cal", "Car", "Chan", "Col", "Cor", "Dal",
@@ -232,9 +234,8 @@ def _household(random: Random, household: int, first: int) -> list[Row]:
             member("twin", given, its_sex, child_born, family, own_name, order="1" if numbered else "")
             second = its_sex if random.random() < 0.6 else ("F" if its_sex == "M" else "M")
             partner = _givens(second).draw(random)
-            for _ in range(5):
-                if partner != given and partner not in full_names(given):
-                    break
+            # Nobody calls twins Jon and John.
+            while given_level(Name(given=given), Name(given=partner)) != "different":
                 partner = _givens(second).draw(random)
             member("twin", partner, second, child_born, family, own_name, order="2" if numbered else "")
         else:

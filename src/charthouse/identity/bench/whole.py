@@ -23,7 +23,7 @@ from charthouse.identity.batch.table import Ints, Table
 from charthouse.identity.domain.decision import Thresholds
 from charthouse.identity.domain.model import default_model
 
-from .beside import run_splink
+from .beside import DidNotFit, run_splink
 from .population import COLUMNS, Noise, Row, copy, people
 
 _PLANTED = {"twin", "namesake"}
@@ -71,14 +71,21 @@ def bench_population(
         "peak_mb": peak_mb(),
     }
     if splink:
+        # Said already: Splink takes long, and may not fit.
+        print(orjson.dumps(figures).decode(), flush=True)
         del blocks, judged, left, right
-        beside = run_splink(table, None)
+        try:
+            beside = run_splink(table, None)
+        except DidNotFit as error:
+            print(orjson.dumps({**figures, "splink": f"did not fit: {error}"}).decode())
+            return
         f1, threshold = beside.f1(table.size, [row.person for row in rows], None)
         figures.update(
             splink_predict_seconds=round(beside.predicting, 1),
             splink_training_seconds=round(beside.training, 1),
             splink_f1=round(f1, 5),
             splink_threshold=threshold,
+            splink_not_learnt_by=list(beside.failed),
             of_splinks_predict=round((done - made) / beside.predicting, 2),
             peak_mb_with_splink=peak_mb(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import notifying
+from . import notifying, placeholders
 from .deduping import dedupe, link_file
 from .evaluating import evaluate
 from .looking import explain, find
@@ -12,6 +12,7 @@ from .training import models, rescore, train, use
 
 app = typer.Typer(no_args_is_help=True, help="The master patient index.")
 app.add_typer(notifying.app, name="notify")
+app.add_typer(placeholders.app, name="placeholders")
 app.command("find")(find)
 app.command("explain")(explain)
 app.command("evaluate")(evaluate)

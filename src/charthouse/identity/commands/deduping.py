@@ -21,7 +21,12 @@ _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def _tell(step: str, done: int, total: int) -> None:
     if sys.stderr.isatty():
-        words = {"pairs": "Choosing pairs", "compare": "Comparing pairs", "read": "Reading patients"}
+        words = {
+            "pairs": "Choosing pairs",
+            "compare": "Comparing pairs",
+            "read": "Reading patients",
+            "resume": "Going on where the last run stopped:",
+        }
         _console.print(
             f"  {words.get(step, step)}{f' {done:,}' if done else ''}{f' of {total:,}' if total else ''}"
         )
@@ -33,19 +38,24 @@ def dedupe(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; nothing becomes work.")] = False,
     most: Annotated[int, typer.Option(min=1, help="How many pairs at most, the surest first.")] = 1_000_000,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Compare everything, also what a run that was broken off had compared.")
+    ] = False,
     format_: Annotated[
         Format, typer.Option("--format", help="Words for people, or one line of JSON.")
     ] = Format.TABLE,
 ) -> None:
     """Compare all patients of the index; pairs that may be one person become review work.
 
-    Nothing is linked by itself unless --link is given. Broken off, the same command goes on: a pair has one item at
-    the most, and what somebody decided is not asked again.
+    Nothing is linked by itself unless --link is given. Broken off, the same command goes on where it stopped, as
+    long as the index and the weights are what they were; a pair has one item at the most, and what somebody decided
+    is not asked again.
     """
     ctx = context()
     from django.db import connection
 
     from charthouse.foundation.rulepacks.api import parameter
+    from charthouse.identity.actions.keep_compared import Compared
     from charthouse.identity.actions.review_findings import Done, Suspect, review_findings
     from charthouse.identity.batch.duplicates import find_duplicates
     from charthouse.identity.index_reads import read_index
@@ -57,9 +67,10 @@ def dedupe(
     with connection.cursor() as cursor:
         cursor.execute("SELECT low, high FROM identity_not_same")
         apart = {(rows[low], rows[high]) for low, high in cursor.fetchall() if low in rows and high in rows}
-    found = find_duplicates(index.table, index.blocks, index.persons, rules.model, rules.thresholds, apart, _tell)[
-        :most
-    ]
+    compared = Compared(ctx, index.held, anew=anew)
+    found = find_duplicates(
+        index.table, index.blocks, index.persons, rules.model, rules.thresholds, apart, _tell, compared
+    )[:most]
     suspects = [
         Suspect(
             one=index.patients[each.one],
@@ -76,6 +87,7 @@ def dedupe(
         done = review_findings(
             ctx, suspects, rules.model.version, lambda some: _tell("compare", some, len(suspects))
         )
+    compared.finish()
     figures = {
         "patients": len(index.patients),
         "pairs": len(found),
@@ -122,8 +134,8 @@ def link_file(
     rules = policy()
     try:
         rows = read_rows(file)
-        columns = recognize(rows.header, said=mapped(map_))
         sample = list(islice(rows, 50_000))
+        columns = recognize(rows.header, said=mapped(map_), sample=sample)
         reader = RowReader(columns, sample, date.today())  # noqa: DTZ011 - births later than today are none
         arrived = [reader.traits(row) for part in (sample, rows) for row in part]
         if out.exists():

@@ -97,6 +97,7 @@ def learnt_thresholds(same: float | None = None, perhaps: float | None = None, *
         margin=float(parameter(LEARNT, "margin")),
         evidence=0,
         conflict=float(parameter(LEARNT, "conflict")),
+        twice=float(parameter(LEARNT, "twice")),
     )
 
 
@@ -137,6 +138,8 @@ def _show(figures: dict[str, Any]) -> None:
     )
     for field, names in figures["columns"].items():
         console.print(f"  {field}: {', '.join(names)}")
+    if figures["compared_as_they_are"]:
+        console.print(f"  compared as they are: {', '.join(figures['compared_as_they_are'])}")
     if figures["unused_columns"]:
         console.print(f"  not used: {', '.join(figures['unused_columns'])}")
     console.print(f"{figures['seconds']:.1f} s, {figures['peak_mb']:,.0f} MB at the most.")

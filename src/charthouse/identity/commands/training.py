@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from .evaluating import Format
 from .looking import context
@@ -71,7 +71,8 @@ def train(
         print(orjson.dumps({**report, "in_force": apply}).decode())
         return
     _show(report)
-    print(f"{after.version} is {'in force' if apply else 'kept; `charthouse identity use` puts it in force'}.")
+    then = "in force" if apply else f"kept; `charthouse identity use {after.version}` puts it in force"
+    print(f"{after.version} is {then}.")
 
 
 def use(
@@ -102,7 +103,8 @@ def models() -> None:
             " ORDER BY learnt_at"
         )
         rows = cursor.fetchall()
-    table = Table("Model", "In force", "Learnt", "By", "From patients")
+    # A version is typed again: it is never cut off.
+    table = Table(Column("Model", no_wrap=True, overflow="fold"), "In force", "Learnt", "By", "From patients")
     table.add_row(default_model().version, "" if any(row[1] for row in rows) else "yes", "comes along", "", "")
     for version, in_force, learnt_at, learnt_by, patients in rows:
         table.add_row(version, "yes" if in_force else "", f"{learnt_at:%Y-%m-%d %H:%M}", learnt_by, patients or "")
@@ -124,19 +126,22 @@ def rescore(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     found = changes(read_index(ctx), model_in_force(), after)
-    _show_changes(found)
+    show_changes(found)
 
 
-def changes(index: Index, before: Model, after: Model) -> dict[str, Any]:
-    """Pairs of the index by what the two models say of them, and how many of them are filed as one person."""
+def changes(index: Index, before: Model, after: Model, later: Index | None = None) -> dict[str, Any]:
+    """Pairs of the index by what the two models say of them, and how many of them are filed as one person.
+    ``later``: the same patients as they would be compared afterwards."""
     import numpy as np
 
     from charthouse.identity.batch.judging import judge_pairs
     from charthouse.identity.policy import policy
 
-    left, right = index.blocks.pairs(index.table.size)
     limits = policy().thresholds
-    said = [_said(judge_pairs(index.table, model, left, right, limits)) for model in (before, after)]
+    said = []
+    for each, model in ((index, before), (later or index, after)):
+        left, right = each.blocks.pairs(each.table.size)
+        said.append(_said(judge_pairs(each.table, model, left, right, limits)))
     persons = np.array(index.persons)
     counted: Counter[tuple[str, str, bool]] = Counter()
     for pair in said[0].keys() | said[1].keys():
@@ -173,11 +178,12 @@ def _show(report: dict[str, Any]) -> None:
             told = "not seen" if f"{field}: {level}" in unlearnt else f"{then:+.1f}"
             table.add_row(field, level, f"{now:+.1f}", told)
     Console().print(table)
-    _show_changes(report)
+    show_changes(report)
 
 
-def _show_changes(report: dict[str, Any]) -> None:
-    table = Table("Now", "With the other model", "Filed as", "Pairs", title="What would be decided of pairs")
+def show_changes(report: dict[str, Any], then: str = "With the other model") -> None:
+    """The pairs that ``changes`` counted, as a table."""
+    table = Table("Now", then, "Filed as", "Pairs", title="What would be decided of pairs")
     for row in report["pairs"]:
         filed = "one person" if row["filed_as_one"] else "two persons"
         table.add_row(row["now"], row["then"], filed, f"{row['pairs']:,}")

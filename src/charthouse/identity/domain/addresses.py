@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -12,6 +13,8 @@ from .numbers import read_postal
 from .reference import placeholders, street_words
 from .text import fold, plain
 
+_BRITISH = re.compile(r"[a-z]{1,2}\d[a-z\d]?\d[a-z]{2}")
+_CANADIAN = re.compile(r"[a-z]\d[a-z]\d[a-z]\d")
 _UNIT = re.compile(
     r"\b(?:apt|apartment|unit|ste|suite|rm|room|fl|floor|lot|trlr|spc|bldg|building)\b(?: (?:no|number))? ?(\w+)"
 )
@@ -67,3 +70,11 @@ def _street(line: str) -> tuple[str, str, str]:
     if len(words) > 1 and words[0][0].isdigit():
         number = words.pop(0)
     return number, " ".join(words), unit
+
+
+@lru_cache(maxsize=1 << 16)
+def district(postal: str) -> str:
+    """The part of a postal code that a town and its surroundings share; the whole code where it has none."""
+    if _BRITISH.fullmatch(postal):
+        return postal[:-3]
+    return postal[:3] if _CANADIAN.fullmatch(postal) or (len(postal) == 5 and postal.isdecimal()) else postal

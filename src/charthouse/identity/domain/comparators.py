@@ -10,7 +10,7 @@ from __future__ import annotations
 from rapidfuzz.distance import OSA, JaroWinkler
 from rapidfuzz.fuzz import token_set_ratio
 
-from .addresses import Address
+from .addresses import Address, district
 from .dates import MALFORMED
 from .names import Name
 from .reference import are_nicknames, full_names, is_known_given
@@ -57,12 +57,14 @@ def _alike_given(a: str, b: str) -> str:
         or (len(shorter) >= 4 and _edits(a, b, score_cutoff=1) <= 1)
     )
     same_sound = sound(a) == sound(b)
-    two_names = not same_sound and is_known_given(a) and is_known_given(b)
+    both_known = is_known_given(a) and is_known_given(b)
+    two_names = not same_sound and both_known
     if alike:
         # Jayden and Hayden, Mario and Mark: two names people bear are two names, not one misspelt.
         return "different" if two_names else "similar"
     if same_sound and len(shorter) >= 3:
-        return "sound"
+        # Donna and Tina sound alike to Metaphone, and may be twins.
+        return "faint" if both_known else "sound"
     return "faint" if not two_names and _is_faint(shorter, longer, likeness) else "different"
 
 
@@ -72,8 +74,12 @@ def _is_faint(shorter: str, longer: str, likeness: float) -> bool:
 
 
 def _numbered_apart(a: str, b: str) -> bool:
-    """Whether names of made-up persons differ in their digits: Chi716 is not Chi717."""
-    return not (a.isalpha() and b.isalpha()) and digits(a) != digits(b)
+    """Whether names of made-up persons differ in their digits: Chi716 is not Chi717. Where one has none, the other
+    may be misread by a machine: char1es."""
+    if a.isalpha() or b.isalpha():
+        return False
+    mine, theirs = digits(a), digits(b)
+    return mine != "" and theirs != "" and mine != theirs
 
 
 def family_level(one: Name, other: Name) -> str | None:
@@ -183,7 +189,8 @@ def birth_level(a: str, b: str) -> str | None:
     same_month, same_day = a[5:7] == b[5:7], a[8:10] == b[8:10]
     if (same_year and (same_month or same_day)) or (same_month and same_day and _edits(a[:4], b[:4]) <= 2):
         return "one part"
-    return "different"
+    # Many write the first of January where only the year is known.
+    return "year" if same_year and (a.endswith("-01-01") or b.endswith("-01-01")) else "different"
 
 
 def _malformed_birth(a: str, b: str) -> str | None:
@@ -282,7 +289,9 @@ def _address(a: Address, b: Address) -> int:
             return _STREET
     if same_postal:
         return _POSTAL
-    return _CITY if same_city else _DIFFERENT
+    if same_city or (a.postal and not (a.city and b.city) and district(a.postal) == district(b.postal)):
+        return _CITY
+    return _DIFFERENT
 
 
 def _slipped(a: str, b: str) -> bool:

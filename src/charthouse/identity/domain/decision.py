@@ -19,7 +19,8 @@ class Thresholds:
     ``same``: from here on two patients are one person. ``perhaps``: from here on somebody should look.
     ``margin``: by so much the best person must lead the second. ``evidence``: so many independent respects must
     agree for "same"; at 0 the weights alone decide. ``conflict``: by so many bits one person must be likelier than
-    two of a family for a conflict to be overruled; None where none ever is.
+    two of a family for a conflict to be overruled; None where none ever is. ``twice``: from here on two rows of one
+    source are one record written twice, where every person should have one.
     """
 
     same: float
@@ -27,6 +28,7 @@ class Thresholds:
     margin: float
     evidence: int
     conflict: float | None = None
+    twice: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ _FOR_GOOD = {"birth order", "generation", "two deaths"}
 _STRONG = {"same", "unissued"}
 #: Given names that hardly speak for one person by themselves.
 _WEAK = {"different", "faint", "crossed"}
+#: Given names that are not one misspelt: William and Bill may be one, or two.
+_OTHER_FORMS = {"nickname", "sound", "faint"}
 _ALIKE = {"nickname", "initial", "middle", "similar", "sound", "faint"}
 
 
@@ -65,7 +67,10 @@ def guards_of(a: Traits, b: Traits, levels: Levels) -> list[Guard]:
         else:
             found.append(Guard("given name", Outcome.PERHAPS, "The given names are in conflict."))
     elif levels.given in _ALIKE and (
-        twins or levels.sex == "different" or (same_birth and levels.middle == "different")
+        twins
+        or levels.sex == "different"
+        or (same_birth and levels.middle == "different")
+        or (same_birth and not numbered and levels.given in _OTHER_FORMS and _reached_elsewhere(levels))
     ):
         found.append(Guard("twins", Outcome.PERHAPS, "Given names are only alike: they may be twins."))
     elif levels.given == "middle" and same_birth and not numbered:
@@ -131,6 +136,12 @@ def evidence_of(levels: Levels) -> tuple[int, bool]:
     named = levels.given not in {None, "initial", *_WEAK}
     certain = exact or numbered or (levels.given == "same" and levels.family == "same")
     return sum(agree), (born or numbered) and (named or numbered) and related and certain
+
+
+def _reached_elsewhere(levels: Levels) -> bool:
+    """Whether telephone or mail address differ, and neither agrees."""
+    reached = {levels.phone, levels.email}
+    return "different" in reached and reached.isdisjoint({"same", "local"})
 
 
 def is_generation_apart(a: str, b: str) -> bool:

@@ -77,15 +77,29 @@ class Kin:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What a column beside the traits tells, learnt from the file it stands in: bits of one person over two
+    strangers, and over two of a family, by level; and bits of how rare a value is that agrees."""
+
+    weights: Mapping[str, float]
+    kin: Mapping[str, float]
+    rarity: TermFrequency
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """Weights in bits (log2 of m/u) by field and level; ``prior`` is the log2 odds that two random records match.
-    ``version`` names the model in the link history. ``kin`` is there where it was learnt."""
+    ``version`` names the model in the link history. ``kin`` is there where it was learnt, ``beside`` where a file
+    has other columns. ``two_names`` are the bits, none or fewer, that given names which differ count for beside
+    their level where people bear both; learnt with ``kin``."""
 
     version: str
     prior: float
     weights: Mapping[str, Mapping[str, float]]
     frequencies: Mapping[str, TermFrequency]
     kin: Kin | None = None
+    beside: tuple[Beside, ...] = ()
+    two_names: float = 0.0
 
 
 def read_model(text: str, frequencies: Mapping[str, tuple[Mapping[str, float], float]]) -> Model:

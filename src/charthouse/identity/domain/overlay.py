@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .decision import Thresholds
+from .guards import evidence_of, guards_of
 from .model import Model
 from .scorer import Score, doubt
 from .traits import Traits
@@ -54,6 +56,32 @@ def told(versions: Sequence[tuple[int, Traits]], model: Model, suspect_below: fl
         newest[side] = traits
         judged.append(Told(version, traits, stays, goes, side))
     return judged
+
+
+def known_other(
+    update: Traits, named: Traits, others: Sequence[Traits], model: Model, limits: Thresholds
+) -> int | None:
+    """Which of the persons once parted from a number a held update of that number clearly speaks of; None where
+    that is for somebody to decide.
+
+    The update must be in conflict with the person it names, and agree with the other as an arrival must that is the
+    same beyond doubt, numbers left aside: ``limits.same`` bits, so many respects, no conflict, and a lead over the
+    next.
+    """
+    if not guards_of(update, named, doubt(update, named, model).levels):
+        return None
+    scores = [doubt(update, other, model) for other in others]
+    ranked = sorted(range(len(others)), key=lambda place: -scores[place].weight)
+    best = ranked[0] if ranked else None
+    if best is None or scores[best].weight < limits.same:
+        return None
+    if len(ranked) > 1 and scores[best].weight - scores[ranked[1]].weight < limits.margin:
+        return None
+    levels = scores[best].levels._replace(identifier=None)
+    respects, carries = evidence_of(levels)
+    if respects < limits.evidence or not carries or guards_of(update, others[best], levels):
+        return None
+    return best
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,14 @@ class Levels(NamedTuple):
 
 
 class Weighing(NamedTuple):
-    """The sum in bits, the levels behind it, and the names that were compared."""
+    """The sum in bits, the levels behind it, and the names that were compared. ``beside`` are the bits for one
+    person and against two of a family that a file's other columns give."""
 
     weight: float
     levels: Levels
     given_term: str
     family_term: str
+    beside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def against_kin(weighing: Weighing, model: Model, *, generation: bool = False) -
     births, so that one may bear the other's name. Raises ValueError where the model knows no kin."""
     if model.kin is None:
         raise ValueError("This model was not told what members of a family have in common.")
-    weight = -model.kin.prior
+    weight = weighing.beside - model.kin.prior
     for field, level in zip(FIELDS, weighing.levels, strict=True):
         if level is None:
             continue
