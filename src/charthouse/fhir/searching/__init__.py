@@ -1,0 +1,1 @@
+"""Searches as FHIR answers them: Bundles, what is included, operations that read."""
