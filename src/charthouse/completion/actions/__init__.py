@@ -1,0 +1,1 @@
+"""One module an action; nothing else writes."""
