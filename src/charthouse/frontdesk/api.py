@@ -24,7 +24,7 @@ from .domain.clinical import (
     RELATIONSHIPS,
     SEVERITIES,
 )
-from .domain.document_types import document_types
+from .domain.document_types import document_types, type_of
 from .domain.errors import ChangedMeanwhile, Differing, FrontdeskError
 from .domain.forms import Unfit
 from .domain.note_templates import NoteSection, note_templates
@@ -107,5 +107,6 @@ __all__ = [
     "open_demographics",
     "reading_of",
     "register_person",
+    "type_of",
     "write_note",
 ]

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,6 +25,8 @@ from .actions.write_hospital import NotEmpty, write_hospital
 from .domain.hospital import Hospital, patients
 from .domain.plants import DEFAULT_RATES, MEANINGS
 from .domain.plausibility import PUBLISHED, Figures
+from .domain.scoring import Score
+from .domain.staff import HOSPITAL
 from .permitted import require_demonstration
 
 app = typer.Typer(no_args_is_help=True, help="A synthetic hospital for teaching: invented people, an answer key.")
@@ -124,6 +128,90 @@ def kinds() -> None:
     Console(highlight=False).print(table)
 
 
+score = typer.Typer(no_args_is_help=True, help="How well Charthouse does, by a hospital's answer key.")
+app.add_typer(score, name="score")
+
+
+class Format(StrEnum):
+    """How figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@score.callback()
+def scores() -> None:
+    """How well Charthouse does, by a hospital's answer key."""
+
+
+@score.command("completion")
+def score_completion(
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="An answer key (a JSON object on each line), several times. Default: those in the data."),
+    ] = None,
+    facility: Annotated[
+        str,
+        typer.Option(
+            help="Only encounters of the facility with this code; of the keys in the data, that of the hospital."
+        ),
+    ] = "",
+    form: Annotated[Format, typer.Option("--format", help="table, or json on one line.")] = Format.TABLE,
+) -> None:
+    """Analyse every chart that is here, and compare what is found with what the key says is lacking.
+
+    Nothing is opened or changed. A key and a hospital made elsewhere are taken, too: what a line does not tell is
+    not compared. Exits with 1 where anything does not agree.
+    """
+    site = configuration()
+    configure_django()
+    from charthouse.foundation.access.api import system_context
+    from charthouse.people import api as people
+
+    from .chart_scores import KeyUnreadable
+    from .chart_scores import score_completion as scored
+
+    keys = key or sorted(site.data.glob("teaching-answers-*.jsonl"))
+    if not keys:
+        typer.echo(f"There is no key in {site.data}. Name one with --key.", err=True)
+        raise typer.Exit(2)
+    # A demonstration has charts of its own beside the synthetic hospital, of which no key tells.
+    place = people.facility_by_code(facility or ("" if key else HOSPITAL))
+    if facility and place is None:
+        typer.echo(f"There is no facility with the code {facility}.", err=True)
+        raise typer.Exit(2)
+    try:
+        with _progress(Console(stderr=True), "Analysing charts", None) as tell:
+            encounters, result = scored(system_context("teaching"), keys, place.id if place else None, tell)
+    except KeyUnreadable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    if form is Format.JSON:
+        typer.echo(orjson.dumps({"score": "completion", "encounters": encounters, **result.line()}).decode())
+    else:
+        _show_score(encounters, result)
+    if result.missed or result.beside:
+        raise typer.Exit(1)
+
+
+def _show_score(encounters: int, result: Score) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("Deficiency", "Expected", "Found", "Right", "Precision", "Recall", box=None, pad_edge=False)
+    rows = [(name, result.kinds[name]) for name in sorted(result.kinds)]
+    for name, tally in [*rows, ("all", result.whole)]:
+        shares = ("" if each is None else f"{each:.4f}" for each in (tally.precision, tally.recall))
+        table.add_row(name, f"{tally.expected:,}", f"{tally.found:,}", f"{tally.right:,}", *shares)
+    console.print(table)
+    left, of = result.near_misses
+    console.print(f"  {encounters:,} encounters; {left:,} of {of:,} near misses were left alone.")
+    for title, listed in (("Not found", result.missed), ("Found, and in no key", result.beside)):
+        for each in listed[:20]:
+            about = f", document {each.document}" if each.document else ""
+            console.print(f"  {title}: {each.kind or 'any'} {each.what}, visit {each.visit or 'unknown'}{about}")
+        if len(listed) > 20:
+            console.print(f"  {title}: {len(listed) - 20:,} more; --format json tells a hundred.")
+
+
 def _hospital(seed: int, day: datetime | None, plant: list[str] | None) -> Hospital:
     zone = ZoneInfo(configuration().time_zone)
     # Without a day, the last noon: nothing is there that has not happened yet.
@@ -151,7 +239,7 @@ def _rates(told: list[str]) -> dict[str, float]:
 
 
 @contextmanager
-def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+def _progress(console: Console, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # Drawn when something is done and by no thread of its own: processes are forked meanwhile.
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:

@@ -95,11 +95,19 @@ def by_http(messages: Sequence[Outgoing], address: str, token: str, tell: Tell) 
             with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
                 answer.read()
         except urllib.error.HTTPError as error:
-            said = json.loads(error.read() or b"{}").get("error", error.reason)
+            said = _reason(error)
             raise NotSent(f"{address}/intake refused a bundle: {said}") from None
         except OSError as error:
             raise NotSent(f"{address}/intake cannot be reached: {error}.") from None
         tell(1)
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Why it was refused, as the answer says; one that is no JSON says only what HTTP does."""
+    try:
+        return str(json.loads(error.read())["error"])
+    except (ValueError, TypeError, KeyError):
+        return str(error.reason)
 
 
 def by_hand(messages: Sequence[Outgoing], tell: Tell) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
 import resource
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +18,7 @@ from charthouse.configuration import Configuration
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.instance import running
+from charthouse.foundation.spreading import spread
 from charthouse.intake import api as intake
 from charthouse.intake.api import Connector, take_in
 from charthouse.people import api as people
@@ -139,18 +137,8 @@ def _blocks(hospital: Hospital, count: int) -> Iterator[_Work]:
 
 
 def _here(hospital: Hospital, count: int) -> Iterator[_Done]:
-    """File in this process, or in one a core where there is enough to do. A household stays in one process."""
-    work = list(_blocks(hospital, count))
-    cores = min(os.cpu_count() or 1, len(work))
-    if cores < 2 or sys.platform != "linux" or threading.active_count() > 1:
-        yield from map(_file, work)
-        return
-    from django.db import connections
-
-    connections.close_all()
-    with multiprocessing.get_context("fork").Pool(cores) as pool:
-        # In order, so that the key is the same whoever was faster.
-        yield from pool.imap(_file, work)
+    """File over all processors. A household stays in one process; the key is the same whoever was faster."""
+    yield from spread(_file, list(_blocks(hospital, count)))
 
 
 def _file(work: _Work) -> _Done:

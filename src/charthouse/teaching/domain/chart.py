@@ -51,6 +51,10 @@ def told(rng: Random, seed: int, person: Person, stay: Stay, written: set[str]) 
     return items
 
 
+#: So long after its end the hospital tells of an operation.
+_TOLD = timedelta(minutes=15)
+
+
 class _Teller:
     def __init__(self, rng: Random, seed: int, person: Person, stay: Stay, written: set[str]) -> None:
         self.rng, self.seed, self.person, self.stay = rng, seed, person, stay
@@ -119,11 +123,14 @@ class _Teller:
         if len(stay.moves) > 1 and self.rng.random() < 0.02:
             # Moved by mistake, and taken back.
             at = stay.moves[-1][0] + timedelta(hours=3)
-            if at < stay.end - timedelta(hours=4):
+            back = at + timedelta(minutes=14)
+            # Whoever tells of an operation meanwhile would say that the patient never left.
+            told = stay.operated is not None and at <= stay.operated[1] + _TOLD and stay.operated[1] <= back
+            if at < stay.end - timedelta(hours=4) and not told:
                 yield Adt(
                     at, stay, "A02", bed_before=stay.bed(at), place=f"3TEL^T{self.person.number % 90 + 10}^A^HRMC"
                 )
-                yield Adt(at + timedelta(minutes=14), stay, "A12")
+                yield Adt(back, stay, "A12")
         for at, _ in stay.attendings[2 if stay.kind == "E" else 1 :]:
             yield Adt(at, stay, "A08")
 
@@ -221,10 +228,9 @@ class _Teller:
         stay, rng = self.stay, self.rng
         assert stay.operated and stay.surgeon and stay.condition.operation
         begin, end = stay.operated
-        sleep = on_duty(self.seed, "ANE", begin.date(), self.person.number)
+        sleep = stay.anesthetist or on_duty(self.seed, "ANE", begin.date(), self.person.number)
         performed = stay.condition.operation
-        # Nobody of anesthesia comes for a tap or a catheter.
-        anesthesia = performed.anesthesia not in ("moderate sedation", "local")
+        anesthesia = stay.anesthetist is not None
         kind = "procedure" if performed.minor else "operation"
         yield self.document(
             "CONS^Consent^L", stay.surgeon, begin - self.minutes(24, 50),
@@ -232,17 +238,24 @@ class _Teller:
         )  # fmt: skip
         if anesthesia:
             yield self.document(
-                "ANES^Anesthesia record^L", sleep, begin - self.minutes(18, 23),
+                "ANPRE^Preanesthesia evaluation^L", sleep, begin - self.minutes(18, 23),
                 lambda by, at: self.notes.before_anesthesia(by, at),
                 title="Preanesthesia evaluation", promptly=True,
             )  # fmt: skip
-        yield self.document(
+        report = self.document(
             "OP^Operative report", stay.surgeon, end + self.minutes(15, 90),
             lambda by, at: self.notes.operative(by, sleep), title="Procedure report" if performed.minor else "",
         )  # fmt: skip
+        moved = next((at for at, _ in stay.moves if at > end), None)
+        if moved is not None and report.filed >= moved:
+            # There before the patient is moved on.
+            report.filed = max(moved - timedelta(minutes=1), end + timedelta(minutes=2))
+            report.at = min(report.at, report.filed - timedelta(minutes=1))
+            report.signed = report.filed
+        yield report
         if anesthesia:
             yield self.document(
-                "ANES^Anesthesia record^L", sleep, end + self.minutes(20, 40),
+                "ANPOST^Postanesthesia evaluation^L", sleep, end + self.minutes(20, 40),
                 lambda by, at: self.notes.after_anesthesia(by, shown(self.vitals(at))),
                 title="Postanesthesia evaluation", promptly=True,
             )  # fmt: skip
@@ -326,6 +339,12 @@ class _Teller:
                 "DS^Discharge summary", stay.attending(stay.end), written,
                 lambda by, at: self.notes.discharge(by, shown(self.vitals(stay.end))),
             )  # fmt: skip
+        if stay.disposition == "07":
+            at = stay.end - timedelta(minutes=7)
+            form = self.notes.against_advice(stay.attending(at), at)
+            yield Document(at, stay, f"D{stay.number}901", "AMA^Leaving against medical advice^L",
+                           "Leaving against medical advice", stay.attending(at), form, at + timedelta(minutes=4),
+                           at + timedelta(minutes=3))  # fmt: skip
         yield Charges(stay.end + timedelta(hours=6), stay, self.charges())
 
     def charges(self) -> list[tuple[str, int, int]]:

@@ -354,6 +354,16 @@ class Notes:
             f"Signed: {signer}   {at:%m/%d/%Y %H:%M}   Witness: {witness}"
         )
 
+    def against_advice(self, author: Practitioner, at: datetime) -> str:
+        """What is signed by somebody who leaves against advice."""
+        who = f"{self.person.given} {self.person.family}"
+        return (
+            f"{HOSPITAL_NAME.upper()}\nLEAVING AGAINST MEDICAL ADVICE\n"
+            f"I leave of my own will, against the advice of Dr. {author.family}. What may come of it, and that I "
+            "may come back at any time, was explained in words I understand.\n"
+            f"Signed: {who}   {at:%m/%d/%Y %H:%M}   Witness: unit RN"
+        )
+
     def pathology(self) -> list[str]:
         """The pathologist's report."""
         operation = self.stay.condition.operation

@@ -18,6 +18,7 @@ from .items import (
     Given,
     Item,
     Order,
+    Performed,
     Report,
     Request,
     Result,
@@ -46,6 +47,17 @@ _UNITS = {"units": "[iU]"}
 #: ORC-5 by ORC-1.
 _STATES = {"NW": "", "DC": "DC"}
 _UNSIGNED = "DI"
+#: PR1-9 by what is written of the anesthesia; where that leaves it open, nothing.
+_ANESTHESIA = {
+    "general endotracheal": "G^General^L",
+    "general, LMA": "G^General^L",
+    "spinal": "S^Spinal^L",
+    "local": "L^Local^L",
+    "moderate sedation": "C^Moderate sedation^L",
+    "monitored anesthesia care": "M^Monitored anesthesia care^L",
+    "monitored anesthesia care with local": "M^Monitored anesthesia care^L",
+    "topical with monitored care": "M^Monitored anesthesia care^L",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +95,15 @@ def wrapped(line: str) -> Iterator[str]:
 @dataclass(slots=True)
 class Feed:
     """One patient's messages as they are made. ``named`` is when a newborn was given a name;
-    ``mrn`` the record number the messages are under, where it is not the person's own."""
+    ``mrn`` the record number the messages are under, where it is not the person's own. ``unsaid`` are visits of
+    which nobody writes how they ended."""
 
     person: Person
     named: datetime | None = None
     mrn: str = ""
     died: datetime | None = None
     count: int = 0
+    unsaid: set[str] = field(default_factory=set)
     _pids: dict[tuple[str, str, bool], tuple[str, list[str]]] = field(default_factory=dict)
     _panels: dict[tuple[str, str], tuple[str, str, str]] = field(default_factory=dict)
 
@@ -114,8 +128,9 @@ class Feed:
             case Report():
                 return "ORU^R01^ORU_R01", [*self._head(item), *self._report(item)]
             case Document():
-                event = segment("EVN", {1: "T02", 2: hl7_time(item.filed), 6: hl7_time(item.at)})
-                return "MDM^T02^MDM_T02", [event, *self._head(item), *self._document(item)]
+                event = segment("EVN", {1: item.event, 2: hl7_time(item.filed), 6: hl7_time(item.at)})
+                structure = "MDM_T01" if item.event == "T11" else "MDM_T02"
+                return f"MDM^{item.event}^{structure}", [event, *self._head(item), *self._document(item)]
             case Order():
                 return "RDE^O11^RDE_O11", [*self._head(item), *self._order(item)]
             case Given():
@@ -214,7 +229,7 @@ class Feed:
             14: "7" if stay.kind == "E" else "1",
             17: admitting,
             19: number_of(stay.number, "VN"),
-            36: stay.disposition if over else "",
+            36: stay.disposition if over and stay.number not in self.unsaid else "",
             39: HOSPITAL,
             44: hl7_minute(stay.start),
             45: hl7_minute(ended) if over else "",
@@ -249,6 +264,8 @@ class Feed:
                                       5: allergy.reaction})  # fmt: skip
         if item.diagnoses and stay is not None:
             yield from self._diagnoses(stay, item)
+        for place, done in enumerate(item.procedures, 2):
+            yield self._performed(done, place)
         if item.event in _WITH_INSURANCE and person.coverage:
             yield segment("GT1", {
                 1: 1, 3: person_name([self.family(at), self.given(at)]), 5: address(list(person.address)),
@@ -276,18 +293,32 @@ class Feed:
             })  # fmt: skip
         if (
             stay.procedure
-            and stay.inpatient
+            and (stay.inpatient or stay.operated)
             and (not stay.operated or item.at >= stay.operated[1])
             and (final or item.event == "A08")
         ):
-            value, _, words = stay.procedure.partition("^")
-            at = stay.operated[0] if stay.operated else item.at
-            if stay.key == "delivery" and self.person.delivers is not None:
-                at = self.person.delivers
-            surgeon = stay.surgeon or stay.attending(item.at)
-            yield segment("PR1", {
-                1: 1, 3: f"{value}^{text(words)}^I10P", 5: hl7_minute(at), 11: surgeon.xcn,
-            })  # fmt: skip
+            yield self._performed(self._own(stay, item))
+
+    def _own(self, stay: Stay, item: Adt) -> Performed:
+        """What was done in a stay, as PR1 tells it."""
+        at, end = stay.operated or (item.at, None)
+        if stay.key == "delivery" and self.person.delivers is not None:
+            at = self.person.delivers
+        operation = stay.condition.operation if stay.operated else None
+        kind = _ANESTHESIA.get(operation.anesthesia, "") if operation else ""
+        surgeon = stay.surgeon or stay.attending(item.at)
+        return Performed(stay.procedure, at, end, surgeon, stay.anesthetist, kind, emergency=stay.emergency)
+
+    @staticmethod
+    def _performed(done: Performed, place: int = 1) -> str:
+        value, _, words = done.code.partition("^")
+        minutes = round((done.end - done.start).total_seconds() / 60) if done.end else ""
+        return segment("PR1", {
+            1: place, 3: f"{value}^{text(words)}^I10P", 5: hl7_minute(done.start),
+            6: "E^Emergency^L" if done.emergency else "", 7: minutes,
+            8: done.anesthetist.xcn if done.anesthetist else "", 9: done.anesthesia, 11: done.surgeon.xcn,
+            20: "D" if done.taken_back else "",
+        })  # fmt: skip
 
     # Results
 
@@ -343,9 +374,12 @@ class Feed:
         signature = f"{item.by.xcn}^^{hl7_minute(item.signed)}" if item.signed else ""
         yield segment("TXA", {
             1: 1, 2: item.kind, 3: content, 4: hl7_minute(item.at), 5: item.by.xcn, 6: hl7_minute(item.filed),
-            9: item.by.xcn, 12: f"{item.number}^{HOSPITAL}", 17: item.state if item.signed else _UNSIGNED, 19: "AV",
+            9: item.by.xcn, 12: f"{item.number}^{HOSPITAL}", 17: item.state if item.signed else _UNSIGNED,
+            19: "CA" if item.event == "T11" else "AV",
             22: signature, 25: text(item.title),
         })  # fmt: skip
+        if item.event == "T11":
+            return
         code = f"{item.kind.partition('^')[0]}^{text(item.title)}"
         place = 0
         if item.scan:
@@ -381,8 +415,21 @@ class Feed:
 
     def _request(self, item: Request) -> Iterator[str]:
         placer = f"{item.number}^{HOSPITAL}"
-        yield segment("ORC", {1: "NW", 2: placer, 9: hl7_minute(item.at), 12: item.by.xcn})
-        yield segment("OBR", {1: 1, 2: placer, 4: item.code, 16: item.by.xcn})
+        yield segment(
+            "ORC",
+            {
+                1: "SC" if item.verified else "NW",
+                2: placer,
+                9: hl7_minute(item.at),
+                11: item.verified.xcn if item.verified else "",
+                12: item.by.xcn,
+                15: hl7_minute(item.ordered) if item.ordered else "",
+                30: item.mode,
+            },
+        )
+        yield segment("OBR", {
+            1: 1, 2: placer, 4: item.code, 16: item.by.xcn, 32: item.asked.ndl if item.asked else "",
+        })  # fmt: skip
 
     def _vaccine(self, item: Vaccine) -> Iterator[str]:
         number = f"Z{self.person.mrn}{item.at:%y%m%d}"

@@ -11,6 +11,7 @@ from .answers import Answer
 from .beds import beds_of
 from .chance import chance
 from .chart import told
+from .chart_plants import not_yet
 from .clinic import visits_of
 from .feed import Feed, Message
 from .items import Adt, Document, Item, Stay
@@ -76,10 +77,12 @@ def patient(hospital: Hospital, number: int) -> Told:
         when = datetime.combine(someone.renamed, datetime.min.time(), anchor.tzinfo) + timedelta(hours=10)
         if items and min(item.at for item in items) < when and (died is None or when < died):
             items.append(Adt(when, None, "A31"))
+    later = [item for item in items if _sent(item) > anchor]
     items = [item for item in items if _sent(item) <= anchor]
     items.sort(key=_sent)
-    answers = near_misses(someone, items)
+    answers = [*near_misses(someone, items), *not_yet(someone, stays, later, anchor)]
     planted = plant(hospital, someone, stays, items)
+    feed.unsaid = planted.unsaid
     answers += planted.answers
     messages = [feed.message(item) for item in planted.items]
     messages += planted.extra

@@ -16,7 +16,8 @@ class Stay:
     ``kind`` is PV1-2 at arrival (E, O or I); ``becomes`` when an ED or observation patient is admitted (I) or
     observed (O), ``OI`` when the second follows the first, and ``admitted`` when. ``moves`` are the units, and
     once they are found the beds (PL), with their times; ``attendings`` who answers from when. ``end`` and
-    ``disposition`` (UB-04) say how it ends; ``age`` is the patient's in years.
+    ``disposition`` (UB-04) say how it ends; ``age`` is the patient's in years. Of an ``emergency`` the
+    hospital tells that the operation could not wait.
     """
 
     number: str
@@ -34,7 +35,9 @@ class Stay:
     diagnoses: list[str] = field(default_factory=list)
     procedure: str = ""
     surgeon: Practitioner | None = None
+    anesthetist: Practitioner | None = None
     operated: tuple[datetime, datetime] | None = None
+    emergency: bool = False
     again: bool = False
     icu: bool = False
     age: int = 40
@@ -63,6 +66,21 @@ class Stay:
         return next((who for since, who in reversed(self.attendings) if since <= at), self.attendings[0][1])
 
 
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """A procedure as PR1 tells it; ``code`` as code^text (ICD-10-PCS), ``anesthesia`` as code^text. ``taken_back``
+    says that it was not done, ``emergency`` that it could not wait."""
+
+    code: str
+    start: datetime
+    end: datetime | None
+    surgeon: Practitioner
+    anesthetist: Practitioner | None = None
+    anesthesia: str = ""
+    taken_back: bool = False
+    emergency: bool = False
+
+
 @dataclass(slots=True)
 class Item:
     """Something that happens at a time, in a stay or outside of one."""
@@ -74,13 +92,14 @@ class Item:
 @dataclass(slots=True)
 class Adt(Item):
     """An event of table 0003. ``prior`` is the number that A40 gives up, ``bed_before`` PV1-6; ``place`` is PV1-3
-    where it is not the stay's bed."""
+    where it is not the stay's bed; ``procedures`` are told beside the stay's own."""
 
     event: str
     prior: str = ""
     diagnoses: bool = False
     bed_before: str = ""
     place: str = ""
+    procedures: tuple[Performed, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,7 +127,8 @@ class Report(Item):
 @dataclass(slots=True)
 class Document(Item):
     """A document. ``at`` is when it was written; ``filed`` when it came. Unsigned without ``signed``. ``scan`` is a
-    page in place of the text, of the type ``media``."""
+    page in place of the text, of the type ``media``. ``event`` is T02, T08 where it was edited, T11 where it is
+    taken back."""
 
     number: str
     kind: str
@@ -120,6 +140,7 @@ class Document(Item):
     state: str = "LA"
     scan: bytes = b""
     media: str = ""
+    event: str = "T02"
 
 
 @dataclass(slots=True)
@@ -141,11 +162,16 @@ class Given(Item):
 
 @dataclass(slots=True)
 class Request(Item):
-    """A study ordered, by order number."""
+    """A study or service ordered, by order number. ``mode`` is how (ORC-30, VE by word of mouth); ``ordered``
+    when, of a message that tells who ``verified`` it later. ``asked`` is who is to answer."""
 
     number: str
     code: str
     by: Practitioner
+    mode: str = ""
+    ordered: datetime | None = None
+    verified: Practitioner | None = None
+    asked: Practitioner | None = None
 
 
 @dataclass(slots=True)

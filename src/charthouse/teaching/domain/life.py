@@ -23,6 +23,8 @@ _AFTERWARDS = (
     "pneumonia", "sepsis", "sepsis_lung", "urinary_infection", "c_diff", "kidney_failure", "gi_bleed",
     "pulmonary_embolism", "heart_failure", "bowel_obstruction",
 )  # fmt: skip
+#: Nobody of anesthesia comes for a tap or a catheter.
+UNATTENDED = ("moderate sedation", "local")
 #: Hours in the emergency department before a bed is found.
 _WAIT = (2.0, 7.0)
 
@@ -271,6 +273,8 @@ def _operation(rng: Random, seed: int, stay: Stay, person: Person) -> None:
         stay.end = end + timedelta(hours=20 if stay.inpatient else 1)
     stay.operated = begin, end
     stay.surgeon = _surgeon(seed, stay, person.number)
+    if operation.anesthesia not in UNATTENDED:
+        stay.anesthetist = on_duty(seed, "ANE", begin.date(), person.number)
     stay.procedure = operation.left if stay.side == "left" and operation.left else operation.code
 
 

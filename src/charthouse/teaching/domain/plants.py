@@ -5,24 +5,24 @@ What is expected to be found is written from the rules, not from what a program 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
 
 from .answers import Answer
 from .catalog import names
-from .chance import chance, weighted
+from .chance import weighted
+from .chart_plants import lacks_brief_note
 from .documents import Notes
-from .feed import Feed, Message
-from .items import Adt, Document, Item, Result, Stay
+from .feed import Feed
+from .items import Adt, Item, Result, Stay
 from .life import planned, reason_for
+from .planting import DEFAULT_RATES, MEANINGS, Lack, Planted, kind, plant, when
 from .population import Person, person, record_number
 
-if TYPE_CHECKING:
-    from .hospital import Hospital
+__all__ = ["DEFAULT_RATES", "MEANINGS", "near_misses", "plant"]
 
 _CONTENT = "42 CFR 482.24(c)(4)"
 _COMPLETE = "42 CFR 482.24(c)(4)(viii): complete within 30 days after discharge"
@@ -35,108 +35,6 @@ _ACCURATE = "42 CFR 482.24(b): accurately written"
 _HISTORY_DAYS, _HISTORY_HOURS, _COMPLETE_DAYS = 30, 24, 30
 #: Added to the seed for people who are in nobody's hospital.
 _OTHERS = 1_000_003
-
-
-@dataclass(slots=True)
-class Planted:
-    """A patient while errors are planted; ``extra`` are messages that tell of no item of this record.
-
-    ``first`` are the items as they were before: chance falls on those, so that one kind's errors do not move
-    another's.
-    """
-
-    hospital: Hospital
-    person: Person
-    stays: list[Stay]
-    items: list[Item]
-    answers: list[Answer] = field(default_factory=list)
-    extra: list[Message] = field(default_factory=list)
-    first: tuple[Item, ...] = field(init=False)
-    _touched: set[int] = field(init=False, default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.first = tuple(self.items)
-
-    @property
-    def anchor(self) -> datetime:
-        """Now, there."""
-        return self.hospital.anchor
-
-    def free(self, item: Item) -> bool:
-        """Whether the item has no error yet."""
-        return id(item) not in self._touched
-
-    def documents(self, *kinds: str) -> list[Document]:
-        """The documents of these kinds (TXA-2) as they were before."""
-        return [item for item in self.first if isinstance(item, Document) and item.kind.partition("^")[0] in kinds]
-
-    def struck(self, rng: Random, rate: float, *kinds: str) -> Iterator[tuple[Document, Stay, Random]]:
-        """Documents on which chance falls and that have no error yet, each with its stay and chances of its own."""
-        chosen = [(each, Random(rng.random())) for each in self.documents(*kinds) if rng.random() < rate]  # noqa: S311
-        for document, own in chosen:
-            if document.stay is not None and self.free(document):
-                yield document, document.stay, own
-
-    def struck_vitals(self, rng: Random, rate: float, key: str) -> Iterator[Result]:
-        """Vital signs with the value ``key`` on which chance falls and that have no error yet."""
-        sets = [each for each in self.first if isinstance(each, Result) and key in each.panels.get("vitals", ())]
-        for each in [each for each in sets if rng.random() < rate]:
-            if self.free(each):
-                yield each
-
-    def answer(
-        self,
-        kind: str,
-        finding: str,
-        rule: str = "",
-        item: Item | None = None,
-        *,
-        right: bool = False,
-        visit: str = "",
-        other: str = "",
-        message: str = "",
-        expected: str = "",
-    ) -> None:
-        """Note an error in the key, or a near miss that is ``right``."""
-        document = ""
-        if item is not None:
-            self._touched.add(id(item))
-            visit = visit or (item.stay.number if item.stay else "")
-            document = item.number if isinstance(item, Document) else ""
-        self.answers.append(
-            Answer(kind, self.person.mrn, finding, rule, right, visit=visit, document=document, other=other,
-                   message=message, expected=expected)
-        )  # fmt: skip
-
-    def remove(self, item: Item) -> None:
-        """Take an item away: it is not sent."""
-        self._touched.add(id(item))
-        self.items[:] = [each for each in self.items if each is not item]
-
-
-Planter = Callable[[Planted, Random, float], None]
-_PLANTERS: dict[str, Planter] = {}
-DEFAULT_RATES: dict[str, float] = {}
-MEANINGS: dict[str, str] = {}
-
-
-def _kind(name: str, rate: float, meaning: str) -> Callable[[Planter], Planter]:
-    def register(planter: Planter) -> Planter:
-        _PLANTERS[name], DEFAULT_RATES[name], MEANINGS[name] = planter, rate, meaning
-        return planter
-
-    return register
-
-
-def plant(hospital: Hospital, someone: Person, stays: list[Stay], items: list[Item]) -> Planted:
-    """Plant what chance and the hospital's rates say; ``items`` are those of the patient in time order."""
-    planted = Planted(hospital, someone, stays, items)
-    for kind, planter in _PLANTERS.items():
-        rate = hospital.rates.get(kind, 0.0)
-        if rate > 0:
-            planter(planted, chance(hospital.seed, "plant", kind, someone.number), rate)
-    planted.items.sort(key=_when)
-    return planted
 
 
 def near_misses(someone: Person, items: Sequence[Item]) -> list[Answer]:
@@ -156,26 +54,22 @@ def near_misses(someone: Person, items: Sequence[Item]) -> list[Answer]:
                 "two identifiers", True, other=record_number(someone.namesake, 4), expected="apart",
             )
         )  # fmt: skip
-    if someone.renamed and items and _when(items[0]).date() < someone.renamed <= _when(items[-1]).date():
+    if someone.renamed and items and when(items[0]).date() < someone.renamed <= when(items[-1]).date():
         answers.append(
             Answer("overlay", someone.mrn, f"Married, was {someone.former}: one person under two names.", "", True)
         )
     return answers
 
 
-def _when(item: Item) -> datetime:
-    return item.filed if isinstance(item, Document) else item.at
-
-
 # Identity
 
 
-@_kind("duplicate", 0.06, "a person registered again under a second record number, with other details")
+@kind("duplicate", 0.06, "a person registered again under a second record number, with other details")
 def _duplicate(planted: Planted, rng: Random, rate: float) -> None:
     someone, anchor = planted.person, planted.anchor
     if someone.birth is not None or not planted.items or rng.random() >= rate:
         return
-    at = _between(rng, _when(planted.items[0]), anchor)
+    at = _between(rng, when(planted.items[0]), anchor)
     if at is None:
         return
     again = weighted(rng, [(each, weight) for each, weight, fits in _AGAIN if fits(someone)])
@@ -302,12 +196,12 @@ _AGAIN: tuple[tuple[Callable[[Random, Person], _Again], float, Callable[[Person]
 )
 
 
-@_kind("look_alike", 0.02, "somebody else who looks like a patient (a near miss)")
+@kind("look_alike", 0.02, "somebody else who looks like a patient (a near miss)")
 def _look_alike(planted: Planted, rng: Random, rate: float) -> None:
     someone = planted.person
     if someone.birth is not None or someone.twin or someone.suffix or not planted.items or rng.random() >= rate:
         return
-    at = _between(rng, _when(planted.items[0]), planted.anchor)
+    at = _between(rng, when(planted.items[0]), planted.anchor)
     if at is None:
         return
     number = record_number(someone.number, 6)
@@ -345,12 +239,12 @@ def _elsewhere(rng: Random, someone: Person) -> Person:
     return replace(someone, address=(street, town, someone.address[2], code))
 
 
-@_kind("overlay", 0.008, "another person's details written over a record")
+@kind("overlay", 0.008, "another person's details written over a record")
 def _overlay(planted: Planted, rng: Random, rate: float) -> None:
     someone, anchor = planted.person, planted.anchor
     if not planted.stays or someone.birth is not None or rng.random() >= rate:
         return
-    at = _between(rng, _when(planted.items[0]) + timedelta(days=1), anchor)
+    at = _between(rng, when(planted.items[0]) + timedelta(days=1), anchor)
     if at is None or any(stay.died for stay in planted.stays):
         return
     other = _stranger(planted)
@@ -366,7 +260,7 @@ def _overlay(planted: Planted, rng: Random, rate: float) -> None:
     )
 
 
-@_kind("wrong_patient_document", 0.012, "a document of somebody else filed in this chart")
+@kind("wrong_patient_document", 0.012, "a document of somebody else filed in this chart")
 def _wrong_patient(planted: Planted, rng: Random, rate: float) -> None:
     found = planted.documents("PR", "HP", "DS")
     if not found or rng.random() >= rate:
@@ -392,7 +286,7 @@ def _wrong_patient(planted: Planted, rng: Random, rate: float) -> None:
 # Documents
 
 
-@_kind("missing_document", 0.03, "a document that the stay calls for is not there")
+@kind("missing_document", 0.03, "a document that the stay calls for is not there")
 def _missing(planted: Planted, rng: Random, rate: float) -> None:
     for stay in planted.stays:
         if not _overdue(planted, stay.end) or rng.random() >= rate:
@@ -405,13 +299,28 @@ def _missing(planted: Planted, rng: Random, rate: float) -> None:
         rules = {"OP": _OPERATION, "DS": f"{_CONTENT}(vii): outcome, disposition, follow-up", "HP": _HISTORY}
         planted.answer(
             "missing_document",
-            f"There is no {gone.title.lower()}; Dr. {gone.by.family} owes it.",
+            f"There is no {gone.title.lower()}; Dr. {gone.by.family} wrote none.",
             rules[gone.kind.partition("^")[0]],
             visit=stay.number,
+            lacks=_owed(gone.kind.partition("^")[0], stay),
         )
+        if gone.kind.startswith("OP") and (lacks := lacks_brief_note(planted, stay)) is not None:
+            planted.answer(
+                "missing_document", "Neither the report nor a note was there before the patient was moved on.",
+                _OPERATION, visit=stay.number, lacks=lacks,
+            )  # fmt: skip
 
 
-@_kind("unsigned_document", 0.015, "a document nobody authenticated")
+def _owed(document: str, stay: Stay) -> Lack:
+    """Who owes a document that is not there: the surgeon the report, the attending of that moment the others."""
+    if document == "OP":
+        return Lack("operative-report", "missing", stay.surgeon)
+    if document == "DS":
+        return Lack("discharge-summary", "missing", stay.attending(stay.end))
+    return Lack("history-and-physical", "missing", stay.attending(stay.admitted or stay.start))
+
+
+@kind("unsigned_document", 0.015, "a document nobody authenticated")
 def _unsigned(planted: Planted, rng: Random, rate: float) -> None:
     for document, _, _ in planted.struck(rng, rate, "OP", "DS", "HP", "CN", "PR"):
         if _overdue(planted, document.at):
@@ -421,10 +330,11 @@ def _unsigned(planted: Planted, rng: Random, rate: float) -> None:
                 f"The {document.title.lower()} by Dr. {document.by.family} is not signed.",
                 _SIGNED,
                 document,
+                lacks=Lack("authentication", "unsigned", document.by),
             )
 
 
-@_kind("late_document", 0.03, "a history more than 24 hours after admission, or a summary more than 30 days late")
+@kind("late_document", 0.03, "a history more than 24 hours after admission, or a summary more than 30 days late")
 def _late(planted: Planted, rng: Random, rate: float) -> None:
     for document, stay, own in planted.struck(rng, rate, "HP", "DS"):
         if not stay.inpatient:
@@ -436,16 +346,18 @@ def _late(planted: Planted, rng: Random, rate: float) -> None:
             if at > stay.end - timedelta(hours=1) or stay.operated:
                 continue
             finding, rule = f"The history and physical was written {_hours(at - begun)} after admission.", _HISTORY
+            lacks = Lack("history-and-physical", "late", stay.attending(begun))
         else:
             at = stay.end + timedelta(days=_COMPLETE_DAYS + own.randrange(3, 40))
             finding, rule = f"The discharge summary came {(at - stay.end).days} days after discharge.", _COMPLETE
+            lacks = Lack("discharge-summary", "late", stay.attending(stay.end))
         if at + timedelta(hours=2) > planted.anchor:
             continue
         document.at, document.filed, document.signed = at, at + timedelta(minutes=50), at + timedelta(minutes=49)
-        planted.answer("late_document", finding, rule, document)
+        planted.answer("late_document", finding, rule, document, lacks=lacks)
 
 
-@_kind("history_too_old", 0.2, "a history of more than 30 days before a planned stay, or one that holds")
+@kind("history_too_old", 0.2, "a history of more than 30 days before a planned stay, or one that holds")
 def _old_history(planted: Planted, rng: Random, rate: float) -> None:
     for document, stay, own in planted.struck(rng, rate, "HP"):
         if stay.condition.way not in ("elective", "outpatient"):
@@ -459,7 +371,7 @@ def _old_history(planted: Planted, rng: Random, rate: float) -> None:
         if old:
             planted.answer(
                 "history_too_old", f"The history and physical is {days} days older than the admission.", _HISTORY,
-                document,
+                document, lacks=Lack("history-and-physical", "unfit", stay.attending(stay.admitted or stay.start)),
             )  # fmt: skip
             continue
         text = f"H&P of {at:%m/%d/%Y} reviewed, patient examined, no changes.\n{document.by.signed}"
@@ -481,10 +393,11 @@ def _old_history(planted: Planted, rng: Random, rate: float) -> None:
             f"{_HISTORY}, updated within 24 hours",
             document,
             right=True,
+            lacks=Lack("history-and-physical"),
         )
 
 
-@_kind("copied_note", 0.01, "a progress note copied from the day before")
+@kind("copied_note", 0.01, "a progress note copied from the day before")
 def _copied(planted: Planted, rng: Random, rate: float) -> None:
     notes = planted.documents("PR")
     for before, after in [pair for pair in pairwise(notes) if rng.random() < rate]:
@@ -501,7 +414,7 @@ def _copied(planted: Planted, rng: Random, rate: float) -> None:
 # Facts that do not agree
 
 
-@_kind("laterality", 0.08, "an operative report of the other side")
+@kind("laterality", 0.08, "an operative report of the other side")
 def _laterality(planted: Planted, rng: Random, rate: float) -> None:
     for document, stay, _ in planted.struck(rng, rate, "OP"):
         if not stay.side:
@@ -514,10 +427,11 @@ def _laterality(planted: Planted, rng: Random, rate: float) -> None:
             f"The operative report says {other}; diagnosis, consent and images say {stay.side}.",
             _ACCURATE,
             document,
+            lacks=Lack("laterality", "unfit", document.by),
         )
 
 
-@_kind("sex", 0.008, "a finding that the patient's sex does not allow")
+@kind("sex", 0.008, "a finding that the patient's sex does not allow")
 def _sex(planted: Planted, rng: Random, rate: float) -> None:
     for document, _, _ in planted.struck(rng, rate, "HP"):
         if planted.person.age(document.at.date()) < 18:
@@ -533,7 +447,7 @@ def _sex(planted: Planted, rng: Random, rate: float) -> None:
         planted.answer("sex", f"The history of a {sex} says: {words}", _ACCURATE, document)
 
 
-@_kind("dates", 0.012, "a summary by which the patient left before coming")
+@kind("dates", 0.012, "a summary by which the patient left before coming")
 def _dates(planted: Planted, rng: Random, rate: float) -> None:
     for document, stay, _ in planted.struck(rng, rate, "DS"):
         admitted, discharged = f"{stay.start:%m/%d/%Y}", f"{stay.end:%m/%d/%Y}"
@@ -547,7 +461,7 @@ def _dates(planted: Planted, rng: Random, rate: float) -> None:
         )  # fmt: skip
 
 
-@_kind("units", 0.004, "a temperature in Fahrenheit sent as Celsius")
+@kind("units", 0.004, "a temperature in Fahrenheit sent as Celsius")
 def _units(planted: Planted, rng: Random, rate: float) -> None:
     for result in planted.struck_vitals(rng, rate, "T"):
         values = result.panels["vitals"]
@@ -558,7 +472,7 @@ def _units(planted: Planted, rng: Random, rate: float) -> None:
         )  # fmt: skip
 
 
-@_kind("impossible_value", 0.003, "a value nobody can have")
+@kind("impossible_value", 0.003, "a value nobody can have")
 def _impossible(planted: Planted, rng: Random, rate: float) -> None:
     for result in planted.struck_vitals(rng, rate, "HR"):
         values = result.panels["vitals"]
@@ -569,7 +483,7 @@ def _impossible(planted: Planted, rng: Random, rate: float) -> None:
         )  # fmt: skip
 
 
-@_kind("extreme_value", 0.004, "a value that is rare and real (a near miss)")
+@kind("extreme_value", 0.004, "a value that is rare and real (a near miss)")
 def _extreme(planted: Planted, rng: Random, rate: float) -> None:
     chemistry = [each for each in planted.first if isinstance(each, Result) and "bmp" in each.panels]
     for result in [each for each in chemistry if rng.random() < rate]:
@@ -581,7 +495,7 @@ def _extreme(planted: Planted, rng: Random, rate: float) -> None:
         )  # fmt: skip
 
 
-@_kind("after_death", 0.15, "vital signs of somebody who had died")
+@kind("after_death", 0.15, "vital signs of somebody who had died")
 def _after_death(planted: Planted, rng: Random, rate: float) -> None:
     stay = next((each for each in planted.stays if each.died), None)
     if stay is None or rng.random() >= rate:
@@ -599,7 +513,7 @@ def _after_death(planted: Planted, rng: Random, rate: float) -> None:
     )
 
 
-@_kind("newborn_weight", 0.05, "a newborn without a birth weight")
+@kind("newborn_weight", 0.05, "a newborn without a birth weight")
 def _weight(planted: Planted, rng: Random, rate: float) -> None:
     if planted.person.birth is None or rng.random() >= rate:
         return
@@ -608,7 +522,7 @@ def _weight(planted: Planted, rng: Random, rate: float) -> None:
         planted.answer("newborn_weight", "There is no birth weight.", _ACCURATE, visit=planted.stays[0].number)
 
 
-@_kind("unfiled_message", 0.003, "a result that names no patient")
+@kind("unfiled_message", 0.003, "a result that names no patient")
 def _unfiled(planted: Planted, rng: Random, rate: float) -> None:
     results = [item for item in planted.first if isinstance(item, Result) and item.stay is not None]
     if not results or rng.random() >= rate:
