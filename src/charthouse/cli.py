@@ -25,8 +25,16 @@ COMMANDS: dict[str, tuple[str, str, str, bool]] = {
     "filing": ("charthouse.intake.commands", "filing", "The filing of received messages alone.", True),
     "folder": ("charthouse.intake.commands", "folder", "The watch on the drop folder alone.", True),
     "record": ("charthouse.record.commands", "app", "The legal record: prove versions and signatures.", True),
+    "completion": (
+        "charthouse.web.commands.completion",
+        "app",
+        "Charts: what they are and lack, and by which rules.",
+        True,
+    ),
     "identity": ("charthouse.identity.commands", "app", "Find patients; see why two are one; evaluate.", False),
     "export": ("charthouse.web.commands.export", "app", "A chart as a document for somebody outside.", True),
+    "fhir": ("charthouse.fhir.commands", "app", "Systems that use the FHIR API.", True),
+    "retention": ("charthouse.web.commands.retention", "app", "How long charts are kept; destruction.", True),
     "people": ("charthouse.people.commands", "app", "Accounts: who signs in, and as what", True),
     "db": ("charthouse.foundation.database.commands", "app", "migrate, dump, restore, look inside", False),
     "events": ("charthouse.foundation.events.commands", "app", "How far consumers are; events that failed.", True),
@@ -74,7 +82,8 @@ class LazyGroup(TyperGroup):
             return super().get_command(ctx, cmd_name)
         module_name, attribute, _help, needs_django = known
         if needs_django:
-            configure_django(start_database="--help" not in sys.argv)
+            # A measurement starts the database itself where it needs one.
+            configure_django(start_database=cmd_name != "bench" and "--help" not in sys.argv)
         target: Any = getattr(importlib.import_module(module_name), attribute)
         command = typer.main.get_command(target if isinstance(target, typer.Typer) else _alone(target))
         command.name = cmd_name

@@ -43,6 +43,8 @@ INSTALLED_APPS = [
     "charthouse.identity",
     "charthouse.intake",
     "charthouse.frontdesk",
+    "charthouse.completion",
+    "charthouse.fhir",
     "charthouse.web",
 ]
 # Order matters: the address and scheme first, the headers round everything, access last, so that every view

@@ -4,10 +4,10 @@ tables row by row."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from charthouse.foundation.differences import Block
-from charthouse.record.chart import Document, DocumentFile, Part, PartKind, ResultPanel
+from charthouse.record.chart import Document, DocumentFile, Part, PartKind, ResourceView, Result, ResultPanel
 from charthouse.web import narrative, pdf, printing
 
 #: The bytes of a document's part by its number; None where they are not there.
@@ -34,10 +34,42 @@ def blocks(document: Document, opens: Opens, panel: ResultPanel | None = None) -
         if part.title:
             found.append(Block("heading", (part.title,)))
         found += _part(part, opens)
-    for row in panel.results if panel else ():
-        value = " ".join(filter(None, (row.value or row.absent_reason, row.unit)))
-        found.append(Block("row", (row.title, value, row.interpretation.words, row.range)))
+    return found + _results(panel.results if panel else ())
+
+
+def item_blocks(item: ResourceView) -> list[Block]:
+    """What a version of a single item says: about itself, its values a row each, then every line of the resource,
+    so that nothing that differs goes unmarked."""
+    found = [
+        Block("fact", (name, said))
+        for name, said in (
+            ("State", printing.words(item.status)),
+            ("When", printing.fhir_date(item.when.text)),
+            *item.detail.items(),
+        )
+        if said
+    ]
+    found += _results(item.results)
+    found += [Block("fact", ("Note", row.note)) for row in item.results if row.note]
+    if item.source:
+        found.append(Block("heading", ("The whole resource",)))
+        found += _lines(item.source)
     return found
+
+
+def _results(rows: Iterable[Result]) -> list[Block]:
+    return [
+        Block(
+            "row",
+            (
+                row.title,
+                " ".join(filter(None, (row.value or row.absent_reason, row.unit))),
+                row.interpretation.words,
+                row.range,
+            ),
+        )
+        for row in rows
+    ]
 
 
 def _part(part: Part, opens: Opens) -> Iterator[Block]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from charthouse.completion.api import SUSPENSIONS
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.identity.api import FIND_PATIENT, POSSIBLE_DUPLICATES
 from charthouse.intake.api import UNFILED
@@ -17,7 +18,12 @@ from charthouse.record.api import CORRECTIONS
 from . import navigation
 
 #: Screens of their own about the items of a queue, and that queue.
-_QUEUES = {"duplicate": POSSIBLE_DUPLICATES, "unfiled": UNFILED, "correction": CORRECTIONS}
+_QUEUES = {
+    "duplicate": POSSIBLE_DUPLICATES,
+    "unfiled": UNFILED,
+    "correction": CORRECTIONS,
+    "suspension": SUSPENSIONS,
+}
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

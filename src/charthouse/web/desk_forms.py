@@ -53,9 +53,11 @@ class Group:
     fields: tuple[Field, ...]
 
 
-def filled(groups: Iterable[Group], values: Mapping[str, str], faults: Mapping[str, str]) -> list[Group]:
-    """The groups with what was typed and what is at fault; the first field at fault, else the first, gets the
-    focus."""
+def filled(
+    groups: Iterable[Group], values: Mapping[str, str], faults: Mapping[str, str], focus: str = ""
+) -> list[Group]:
+    """The groups with what was typed and what is at fault; the first field at fault, else the one named ``focus``,
+    else the first, gets the focus."""
     made = [
         Group(
             group.title,
@@ -72,7 +74,8 @@ def filled(groups: Iterable[Group], values: Mapping[str, str], faults: Mapping[s
         for group in groups
     ]
     listed = [field for group in made for field in group.fields]
-    at = next((field.name for field in listed if field.wrong), listed[0].name if listed else "")
+    wanted = [field for field in listed if field.wrong] or [field for field in listed if field.name == focus]
+    at = next((field.name for field in (*wanted, *listed)), "")
     return [
         Group(group.title, tuple(replace(field, first=field.name == at) for field in group.fields))
         for group in made

@@ -36,7 +36,7 @@ def named_in(ctx: AccessContext, public_ids: tuple[str, ...]) -> list[tuple[str,
     for kind, parameter, title in _NAMED_IN:
         query = [(parameter, _targets(public_ids)), ("_total", "estimate"), ("_count", "1")]
         found = record.search(ctx, kind, query)
-        if found.total and parameter not in found.ignored:
+        if found.total and parameter not in {each.name for each in found.ignored}:
             counts.append((title, found.total))
     return counts
 

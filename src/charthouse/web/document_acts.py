@@ -188,7 +188,7 @@ def meanings_of(ctx: AccessContext, document: Document) -> list[Meaning]:
     found: list[Meaning] = []
     signed = bool(document.signed)
     if may(ctx, record.SIGN):
-        if not (document.final and signed) and document.wrote(ctx.actor, ctx.name):
+        if not (document.final and signed) and document.wrote(ctx.keys, ctx.name):
             found.append(Meaning.AUTHOR)
         elif document.unsigned and document.written_elsewhere:
             found.append(Meaning.ATTESTATION)

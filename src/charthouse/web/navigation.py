@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.urls import reverse
 
+from charthouse.completion.api import OWE, READ_CHARTS, SEE_LETTERS, owed_count
+from charthouse.fhir.api import SEE_CLIENTS
 from charthouse.foundation.access.api import AccessContext, Permission, may
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.foundation.work import api as work
 from charthouse.identity.api import FIND_PATIENT, SEE_QUALITY
 from charthouse.intake.api import UNFILED
 from charthouse.people import api as people
-from charthouse.record.api import READ_UNSIGNED, SEARCH_RECORD, SIGN, unsigned_count
+from charthouse.record.api import READ_RETENTION, READ_UNSIGNED, SEARCH_RECORD, SIGN, unsigned_count
 
 from . import permissions
 
@@ -59,7 +62,9 @@ GROUPS = (
         WORK,
         (
             Item("Today", "home", permissions.OPEN_HOME, "g h"),
+            Item("What I owe", "owed", OWE, "g O"),
             Item("Unsigned documents", "unsigned", READ_UNSIGNED, "g n"),
+            Item("Incomplete charts", "incomplete", READ_CHARTS, "g I"),
         ),
     ),
     Group(
@@ -74,9 +79,21 @@ GROUPS = (
     ),
     Group(
         "Oversight",
-        (Item("Index quality", "quality", SEE_QUALITY, "g z"), Item("Ledger", "ledger", LEDGER_READ, "g l")),
+        (
+            Item("Index quality", "quality", SEE_QUALITY, "g z"),
+            Item("Letters", "letters", SEE_LETTERS, "g L"),
+            Item("Suspension list", "suspensions", SEE_LETTERS, "g S"),
+            Item("Retention", "retention", READ_RETENTION, "g 0"),
+            Item("Ledger", "ledger", LEDGER_READ, "g l"),
+        ),
     ),
-    Group("Administration", (Item("People", "people", people.SEE_ACCOUNTS, "g s"),)),
+    Group(
+        "Administration",
+        (
+            Item("People", "people", people.SEE_ACCOUNTS, "g s"),
+            Item("API clients", "clients", SEE_CLIENTS, "g g"),
+        ),
+    ),
 )
 
 
@@ -94,7 +111,7 @@ def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, l
                 url=reverse(item.url_name),
                 keys=item.keys,
                 current=item.url_name == current and not queue,
-                count=_mine(ctx) if item.url_name == "unsigned" else None,
+                count=_COUNTS[item.url_name](ctx) if item.url_name in _COUNTS else None,
             )
             for item in group.items
             if may(ctx, item.permission)
@@ -106,12 +123,23 @@ def rail(ctx: AccessContext, current: str, queue: str = "") -> list[tuple[str, l
     return shown
 
 
-def _mine(ctx: AccessContext) -> int | str | None:
+def _unsigned(ctx: AccessContext) -> int | str | None:
     """How many documents wait for the reader's own signature."""
     if not may(ctx, SIGN):
         return None
-    count = unsigned_count(ctx, MOST_COUNTED + 1)
+    return _capped(unsigned_count(ctx, MOST_COUNTED + 1))
+
+
+def _owed(ctx: AccessContext) -> int | str:
+    """How much the reader owes."""
+    return _capped(owed_count(ctx, MOST_COUNTED + 1))
+
+
+def _capped(count: int) -> int | str:
     return f"{MOST_COUNTED}+" if count > MOST_COUNTED else count
+
+
+_COUNTS: dict[str, Callable[[AccessContext], int | str | None]] = {"unsigned": _unsigned, "owed": _owed}
 
 
 def _queues(ctx: AccessContext, at_hand: str) -> list[Entry]:

@@ -322,3 +322,24 @@ PARTS: dict[str, Callable[[Any], Part]] = {
     "appointments": appointments,
     "coverage": coverage,
 }
+
+
+def items(rows: Sequence[Row]) -> Part:
+    """Orders, and items of any other kind: what, when, in which state, by whom."""
+    columns = (("Item", 6), ("Kind", 3), ("When", 3), ("State", 2), ("By", 3))
+    return listing(
+        columns,
+        (
+            (
+                row,
+                (
+                    _title(row),
+                    _said(row.detail.get("kind", "")),
+                    moment(row.when),
+                    state(row.status) if row.status else _said(),
+                    _said(row.detail.get("by", "")),
+                ),
+            )
+            for row in rows
+        ),
+    )

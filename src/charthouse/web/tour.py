@@ -1,4 +1,4 @@
-"""The tour of ten steps for somebody new: what each step is, and who can take it."""
+"""The tour for somebody new: what each step is, and who can take it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from charthouse.completion.api import OWE, READ_CHARTS
 from charthouse.foundation.access.api import Permission
 from charthouse.foundation.ledger.api import LEDGER_READ
 from charthouse.identity.api import FIND_PATIENT
@@ -90,6 +91,24 @@ STEPS = (
         "queue",
         READ_UNFILED,
         (UNFILED,),
+    ),
+    Step(
+        "What does a chart lack?",
+        "Every discharged, emergency and surgical chart is compared with what its kind demands. What is missing, "
+        "late or unsigned is asked of one person by name; the next chart opens by itself.",
+        "Press g and then I; Enter opens a chart, B the board with the rate.",
+        ("g", "I"),
+        "incomplete",
+        READ_CHARTS,
+    ),
+    Step(
+        "What do you owe?",
+        "What you have to sign or write stands on one page, on a telephone, too. Open each document, sign what you "
+        "opened together, write what is missing, or say that it is not yours.",
+        "Press g and then O; Enter opens a document.",
+        ("g", "O"),
+        "owed",
+        OWE,
     ),
     Step(
         "Why? The rule says",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
 
 from charthouse.foundation import logging
+from charthouse.foundation.database.lending import lent_connection
 from charthouse.foundation.rulepacks import api as rulepacks
 
 if TYPE_CHECKING:
@@ -29,7 +31,15 @@ gc.freeze()
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer a request; a failure outside Django's own handling is logged here, without its text."""
     try:
-        return _django(environ, start_response)
+        with lent_connection() as keep:
+            response = _django(environ, start_response)
+            if not isinstance(response, HttpResponse):
+                keep()
+                return response
+            # What is whole goes out at once: Granian takes a list as it is, and anything else piece by piece.
+            body = [response.content]
+            response.close()
+            return body
     except Exception:
         log.exception("request failed before a view was found")
         start_response("500 Internal Server Error", [("Content-Type", "text/plain; charset=utf-8")])

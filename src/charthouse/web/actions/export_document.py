@@ -32,7 +32,8 @@ Json = dict[str, Any]
 #: What may stand in a document.
 _TYPES = (
     "AllergyIntolerance", "Appointment", "Condition", "Coverage", "DiagnosticReport", "Encounter", "Immunization",
-    "MedicationRequest", "MedicationStatement", "Observation", "Procedure",
+    "MedicationAdministration", "MedicationDispense", "MedicationRequest", "MedicationStatement", "Observation",
+    "Procedure",
 )  # fmt: skip
 _SPACE = UUID("0b6a5a3e-37f1-5f6d-8d8e-3d3a6c0f6f52")
 _DISCHARGE_SUMMARIES = frozenset({"18842-5", "DS"})
@@ -156,7 +157,7 @@ def _belongs(resource: Json, stay: Json) -> bool:
     if kind == "Condition" and not (resource.get("encounter") or {}).get("reference"):
         return True
     own = f"Encounter/{stay['id']}"
-    if str((resource.get("encounter") or {}).get("reference")) == own:
+    if str((resource.get("encounter") or resource.get("context") or {}).get("reference")) == own:
         return True
     if kind == "Condition":
         return any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,9 +14,10 @@ from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.disclosure.api import needs_own_permission
 from charthouse.foundation.ledger.api import Subject
 from charthouse.foundation.letters.api import PatientIdentity, drawn, page_number, pages_of, picture
+from charthouse.foundation.rulepacks.api import rule
 from charthouse.identity import api as identity
 from charthouse.record import api as record
-from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind, ResultPanel, Row
+from charthouse.record.chart import Document, DocumentEntry, Encounter, Mark, PartKind, ResultPanel, Row
 from charthouse.record.chart import Part as DocumentPart
 from charthouse.web import narrative, pdf, printing, printing_parts
 from charthouse.web.permissions import DISCLOSE_PRINT, PRINT_CHART, READ_CHART
@@ -31,7 +32,7 @@ Key = tuple[str, str]
 MOST_ROWS = 1_000
 MOST_DOCUMENTS = 100
 MOST_PICTURES = 60
-_PARTIAL = (
+PARTIAL = (
     "This print holds what the person who printed it may see, and what had arrived by then. "
     "It may not be the whole record."
 )
@@ -70,12 +71,12 @@ class _Gathered:
 
 def print_face_sheet(ctx: AccessContext, person: UUID, outside: Outside | None = None) -> Printed:
     """Who the patient is and what anybody must know first. Raises NothingToPrint, PermissionRefused."""
-    ctx, patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = opened(ctx, person, outside)
     gathered = _Gathered()
     sources = identity.sources_of(ctx, person)
     lead = record.resource(ctx, patients, "Patient", sources[0].public_id) if sources else None
     demographics = msgspec.json.decode(lead.source) if lead else {}
-    gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _who(summary, demographics)})
+    gathered.parts.append({"kind": "facts", "columns": 2, "pairs": who(summary, demographics)})
     gathered.keys += _keys(summary.flags)
     _heads(gathered, "Allergies", summary.allergies, printing_parts.allergies,
            summary.allergy_statement or "Not recorded. This does not mean that there are none.")  # fmt: skip
@@ -87,12 +88,13 @@ def print_face_sheet(ctx: AccessContext, person: UUID, outside: Outside | None =
     _heads(gathered, "Coverage", coverage, printing_parts.coverage, "None recorded.")
     encounters = record.encounters(ctx, patients).rows[:_NEWEST]
     _heads(gathered, "Latest encounters", encounters, printing_parts.encounters, "None recorded.")
+    _destroyed(ctx, patients, gathered)
     draft = Draft(
         "web/face_sheet",
         "Face sheet",
         {"parts": gathered.parts, "flags": _flags(summary)},
-        patient=_identity(summary),
-        notes=(_PARTIAL,),
+        patient=identity_of(summary),
+        notes=(PARTIAL,),
     )
     return _finished(ctx, person, draft, gathered, outside, part="face-sheet")
 
@@ -102,7 +104,7 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
     PermissionRefused."""
     if section not in SECTIONS:
         raise NothingToPrint("A chart has no such section.")
-    ctx, patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = opened(ctx, person, outside)
     title, gathered = _TITLES[section], _Gathered()
     if section == "vitals":
         series = record.vitals(ctx, patients)
@@ -115,30 +117,31 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
     gathered.parts.append(part if rows else {"kind": "empty", "text": f"No {title.lower()} recorded."})
     if not whole:
         gathered.leave_out(f"what is older than the newest {len(rows)}.")
+    _destroyed(ctx, patients, gathered)
     if section == "documents":
         _taken_out(ctx, patients, gathered)
         _contents(ctx, patients, rows, gathered)
-    draft = Draft("web/chart_section", title, _content(gathered), patient=_identity(summary), notes=(_PARTIAL,))
+    draft = Draft("web/chart_section", title, _content(gathered), patient=identity_of(summary), notes=(PARTIAL,))
     return _finished(ctx, person, draft, gathered, outside, part=section)
 
 
 def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside: Outside | None = None) -> Printed:
     """One document with all its parts, marked on each page where it is not final. Raises NothingToPrint,
     PermissionRefused."""
-    ctx, patients, summary = _opened(ctx, person, outside)
+    ctx, patients, summary = opened(ctx, person, outside)
     document = record.document(ctx, patients, type, id)
     if document is None:
         raise NothingToPrint("The chart has no such document, or it is not open to you.")
     gathered = _Gathered(keys=[(type, id)])
-    gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _about(document)})
+    gathered.parts.append({"kind": "facts", "columns": 2, "pairs": about(document)})
     _document(ctx, patients, document, gathered)
     draft = Draft(
         "web/document",
         document.title,
         _content(gathered),
-        patient=_identity(summary),
+        patient=identity_of(summary),
         mark=printing.mark(document.mark),
-        notes=(_PARTIAL,),
+        notes=(PARTIAL,),
         file_title="Document of a chart",
     )
     return _finished(ctx, person, draft, gathered, outside, part="document", resource=(type, id))
@@ -146,10 +149,9 @@ def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside
 
 _NEWEST = 6
 _LONGEST_WORDS = 6_000
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def _opened(
+def opened(
     ctx: AccessContext, person: UUID, outside: Outside | None
 ) -> tuple[AccessContext, Patients, record.ChartSummary]:
     """The chart as it may be printed: what may go outside is less than what may be read here."""
@@ -218,7 +220,8 @@ def _keys(rows: Sequence[Row]) -> list[Key]:
     return keys
 
 
-def _identity(summary: record.ChartSummary) -> PatientIdentity:
+def identity_of(summary: record.ChartSummary) -> PatientIdentity:
+    """Whose chart it is, as it stands on each page."""
     return PatientIdentity(
         summary.name, printing_parts.day(summary.birth_date) or "", summary.mrns, printing.sex(summary.sex)
     )
@@ -242,7 +245,8 @@ def _flags(summary: record.ChartSummary) -> list[dict[str, Any]]:
     return flags
 
 
-def _who(summary: record.ChartSummary, demographics: dict[str, Any]) -> list[tuple[str, str | None]]:
+def who(summary: record.ChartSummary, demographics: dict[str, Any]) -> list[tuple[str, str | None]]:
+    """Who the patient is, as names and values."""
     interpreter = {True: ", interpreter needed", False: ", no interpreter", None: ""}[summary.interpreter]
     told = []
     for each in summary.contacts:
@@ -293,7 +297,8 @@ def _telephone(demographics: dict[str, Any]) -> str | None:
     return ", ".join(found) or None
 
 
-def _about(document: Document) -> list[tuple[str, str | None]]:
+def about(document: Document) -> list[tuple[str, str | None]]:
+    """Who wrote a document, when, and what became of it, as names and values."""
     pairs: list[tuple[str, str | None]] = [
         ("Author", document.author or None),
         ("Written", printing_parts.moment(document.authored)),
@@ -311,13 +316,15 @@ def _about(document: Document) -> list[tuple[str, str | None]]:
         if not each.is_refused and each.kind not in record.ADDED
     ]
     return pairs + [
-        pair for pair in (("Service", document.service), ("Encounter", _said(document.encounter))) if pair[1]
+        pair for pair in (("Service", document.service), ("Encounter", _visit(document.visit))) if pair[1]
     ]
 
 
-def _said(reference: str) -> str:
-    """What a reference says in words; a mere id says nothing on paper."""
-    return "" if _ID.fullmatch(reference) else reference
+def _visit(visit: Encounter | None) -> str:
+    """An encounter by its kind, day and place."""
+    if visit is None:
+        return ""
+    return ", ".join(filter(None, (visit.title, printing_parts.day(visit.when), visit.facility)))
 
 
 def _taken_out(ctx: AccessContext, patients: Patients, gathered: _Gathered) -> None:
@@ -326,6 +333,19 @@ def _taken_out(ctx: AccessContext, patients: Patients, gathered: _Gathered) -> N
     if found:
         gathered.parts.append({"kind": "heading", "text": "Taken out of this chart"})
         pairs = [(printing.local_day(each.decided_at or each.at), printing.correction(each)) for each in found]
+        gathered.parts.append({"kind": "facts", "columns": 1, "pairs": pairs})
+
+
+def _destroyed(ctx: AccessContext, patients: Patients, gathered: _Gathered) -> None:
+    """What of the chart was lawfully destroyed: how much, when, by whom and under which rule."""
+    counts = Counter(each.destruction for each in record.destroyed(ctx, patients))
+    if counts:
+        gathered.parts.append({"kind": "heading", "text": "Destroyed"})
+        pairs = []
+        for each, count in counts.items():
+            why = rule(each.rule)
+            said = f"{count} items, by {each.name} and {each.decider}. {why.citation}: {why.title}."
+            pairs.append((printing.local_day(each.decided_at or each.at), said))
         gathered.parts.append({"kind": "facts", "columns": 1, "pairs": pairs})
 
 
@@ -346,7 +366,7 @@ def _contents(ctx: AccessContext, patients: Patients, rows: Sequence[Row], gathe
             continue
         shown |= _ids(document)
         gathered.parts.append({"kind": "heading", "text": document.title, "mark": printing.mark(document.mark)})
-        gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _about(document)})
+        gathered.parts.append({"kind": "facts", "columns": 2, "pairs": about(document)})
         _document(ctx, patients, document, gathered)
     if len(rows) > MOST_DOCUMENTS:
         gathered.leave_out(f"the contents of {len(rows) - MOST_DOCUMENTS} older documents; print them one by one.")
@@ -364,6 +384,8 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
         title = title or (f"Part {number}" if len(document.parts) > 1 else "")
         if title:
             gathered.parts.append({"kind": "heading", "level": 3, "text": title})
+        if part.note:
+            gathered.parts.append({"kind": "prose", "text": f"Note: {part.note}"})
         if part.kind is PartKind.TEXT:
             gathered.parts.append({"kind": "as-written", "text": part.text})
         elif part.kind is PartKind.HTML:
@@ -375,7 +397,7 @@ def _document(ctx: AccessContext, patients: Patients, document: Document, gather
         gathered.parts.append(
             {"kind": "heading", "text": f"{added_as}{each.title}", "mark": printing.mark(each.mark)}
         )
-        gathered.parts.append({"kind": "facts", "columns": 2, "pairs": _about(each)})
+        gathered.parts.append({"kind": "facts", "columns": 2, "pairs": about(each)})
         gathered.keys.append((each.type, each.id))
         _document(ctx, patients, each, gathered)
 

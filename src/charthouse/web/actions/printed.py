@@ -15,7 +15,14 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, Purpose
 from charthouse.foundation.disclosure.api import How, Recipient, record_disclosures
 from charthouse.foundation.ledger import api as ledger
-from charthouse.foundation.letters.api import Letter, Letterhead, PatientIdentity, render
+from charthouse.foundation.letters.api import (
+    Letter,
+    Letterhead,
+    PatientIdentity,
+    Place,
+    render,
+    render_with_places,
+)
 from charthouse.identity import api as identity
 from charthouse.people.api import facilities, organization_name
 from charthouse.record import api as record
@@ -100,8 +107,19 @@ def given_outside(recipient: str, address: str, purpose: str, what: str = "print
 
 def set_print(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Printed:
     """The draft as a PDF in the house's frame; nothing is written yet."""
+    content = render(_letter(ctx, draft, outside))
+    return Printed(content, pdf.page_count(content))
+
+
+def set_with_places(ctx: AccessContext, draft: Draft, outside: Outside | None) -> tuple[Printed, list[Place]]:
+    """The draft as by :func:`set_print`, and where its named places came to stand."""
+    content, places = render_with_places(_letter(ctx, draft, outside))
+    return Printed(content, pdf.page_count(content)), places
+
+
+def _letter(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Letter:
     now = clock.now()
-    letter = Letter(
+    return Letter(
         template=draft.template,
         title=draft.title,
         file_title=draft.file_title,
@@ -115,8 +133,6 @@ def set_print(ctx: AccessContext, draft: Draft, outside: Outside | None) -> Prin
         content=draft.content,
         notes=draft.notes,
     )
-    content = render(letter)
-    return Printed(content, pdf.page_count(content))
 
 
 def letterhead(ctx: AccessContext, named: Sequence[str] | None = None) -> Letterhead:

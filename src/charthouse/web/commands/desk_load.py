@@ -59,8 +59,8 @@ def user_name(role: Role, place: str = "") -> str:
 
 
 def add_site(staff: int) -> Site:
-    """Six facilities, who numbers their charts, one account a role and ``staff`` technicians who own work; one
-    technician belongs to the smallest facility alone."""
+    """Six facilities, who numbers their charts, one account a role and ``staff`` technicians who own work; two
+    technicians belong to one facility alone, the smallest and a larger one."""
     places = {
         code: people.add_facility(_CTX, people.FacilityDraft(code, name, "hospital", "UTC"))
         for code, name, _ in _PLACES
@@ -87,6 +87,7 @@ def add_site(staff: int) -> Site:
     held = [of_role[at] for at, role in enumerate(Role) if role in {Role.HIT, Role.MANAGER, Role.ADMINISTRATOR}]
     owners = [account(f"tech.{number}", f"Technician {number}", Role.HIT) for number in range(staff)]
     account(user_name(Role.HIT, "ISLE"), "Technician of the island", Role.HIT, places["ISLE"])
+    account(user_name(Role.HIT, "NORTH"), "Technician of the north", Role.HIT, places["NORTH"])
     return Site(places, (*held, *owners))
 
 

@@ -374,7 +374,8 @@ def scans(site: Configuration) -> Findings:
 
 def browser(site: Configuration) -> Findings:
     """A browser on this machine is wanted by the tests only."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    for name in names:
         if found := shutil.which(name):
             answer = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30, check=False)
             yield Finding("Browser", Level.OK, f"{answer.stdout.strip() or found} (for the tests)")

@@ -31,7 +31,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write;
 def ccd(patient: Who, output: Output, to: To, for_: For = "TREAT", address: Address = "") -> None:
     """A continuity of care document: the whole chart in brief."""
     ctx = _context()
-    _export(ctx, _person(ctx, patient), DocumentKind.CCD, _outside(to, address, for_), output)
+    _export(ctx, person_named(ctx, patient), DocumentKind.CCD, _outside(to, address, for_), output)
 
 
 @app.command("discharge-summary")
@@ -45,7 +45,7 @@ def discharge_summary(
 ) -> None:
     """The discharge summary of an encounter; without one, the encounters to choose from are listed."""
     ctx = _context()
-    person = _person(ctx, patient)
+    person = person_named(ctx, patient)
     rows = _encounters(ctx, person)
     chosen = [each for each in rows if encounter and encounter in (each.number, each.id)]
     if len(chosen) != 1:
@@ -69,7 +69,7 @@ def _outside(to: str, address: str, purpose: str) -> Outside:
         raise typer.Exit(2) from None
 
 
-def _person(ctx: AccessContext, patient: str) -> UUID:
+def person_named(ctx: AccessContext, patient: str) -> UUID:
     """The person meant by a number. Exits where that is nobody, or several."""
     try:
         person = identity.surviving(ctx, UUID(patient))

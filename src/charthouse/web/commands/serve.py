@@ -8,14 +8,21 @@ from pathlib import Path
 import typer
 
 from charthouse.configuration import configuration
+from charthouse.foundation.database.api import available_memory
 
 #: Threads a worker has: each waits for PostgreSQL a third of its time.
 THREADS = 4
 
 
+#: Memory, in bytes, from which on there are at least two workers.
+_ENOUGH = 3 << 30
+
+
 def workers() -> int:
-    """Worker processes: half the cores, which leaves the other half to PostgreSQL and the other processes."""
-    return max(1, min(8, (os.cpu_count() or 2) // 2))
+    """Worker processes: half the cores, which leaves the other half to PostgreSQL and the other processes; where
+    there is memory at least two, so that nobody waits for one long answer's Python."""
+    least = 2 if available_memory() >= _ENOUGH else 1
+    return max(least, min(8, (os.cpu_count() or 2) // 2))
 
 
 def serve() -> None:

@@ -294,24 +294,35 @@ def _run(
 
 
 class _DatabaseWatch:
-    """Starts the embedded database again when it has died, waiting longer after each failure."""
+    """Starts the embedded database again when it has died, waiting longer after each failure. Says so, too, where
+    one of our processes was the first to need it again."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._pause = 1.0
         self._due = 0.0
+        self._pid = database.server_pid()
 
     def __call__(self) -> None:
-        if time.monotonic() < self._due or database.is_running(ready=False):
+        if time.monotonic() < self._due:
             return
-        self._console.print("  [yellow]The database has stopped and is started again.[/yellow]")
+        if database.is_running(ready=False):
+            if (pid := database.server_pid()) not in (None, self._pid):
+                self._say()
+                self._pid = pid
+            return
+        self._say()
         try:
             database.ensure_running()
+            self._pid = database.server_pid()
             self._pause = 1.0
         except database.DatabaseProblem as problem:
             self._console.print(f"  [red]{problem}[/red]")
             self._due = time.monotonic() + self._pause
             self._pause = min(self._pause * 2, 60.0)
+
+    def _say(self) -> None:
+        self._console.print("  [yellow]The database has stopped and is started again.[/yellow]")
 
 
 def _wait_until_ready(
@@ -370,6 +381,11 @@ def _fill(console: Console, site: Configuration) -> None:
         ),
         env=processes.child_environment(), check=False,
     )  # fmt: skip
+    # What the department did before today is told of the hospital alone, before the tour's records come.
+    if done.returncode == 0 and processes.has_command("demo"):
+        done = subprocess.run(
+            processes.charthouse_command("demo", "department"), env=processes.child_environment(), check=False
+        )
     if done.returncode == 0:
         begun.rename(filled)
     else:

@@ -22,6 +22,9 @@ from charthouse.record import api as record
 SEAL_EVERY = 2.0
 _LONGEST_PAUSE = 60.0
 
+#: The queue of jobs that may take hours; it has a worker of its own, so that no other job waits for them.
+_LONG = "exports"
+
 log = structlog.get_logger("charthouse.worker")
 
 
@@ -36,7 +39,8 @@ def work() -> None:
             "outbox": outbox.pump,
             "sealer": seal,
             "texts": record.run_text_index,
-            "jobs": jobs.run_worker,
+            "jobs": lambda stop: jobs.run_worker(stop, queues={task.queue for task in jobs.tasks()} - {_LONG}),
+            "exports": lambda stop: jobs.run_worker(stop, queues={_LONG}, concurrency=1),
         },
         stop_on_signals(),
     )

@@ -72,8 +72,8 @@ class Event(Strict, frozen=True, kw_only=True, tag_field="send"):
 
 
 class Adt(Event, frozen=True, kw_only=True, tag="adt"):
-    """An ADT message. ``diagnoses`` are DG1 with their kind (A, W or F) before a colon; ``note`` is for readers of
-    the file; the rest is what changes."""
+    """An ADT message. ``diagnoses`` are DG1 with their kind (A, W or F) before a colon; ``operated`` is when the
+    ``procedures`` were done; ``note`` is for readers of the file; the rest is what changes."""
 
     event: str
     place: str = ""
@@ -83,6 +83,7 @@ class Adt(Event, frozen=True, kw_only=True, tag="adt"):
     disposition: str = ""
     diagnoses: list[str] = []
     procedures: list[str] = []
+    operated: str = ""
     name: list[str] = []
     former_name: list[str] = []
     address: list[str] = []

@@ -1,4 +1,4 @@
-"""``charthouse demo seed``: the demonstration's records."""
+"""``charthouse demo``: the demonstration's records, and what its department did before today."""
 
 from __future__ import annotations
 
@@ -49,3 +49,30 @@ def seed_records(
         return
     ways = ", ".join(f"{count} by {way}" for way, count in done.sent.items())
     console.print(f"  {done.new} messages sent ({ways}); {done.unfiled} cannot be filed and wait to be mended.")
+
+
+@app.command("department")
+def furnish_department(
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
+) -> None:
+    """Let the department have worked before today: a backlog closed, letters sent, a suspension, an absence.
+
+    To be run when the hospital is filed and nothing else runs yet, once. Refused on a real site.
+    """
+    site = configuration()
+    require_demonstration(site)
+    configure_django()
+    from charthouse.foundation.rulepacks import api as rulepacks
+
+    from .department import furnish
+
+    rulepacks.load()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+    done = furnish(site)
+    if done is None:
+        console.print("  Nothing new: all of that was done before.")
+        return
+    console.print(
+        f"  The department's work of before: {done.closed} old charts closed, {done.letters} letters, "
+        f"{done.listed} on the suspension list"
+    )

@@ -153,8 +153,9 @@ def _adt(subject: Subject, event: Adt, at: datetime) -> Iterator[str]:
     attending = stay.attending if stay else ""
     for position, diagnosis in enumerate(event.diagnoses, 1):
         yield dg1(position, diagnosis, at, attending)
+    operated = subject.calendar.at(event.operated) if event.operated else at
     for position, code in enumerate(event.procedures, 1):
-        yield pr1(position, code, at, attending)
+        yield pr1(position, code, operated, attending)
     if event.event in {"A01", "A04", "A05", "A08"} and subject.person.insurance:
         yield gt1(subject, subject.person.insurance[0])
         for position, insurance in enumerate(subject.person.insurance, 1):

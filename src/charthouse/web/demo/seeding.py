@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from charthouse.configuration import Configuration
 from charthouse.foundation import clock
-from charthouse.foundation.access.api import system_context
+from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.instance import running
 from charthouse.intake import api as intake
+from charthouse.people import api as people
 from charthouse.teaching.api import Outgoing, Way, require_demonstration, sending
 
 from . import clinic
@@ -56,7 +57,16 @@ def seed(site: Configuration, begin: Callable[[int], None], tell: Callable[[int]
     there = running(site.data)
     sent, problems = _send(site, there or {}, missing, tell) if there is not None else _by_hand(missing, tell)
     _wait()
+    _be_practitioners()
     return Seeded(len(everything), sent, intake.unfiled_count(_CONTEXT), tuple(problems))
+
+
+def _be_practitioners() -> None:
+    """Let the accounts of physicians be the practitioners of their names, to see what these owe."""
+    for line in people.find_accounts(_CONTEXT, people.AccountFilter(role=Role.PHYSICIAN)).lines:
+        found = people.find_practitioners(_CONTEXT, line.display_name.partition(",")[0])
+        if len(found) == 1:
+            people.link_practitioner(_CONTEXT, line.id, found[0].id)
 
 
 def _day(kept: set[str], zone: ZoneInfo) -> date:

@@ -1,4 +1,5 @@
-"""Every view says who may open it: ``@screen(PERMISSION)`` or ``@public``. A view that says neither is refused."""
+"""Every view says who may open it: ``@screen(PERMISSION)``, ``@public``, or that it asks for a bearer token itself.
+A view that says nothing is refused."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from django.http import HttpRequest
 
 from charthouse.foundation.access.api import AccessContext, Permission, Purpose
+from charthouse.foundation.access.by_token import is_by_token
 from charthouse.people.api import Obligation
 
 __all__ = ["Declaration", "SignedInRequest", "declaration_of", "public", "screen"]
@@ -72,6 +74,11 @@ def _declared(view: View, declaration: Declaration) -> View:
 
 
 def declaration_of(view: Callable[..., Any]) -> Declaration | None:
-    """What a view declares; None where it declares nothing, so that it is refused."""
+    """What a view declares; None where it declares nothing, so that it is refused.
+
+    A view that asks for a bearer token itself stands outside sessions, as a public one does.
+    """
     found = getattr(view, _ATTRIBUTE, None)
-    return found if isinstance(found, Declaration) else None
+    if isinstance(found, Declaration):
+        return found
+    return Declaration(None, background=True) if is_by_token(view) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from charthouse.completion.api import ChartLine, ChartState, DeficiencyLine, NumberLine
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import Label, Role
@@ -96,6 +97,7 @@ def marked(line: str, spans: tuple[tuple[int, int], ...]) -> SafeString:
     return SafeString(out + format_html("{}", line[at:]))
 
 
+register.filter("local_day", printing.local_day)
 register.filter("words", printing.words)
 register.filter("sex", printing.sex)
 register.filter("size", printing.size)
@@ -195,6 +197,27 @@ def hit_url(hit: TextHit, person: UUID) -> str:
 
 
 @register.simple_tag
+def lack_url(lack: DeficiencyLine, sees_charts: bool) -> str:
+    """Where what is lacking is decided: at the desk, or for who owes it on their own page."""
+    where = reverse("incomplete-chart", args=(lack.chart,)) if sees_charts else reverse("owed")
+    return f"{where}#d-{lack.id}"
+
+
+@register.simple_tag
+def typed_number(typed: Mapping[str, str] | None, kinds: Sequence[str], number: NumberLine) -> str:
+    """What a field of a rule's number shows: what was typed at these facilities, else the number that holds."""
+    if typed and set(kinds) & set(typed.get("kinds", "").split(",")):
+        return str(typed.get(f"number-{number.name}", number.typed))
+    return number.typed
+
+
+@register.simple_tag
+def fault_of(faults: Mapping[str, str], name: str) -> str:
+    """What is wrong with a field of this name; empty for nothing."""
+    return faults.get(name, "")
+
+
+@register.simple_tag
 def side(cells: Cells | None, element: str) -> SafeString:
     """One side of a comparison, its cells apart, with what the other side does not have in ``del`` or ``ins``."""
     if cells is None:
@@ -258,6 +281,35 @@ def due(item: WorkItem, now: datetime) -> SafeString:
     running = item.state in {ItemState.OPEN, ItemState.TAKEN}
     badge = _badge(tone if running else "", words, "!" if running and tone == "red" else "")
     return format_html('<span title="{}">{}</span>', printing.local_time(item.due, zone), badge)
+
+
+@register.simple_tag
+def chart_state(line: ChartLine, now: datetime) -> SafeString:
+    """The state of a chart under completion as a badge: red only where it is delinquent, with since or from
+    when."""
+    zone = ZoneInfo(configuration().time_zone)
+    if line.state is ChartState.DELINQUENT:
+        return _badge("red", f"Delinquent since {_local_day(line.due, zone)}", "!")
+    if line.state is ChartState.INCOMPLETE:
+        words = f"Incomplete, delinquent from {_local_day(line.due, zone)}" if line.due else "Incomplete"
+        return _badge("amber" if line.due and line.due - now < _SOON else "", words)
+    return _badge("green", "Complete", "✓") if line.state is ChartState.COMPLETE else _badge("", line.state.words)
+
+
+_SOON = timedelta(days=7)
+
+
+def _local_day(instant: datetime | None, zone: ZoneInfo) -> str:
+    return printing.local_time(instant, zone).rpartition(" ")[0] if instant else ""
+
+
+@register.filter
+def last_day(instant: datetime | None) -> str:
+    """The last whole day before an instant that ends one, as a date field takes it; empty where there is none."""
+    if instant is None:
+        return ""
+    zone = ZoneInfo(configuration().time_zone)
+    return (instant.astimezone(zone) - timedelta(microseconds=1)).date().isoformat()
 
 
 @register.filter

@@ -11,8 +11,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from charthouse.fhir import api as fhir
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.foundation.ledger.api import LEDGER_READ
+from charthouse.foundation.rulepacks.api import rule
 from charthouse.identity import api as identity
 from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
@@ -65,7 +67,26 @@ def _results(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict
 
 
 def _documents(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
-    return {"page": record.documents(ctx, patients, cursor), "taken_out": record.taken_out(ctx, patients)}
+    return {"page": record.documents(ctx, patients, cursor), **_not_listed(ctx, patients)}
+
+
+def _not_listed(ctx: AccessContext, patients: Patients) -> dict[str, Any]:
+    """What was taken out of the chart, and what was destroyed."""
+    return {
+        "taken_out": record.taken_out(ctx, patients),
+        "gone": record.destroyed(ctx, patients, ("DocumentReference", "Composition", "DiagnosticReport", "Media")),
+    }
+
+
+def _destroyed(request: SignedInRequest, opened: OpenChart, section: str, type: str, id: str) -> HttpResponse:
+    """What is left of an item that was destroyed. Raises Http404 where it was not."""
+    known = record.destroyed(request.access, opened.patients, (type,)) if type in record.TYPE_ID else []
+    gone = next((each for each in known if each.id == id), None)
+    if gone is None:
+        raise Http404("The chart has no such item, or it is not open to you.")
+    note_chart(request.access, opened.person, section, resource=(type, id))
+    context = opened.context(request.access, section) | {"gone": gone, "rule": rule(gone.destruction.rule)}
+    return render(request, "web/chart/destroyed.html", context, status=410)
 
 
 def _vitals(ctx: AccessContext, patients: Patients, cursor: str | None) -> dict[str, Any]:
@@ -110,6 +131,7 @@ class OpenChart:
             "may_print": may(ctx, permissions.PRINT_CHART),
             "may_send": may(ctx, permissions.EXPORT_CHART),
             "may_read_ledger": may(ctx, LEDGER_READ),
+            "may_read_retention": may(ctx, record.READ_RETENTION),
             "may_see_person": may(ctx, identity.SEE_PERSON),
             "offered": offered(ctx, section),
         }
@@ -155,7 +177,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     opened = open_chart(request.access, person)
     shown = record.document(request.access, opened.patients, type, id, version_of(request))
     if shown is None:
-        raise Http404("The chart has no such document, or it is not open to you.")
+        return _destroyed(request, opened, "documents", type, id)
     note_chart(request.access, person, "documents", resource=(type, id))
     parts = [with_pages(request.access, opened.patients, shown, part) for part in shown.parts]
     context = opened.context(request.access, "documents") | {
@@ -170,7 +192,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
     page = record.documents(request.access, opened.patients, request.GET.get("older"))
-    more = {"page": page, "taken_out": record.taken_out(request.access, opened.patients)}
+    more = {"page": page, **_not_listed(request.access, opened.patients)}
     return render(request, "web/chart/documents.html", context | more)
 
 
@@ -199,7 +221,8 @@ def item(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResp
     opened = open_chart(request.access, person)
     shown = record.resource(request.access, opened.patients, type, id)
     if shown is None:
-        raise Http404("The chart has no such item, or it is not open to you.")
+        return _destroyed(request, opened, "overview", type, id)
     note_chart(request.access, person, "item", resource=(type, id))
-    context = opened.context(request.access, "overview") | {"item": shown}
+    found = fhir.findings_of(request.access, type, id) if may(request.access, fhir.SEE_FINDINGS) else []
+    context = opened.context(request.access, "overview") | {"item": shown, "findings": found}
     return render(request, "web/chart/item.html", context)

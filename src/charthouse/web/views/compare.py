@@ -1,21 +1,22 @@
-"""Two documents of a chart, or two versions of one, side by side with what differs marked."""
+"""Two documents of a chart, or two versions of one or of a single item, side by side with what differs marked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from charthouse.foundation.access.api import AccessContext
-from charthouse.foundation.differences import Change, differences
+from charthouse.foundation.differences import Change, Line, differences
 from charthouse.record import api as record
-from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind, ResultPanel
+from charthouse.record.chart import Document, DocumentEntry, Mark, PartKind, ResourceView, ResultPanel
 from charthouse.web import comparing, pdf, permissions
 from charthouse.web.printing import fhir_date
 from charthouse.web.reading import note_chart, note_words
@@ -40,6 +41,19 @@ class Side:
     @property
     def mark(self) -> Mark:
         return self.document.mark
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSide:
+    """A version of a single item on one side."""
+
+    key: str
+    words: str
+    item: ResourceView
+
+    @property
+    def mark(self) -> Mark:
+        return self.item.mark
 
 
 @screen(permissions.READ_CHART)
@@ -69,15 +83,59 @@ def compare(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpR
         *(comparing.blocks(side.document, _opens(ctx, opened, side), panel)
           for side, panel in zip((left, right), panels, strict=True))
     )  # fmt: skip
+    back = ("document", reverse("chart-document", kwargs={"person": person, "type": type, "id": id}))
+    return _shown(request, opened.context(ctx, "documents"), left, right, choices, lines, back)
+
+
+@screen(permissions.READ_CHART)
+@require_safe
+def compare_item(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
+    """Two versions of a single item, a result for one; the version before and that which stands, when none is
+    chosen."""
+    ctx = request.access
+    opened = open_chart(ctx, person)
+    versions = record.resource_versions(ctx, opened.patients, type, id)
+    if not versions:
+        raise Http404("The chart has no such item, or it is not open to you.")
+    newest = max(versions)
+    before = max((number for number in versions if number < newest), default=newest)
+    left = _item_side(versions, request.GET.get("left") or f"v{before}")
+    right = _item_side(versions, request.GET.get("right") or f"v{newest}")
+    note_chart(ctx, person, "item", resource=(type, id))
+    lines = differences(comparing.item_blocks(left.item), comparing.item_blocks(right.item))
+    choices = [(f"v{number}", _version(number, newest)) for number in sorted(versions, reverse=True)]
+    back = ("item", reverse("chart-item", kwargs={"person": person, "type": type, "id": id}))
+    return _shown(request, opened.context(ctx, "overview"), left, right, choices, lines, back)
+
+
+def _item_side(versions: Mapping[int, ResourceView], key: str) -> ItemSide:
+    """The version that a key names. Raises Http404 where that is none this reader may see."""
+    found = _VERSION.fullmatch(key)
+    item = versions.get(int(found[1])) if found else None
+    if item is None:
+        raise Http404("There is no such version, or it is not open to you.")
+    return ItemSide(key, f"{item.title}, {_version(item.version, max(versions)).lower()}", item)
+
+
+def _shown(
+    request: SignedInRequest,
+    chart: dict[str, Any],
+    left: Side | ItemSide,
+    right: Side | ItemSide,
+    choices: list[tuple[str, str]],
+    lines: Sequence[Line],
+    back: tuple[str, str],
+) -> HttpResponse:
+    """Both sides; ``back`` is what was opened, in a word, and its address."""
     only = request.GET.get("only") == "changes"
-    context = opened.context(ctx, "documents") | {
-        "document": right.document if right.key.startswith("v") else versions[newest],
+    context = chart | {
         "left": left,
         "right": right,
         "choices": choices,
         "only": only,
         "changed": sum(1 for line in lines if line.change is not Change.SAME),
         "lines": [line for line in lines if not only or line.change is not Change.SAME],
+        "back": back,
     }
     return render(request, "web/chart/compare.html", context)
 

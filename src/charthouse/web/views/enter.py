@@ -17,6 +17,7 @@ from charthouse.frontdesk import api as frontdesk
 from charthouse.record import api as record
 from charthouse.web import desk_entries, desk_forms
 from charthouse.web.desk_entries import Offer
+from charthouse.web.owing import asked_own, note_for
 from charthouse.web.proving import asks_secret, proved
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
@@ -75,6 +76,8 @@ def _note(request: SignedInRequest, person: UUID, typed: dict[str, str]) -> Http
         document,
         "Filed and signed." if signed else "Filed. The note says of itself that nobody has signed it.",
     )
+    if typed.get("owed"):
+        return redirect("owed")
     return redirect("chart-document", person=person, type="DocumentReference", id=document.id)
 
 
@@ -140,6 +143,23 @@ def _templates(typed: dict[str, str]) -> list[tuple[str, str, bool]]:
     return [(code, titles[code], code == typed.get("template")) for code in frontdesk.note_templates()]
 
 
+def _begun(request: SignedInRequest, kept: Mapping[str, str] | None, person: UUID) -> dict[str, str]:
+    """What a note begins with: a chosen template, the draft that was kept, and which of the things owed it is."""
+    begun = dict(kept or {})
+    if "template" in request.GET:
+        begun = {"template": request.GET["template"]}
+    found = asked_own(request.access, request.GET.get("owed", ""))
+    if found and found[0].chart.person == person:
+        begun = note_for(*found) | begun
+    return begun
+
+
+def _says(request: SignedInRequest, typed: Mapping[str, str]) -> str:
+    """In words, what of what one owes the note is to be; empty for none."""
+    found = asked_own(request.access, typed.get("owed", ""))
+    return found[1].says if found else ""
+
+
 def _view(entry: Entry) -> Callable[..., HttpResponse]:
     def view(request: SignedInRequest, person: UUID) -> HttpResponse:
         opened = open_chart(request.access, person)
@@ -158,17 +178,24 @@ def _view(entry: Entry) -> Callable[..., HttpResponse]:
             except (frontdesk.FrontdeskError, record.DocumentError) as error:
                 faults = {"": str(error)}
         elif entry.drafts:
-            typed |= {"template": request.GET.get("template", "")} if "template" in request.GET else kept or {}
+            typed |= _begun(request, kept, person)
         waits = frontdesk.chosen_file(request.access, person, typed) if entry.files and faults else None
         note_chart(request.access, person, entry.offer.section)
         context = opened.context(request.access, entry.offer.section) | {
             "entry": entry,
-            "groups": desk_forms.filled(entry.groups(request.access, person, typed), typed, faults),
+            "groups": desk_forms.filled(
+                entry.groups(request.access, person, typed),
+                typed,
+                faults,
+                # What is owed says the rest already.
+                focus=("section_1" if typed.get("template") else "text") if typed.get("owed") else "",
+            ),
             "faults": faults,
             "typed": typed,
             "twin": twin,
             "waits": waits,
             "kept": kept is not None,
+            "lacking": _says(request, typed),
             "templates": _templates(typed) if entry.drafts else [],
             "signs": entry.drafts == "note" and may(request.access, record.SIGN),
             "asks_secret": asks_secret(request),

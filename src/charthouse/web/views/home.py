@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from charthouse.completion import api as completion
 from charthouse.configuration import configuration
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, may
@@ -65,6 +66,8 @@ def home(request: SignedInRequest) -> HttpResponse:
         ],
         "late": _late(ctx),
         "now": clock.now(),
+        "owes": completion.owed_count(ctx, work.MOST_COUNTED) if may(ctx, completion.OWE) else None,
+        "owes_most": work.MOST_COUNTED,
         "sees_intake": sees_intake,
         "sees_census": sees_census,
         "connectors": intake.connectors(ctx) if sees_intake else (),

@@ -39,7 +39,8 @@ def overlay(request: SignedInRequest, item: int) -> HttpResponse:
     ctx = request.access
     found = _item(request, item)
     is_open = found.state is not work.ItemState.FINISHED
-    held = identity.held_of_item(ctx, item) if is_open else None
+    filed = identity.persons_of([int(found.detail["patient"])]) if found.detail.get("filed") else None
+    held = identity.held_of_item(ctx, item) if is_open and filed is None else None
     context: dict[str, object] = {
         "item": found,
         "held": held,
@@ -47,6 +48,13 @@ def overlay(request: SignedInRequest, item: int) -> HttpResponse:
         "owner": name_of(found.owner, people.names_of([found.owner])) if found.owner else "",
         "mine": found.owner == ctx.actor,
     }
+    if filed:
+        ((patient, person),) = filed.items()
+        context |= {
+            "filed": {"patient": patient, "person": person, "message": found.detail["messages"][0]},
+            "may_split": may(ctx, identity.SPLIT_PATIENT),
+            "may_see_person": may(ctx, identity.SEE_PERSON),
+        }
     if held is not None:
         ledger.append_read(
             ctx,
@@ -97,7 +105,17 @@ def _decided(request: SignedInRequest, item: int, *, same: bool, said: str) -> H
 @screen(identity.DECIDE_OVERLAY)
 @require_POST
 def same(request: SignedInRequest, item: int) -> HttpResponse:
-    """It is the same person: the update is applied."""
+    """It is the same person: the update is applied, or stays where it was filed."""
+    found = _item(request, item)
+    if found.detail.get("filed"):
+        reason = request.POST.get("reason", "").strip()[:_LONGEST].replace("\0", "")
+        try:
+            identity.accept_filed(request.access, int(found.detail["patient"]), reason)
+        except identity.CannotDecide as error:
+            messages.error(request, str(error))
+            return redirect("overlay", item=item)
+        messages.success(request, "The update stays as it is.")
+        return open_next(request, QUEUE)
     return _decided(request, item, same=True, said="Applied. What waited behind it was tried again.")
 
 

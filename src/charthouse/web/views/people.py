@@ -43,6 +43,7 @@ _WORDS = {
     "people.enrol-totp": "authenticator set up",
     "people.grant-role": "role given",
     "people.invite": "invitation made",
+    "people.link-practitioner": "practitioner set",
     "people.lock": "session locked",
     "people.lockout": "locked out",
     "people.renew-recovery-codes": "new recovery codes",
@@ -209,6 +210,37 @@ def roles(request: SignedInRequest, account: int) -> HttpResponse:
         return "The roles are changed; they hold from now on." if changed else "These are the roles held already."
 
     return _done(request, account, act)
+
+
+@screen(people.MANAGE_ACCOUNTS)
+@require_http_methods(["GET", "HEAD", "POST"])
+def practitioner(request: SignedInRequest, account: int) -> HttpResponse:
+    """Find the practitioner that the account's owner is, and choose; or say that they are none."""
+    if request.method == "POST":
+
+        def act() -> str:
+            chosen = request.POST.get("practitioner", "")
+            if chosen and _number(chosen) is None:
+                raise people.AccountError("Choose a practitioner of the directory.")
+            if not people.link_practitioner(request.access, account, _number(chosen)):
+                return "That is so already."
+            if not chosen:
+                return "The account is no practitioner now."
+            return "From now on the practitioner’s unsigned documents wait for this account."
+
+        return _done(request, account, act)
+    found = people.account(request.access, account)
+    if found is None:
+        raise Http404("There is no such account.")
+    text = " ".join(request.GET.get("text", found.line.display_name).replace("\0", "").split())[:_LONGEST]
+    context = {
+        "account": found,
+        "line": found.line,
+        "text": text,
+        "entries": people.find_practitioners(request.access, text),
+    }
+    ledger.append_read(request.access, "account.read", subjects=[ledger.Subject("user", str(account))])
+    return render(request, "web/people/practitioner.html", context)
 
 
 @screen(people.MANAGE_ACCOUNTS)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from charthouse.completion.api import READ_CHARTS
 from charthouse.foundation.access.api import may
 from charthouse.people import api as people
 from charthouse.web import directory_reads, permissions
@@ -70,6 +71,7 @@ def practitioner(request: SignedInRequest, entry: int) -> HttpResponse:
         "merges": people.merge_history(ctx, entry),
         "groups": people.likely_duplicates(ctx, entry),
         "may_correct": may(ctx, people.CORRECT_DIRECTORY),
+        "may_see_owed": may(ctx, READ_CHARTS),
     }
     return render(request, "web/practitioners/one.html", context)
 

@@ -17,6 +17,7 @@ from charthouse.foundation.work.api import UnknownQueue
 from charthouse.identity import api as identity
 from charthouse.record import api as record
 from charthouse.web import permissions
+from charthouse.web.actions.print_assembled import CannotPrint
 from charthouse.web.actions.print_chart import (
     SECTIONS,
     print_chart_section,
@@ -41,7 +42,7 @@ def pdf_response(request: SignedInRequest, printed: Printed) -> HttpResponse:
     return response
 
 
-def _asked(
+def asked(
     request: SignedInRequest,
     person: UUID,
     section: str,
@@ -51,6 +52,7 @@ def _asked(
 ) -> HttpResponse:
     """The question what the print is for, or the print."""
     wrong = ""
+    cannot: tuple[str, ...] = ()
     if request.method == "POST":
         sent = request.POST
         outside = None
@@ -62,6 +64,8 @@ def _asked(
             if outside is None:
                 raise Http404(str(error)) from None
             wrong = "Nothing of it may be given away like this; it needs an authorization or consent of its own."
+        except CannotPrint as error:
+            wrong, cannot = str(error), error.what
         except (PrintError, LetterError) as error:
             wrong = str(error)
     inside = "HX-Request" in request.headers
@@ -69,6 +73,7 @@ def _asked(
         "what": what,
         "address": address,
         "wrong": wrong,
+        "cannot": cannot,
         "sent": request.POST,
         "purposes": [(purpose.value, words) for purpose, words in PURPOSES.items()],
         "may_disclose": may(request.access, permissions.DISCLOSE_PRINT),
@@ -97,7 +102,7 @@ def section(request: SignedInRequest, person: UUID, section: str) -> HttpRespons
         return print_chart_section(request.access, person, section, outside)
 
     what = "Face sheet" if section == _FACE_SHEET else BY_SLUG[section].title
-    return _asked(request, person, section, what, reverse("print-section", args=(person, section)), act)
+    return asked(request, person, section, what, reverse("print-section", args=(person, section)), act)
 
 
 @screen(permissions.PRINT_CHART)
@@ -109,7 +114,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     address = reverse("print-document", args=(person, type, id))
-    return _asked(
+    return asked(
         request,
         person,
         "documents",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from charthouse.foundation.access.api import may
@@ -19,10 +18,14 @@ from charthouse.people import api as people
 from charthouse.web import permissions
 from charthouse.web.actions.export_lists import export_work_list, note_list
 from charthouse.web.actions.print_lists import print_list
+from charthouse.web.csv_text import csv_text
 from charthouse.web.security.api import SignedInRequest, screen
 
 from .prints import pdf_response
 from .queues import name_of
+
+#: The list of the board that is decided of, not only read.
+PLACEHOLDERS = "placeholders"
 
 
 @screen(identity.SEE_QUALITY)
@@ -90,6 +93,41 @@ def listed(request: SignedInRequest, code: str) -> HttpResponse:
 
 
 @screen(identity.SEE_QUALITY)
+@require_safe
+def placeholders(request: SignedInRequest) -> HttpResponse:
+    """Values that stand for none, and what somebody decided of them."""
+    found = identity.listed(request.access, PLACEHOLDERS)
+    if found is None:
+        raise Http404("The board has no such list.")
+    note_list(request.access, found)
+    lines = identity.placeholder_lines(request.access)
+    names = people.names_of({each.decided_by for each in lines if each.decided_by})
+    context = {
+        "listing": found,
+        "lines": [(each, name_of(each.decided_by, names) if each.decided_by else "") for each in lines],
+        "may_decide": may(request.access, identity.CHANGE_MATCHING),
+    }
+    return render(request, "web/quality/placeholders.html", context)
+
+
+@screen(identity.CHANGE_MATCHING)
+@require_POST
+def decide_placeholders(request: SignedInRequest) -> HttpResponse:
+    """The chosen values are not believed from now on, or are."""
+    accepted = request.POST.get("verdict") == "accept"
+    ids = [int(each) for each in request.POST.getlist("id") if each.isdecimal() and len(each) < 18]
+    try:
+        identity.decide_placeholders(request.access, ids, accepted=accepted, why=request.POST.get("why", "")[:500])
+    except identity.CannotDecide as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(
+            request, "They are not believed from now on." if accepted else "They are believed as any other value."
+        )
+    return redirect("quality-placeholders")
+
+
+@screen(identity.SEE_QUALITY)
 @require_POST
 def printed(request: SignedInRequest, code: str) -> HttpResponse:
     """The list on paper."""
@@ -108,20 +146,11 @@ def exported(request: SignedInRequest, code: str) -> HttpResponse:
 
 
 def csv_response(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> HttpResponse:
-    """A table as CSV in UTF-8, under a name that says nothing; what a spreadsheet would take for a formula is
-    text."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([_plain(cell) for cell in row] for row in rows)
-    response = HttpResponse("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
+    """A table as CSV, under a name that says nothing."""
+    response = HttpResponse(csv_text(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="list.csv"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 @screen(permissions.OPEN_DESK)

@@ -32,17 +32,20 @@ def _refused() -> JsonResponse:
 @public
 @require_POST
 def receive(request: HttpRequest) -> JsonResponse:
-    """202 with the numbers the messages are kept under; 400 for what is none of these; 401 without a
-    token; 503 when it could not be kept, to be sent again."""
+    """202 with the numbers the messages are kept under; 400 for what is none of these, and where a part of what was
+    sent is, with the numbers of the rest; 401 without a token; 503 when it could not be kept, to be sent again."""
     sender = _sender(request)
     if sender is None:
         return _refused()
+    taken: list[intake.Taken] = []
     try:
-        taken = list(
+        # One by one, so that what came before a fault is known.
+        taken.extend(
             intake.take_in(io.BytesIO(request.body), connector=intake.Connector.HTTP, sender=sender, file=False)
         )
     except intake.IntakeError as error:
-        return JsonResponse({"error": str(error)}, status=400)
+        kept = {"messages": [_receipt(each) for each in taken]} if taken else {}
+        return JsonResponse({"error": str(error), **kept}, status=400)
     except DatabaseError:
         return JsonResponse({"error": "It could not be kept just now; send it again."}, status=503)
     return JsonResponse({"messages": [_receipt(each) for each in taken]}, status=202)

@@ -1,4 +1,4 @@
-"""Sending a chart to somebody outside as a C-CDA document: what, to whom and why is asked first."""
+"""Sending a chart to somebody outside, as a C-CDA document or whole as FHIR: what, to whom and why is asked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from charthouse.exchange.cda.api import DocumentKind
 from charthouse.identity import api as identity
 from charthouse.record import api as record
 from charthouse.web import permissions, printing
+from charthouse.web.actions.export_chart import export_chart
 from charthouse.web.actions.export_document import TITLES, NothingToSend, export_document
 from charthouse.web.actions.printed import PURPOSES, PrintError, given_outside
 from charthouse.web.security.api import SignedInRequest, screen
 
 from .chart import open_chart
+
+_WHOLE = "fhir"
 
 
 @screen(permissions.EXPORT_CHART)
@@ -36,6 +39,9 @@ def send(request: SignedInRequest, person: UUID) -> HttpResponse:
             outside = given_outside(
                 sent.get("recipient", ""), sent.get("address", ""), sent.get("purpose", ""), "document"
             )
+            if kind == _WHOLE:
+                sent_chart = export_chart(request.access, person, outside)
+                return _file(sent_chart.content, "application/fhir+json", "chart.json")
             if kind not in set(DocumentKind):
                 raise PrintError("Say what is to be sent: choose a document.")
             return _file(export_document(request.access, person, DocumentKind(kind), outside, encounter).content)
@@ -54,9 +60,9 @@ def send(request: SignedInRequest, person: UUID) -> HttpResponse:
     return render(request, "web/chart/send.html", opened.context(request.access, "overview") | context)
 
 
-def _file(content: bytes) -> HttpResponse:
-    """The document as a download, under a name that says nothing."""
-    response = HttpResponse(content, content_type="application/xml")
-    response["Content-Disposition"] = 'attachment; filename="document.xml"'
+def _file(content: bytes, media_type: str = "application/xml", name: str = "document.xml") -> HttpResponse:
+    """What is sent as a download, under a name that says nothing."""
+    response = HttpResponse(content, content_type=media_type)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response

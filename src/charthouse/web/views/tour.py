@@ -1,4 +1,4 @@
-"""The tour of the screens: ten steps, kept with the account, left and resumed as one likes."""
+"""The tour of the screens: its steps, kept with the account, left and resumed as one likes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from charthouse.web.tour import STEPS
 @screen(permissions.OPEN_HOME)
 @require_safe
 def overview(request: SignedInRequest) -> HttpResponse:
-    """All ten steps, and how far this person is."""
+    """All steps, and how far this person is."""
     state = people.tour_state(request.access)
     context = {"steps": STEPS, "state": state, "at_hand": 1 if state.finished else state.done + 1}
     return render(request, "web/tour/overview.html", context)
