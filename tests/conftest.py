@@ -29,9 +29,27 @@ from tests.support.browsers import find_browser
 _PREFIX = "charthouse-test-"
 
 
+#: A folder in memory: to clone a database there takes a thirtieth of what a disk takes for its thousand files.
+_IN_MEMORY = Path("/dev/shm")
+_ENOUGH = 6 << 30
+
+
+def _place() -> Path:
+    """Where test runs lie: in memory where there is enough, and programs may be run from there."""
+    disk = Path(tempfile.gettempdir())
+    try:
+        at = os.statvfs(_IN_MEMORY)
+        memory = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    except OSError:
+        return disk
+    room = min(at.f_bavail * at.f_frsize, int(memory["MemAvailable"].split()[0]) << 10)
+    usable = os.access(_IN_MEMORY, os.W_OK) and not at.f_flag & getattr(os, "ST_NOEXEC", 0)
+    return _IN_MEMORY if usable and room >= _ENOUGH else disk
+
+
 def _make_home() -> tuple[str, int]:
     """A new installation's folder, and the lock by which others see that its tests still run."""
-    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))
     home.chmod(0o711)
     lock = os.open(home / ".alive", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -44,7 +62,7 @@ def _forget_killed_runs() -> None:
     from charthouse.foundation.database.layout import Layout
     from charthouse.foundation.database.server import stop
 
-    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for home in (each for place in (Path(tempfile.gettempdir()), _IN_MEMORY) for each in place.glob(f"{_PREFIX}*")):
         with contextlib.suppress(OSError):
             lock = os.open(home / "alive", os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -110,7 +128,8 @@ class Databases:
             connection.execute(statement.encode())
 
     def clone(self, name: str, template: str = "") -> None:
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}" OWNER charthouse_owner')
+        like = template or self.template
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}" OWNER charthouse_owner STRATEGY FILE_COPY')
         self.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         self.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO charthouse_app')
 

@@ -111,9 +111,10 @@ def mend(definitions: dict[str, Any]) -> None:
     r"""Say what R4 says and HL7's schema leaves out.
 
     Complex types are objects; whole numbers are whole; xhtml is text; a choice of a primitive type is of that type;
-    a list of primitives may hold null where the extensions stand in its twin (``given`` and ``_given``). A string
-    is as R4's text has it, not empty and without control characters but tab and line ends: the schema's ``\S``
-    would refuse every blank of Unicode's but the plain one, and people paste no-break spaces.
+    a canonical has a twin for its extensions like every primitive (``_baseDefinition``); a list of primitives may
+    hold null where the extensions stand in its twin (``given`` and ``_given``). A string is as R4's text has it,
+    not empty and without control characters but tab and line ends: the schema's ``\S`` would refuse every blank of
+    Unicode's but the plain one, and people paste no-break spaces.
     """
     for name in ("string", "markdown"):
         definitions[name] = {"type": "string", "pattern": STORABLE}
@@ -130,6 +131,12 @@ def mend(definitions: dict[str, Any]) -> None:
             continue
         definition.setdefault("type", "object")
         properties = definition["properties"]
+        for element, schema in list(properties.items()):
+            if schema.get("items", schema).get("$ref") == "#/definitions/canonical":
+                twin: dict[str, Any] = {"$ref": "#/definitions/Element"}
+                properties.setdefault(
+                    f"_{element}", {"items": twin, "type": "array"} if "items" in schema else twin
+                )
         for element, schema in properties.items():
             if "$ref" not in schema and schema.get("type") in ("string", "number", "boolean"):
                 properties[element] = {"$ref": f"#/definitions/{chosen_primitive(element)}"}
@@ -205,9 +212,212 @@ def build_parameters(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["url"])
 
 
-def build_compartment(definition: dict[str, Any]) -> dict[str, list[str]]:
-    """The compartment of Patient: resource type to the codes of the parameters that lead to the patient."""
-    return {row["code"]: row["param"] for row in definition["resource"] if row.get("param")}
+def of_type(bundle: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The resources of a type in a bundle."""
+    return (entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == name)
+
+
+def build_compartments(profiles: dict[str, Any], patient: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """By the type of compartment: resource type to the codes of the parameters that lead to whose it is. That of
+    Patient is the package's own definition, which has Task, too."""
+    return {
+        definition["code"]: {row["code"]: row["param"] for row in definition["resource"] if row.get("param")}
+        for definition in [*of_type(profiles, "CompartmentDefinition"), patient]
+    }
+
+
+def build_elements(profiles: dict[str, Any], valuesets: dict[str, Any], types: list[str]) -> dict[str, Any]:
+    """By resource type: the paths of its elements that belong to a summary, those that must be there, and the code
+    systems of its codes whose value set is binding."""
+    systems = {
+        valueset["url"]: [part["system"] for part in valueset["compose"]["include"] if "system" in part]
+        for valueset in of_type(valuesets, "ValueSet")
+        if "compose" in valueset
+    }
+    found = {}
+    for profile in of_type(profiles, "StructureDefinition"):
+        if profile["name"] not in types:
+            continue
+        summary, mandatory, codes = [], [], {}
+        for element in profile["snapshot"]["element"][1:]:
+            path = element["path"].partition(".")[2]
+            if element.get("isSummary"):
+                summary.append(path)
+            if element["min"] > 0:
+                mandatory.append(path)
+            binding = element.get("binding", {})
+            is_code = [each["code"] for each in element.get("type", ())] == ["code"]
+            if is_code and (implied := systems.get(binding.get("valueSet", "").partition("|")[0])):
+                codes[path] = implied
+        found[profile["name"]] = {"summary": summary, "mandatory": mandatory, "systems": codes}
+    return found
+
+
+class Expansions:
+    """Value sets as the codes they are made of; only of those whose every code is at hand."""
+
+    def __init__(self, bundles: Iterable[dict[str, Any]]) -> None:
+        self.sets: dict[str, dict[str, Any]] = {}
+        self.systems: dict[str, dict[str, Any]] = {}
+        for bundle in bundles:
+            self.sets |= {each["url"]: each for each in of_type(bundle, "ValueSet")}
+            self.systems |= {each["url"]: each for each in of_type(bundle, "CodeSystem")}
+
+    def codes(self, url: str) -> dict[str, set[str]] | None:
+        """System to codes of a value set; None where some of it is not at hand."""
+        valueset = self.sets.get(url.partition("|")[0])
+        if valueset is None or "compose" not in valueset:
+            return None
+        found: dict[str, set[str]] = {}
+        for part in valueset["compose"]["include"]:
+            included = self._part(part)
+            if included is None:
+                return None
+            for system, codes in included.items():
+                found.setdefault(system, set()).update(codes)
+        for part in valueset["compose"].get("exclude", ()):
+            excluded = self._part(part)
+            if excluded is None:
+                return None
+            for system, codes in excluded.items():
+                found.get(system, set()).difference_update(codes)
+        return found if any(found.values()) else None
+
+    def whole_systems(self, systems: Iterable[str]) -> dict[str, set[str]]:
+        """All codes of those of the systems that are R4's own and wholly at hand. An extensible binding lets a code
+        stand that the set has not, so what is certainly wrong is only one that its own system has not; and the
+        systems of terminology.hl7.org grow from year to year, those of R4 do not."""
+        found = ((system, self._of_system({"system": system})) for system in systems if system.startswith(R4))
+        return {system: codes for system, codes in found if codes}
+
+    def _part(self, part: dict[str, Any]) -> dict[str, set[str]] | None:
+        found: dict[str, set[str]] | None = None
+        if "system" in part:
+            codes = self._of_system(part)
+            if codes is None:
+                return None
+            found = {part["system"]: codes}
+        for url in part.get("valueSet", ()):
+            other = self.codes(url)
+            if other is None:
+                return None
+            if found is None:
+                found = other
+            else:
+                found = {system: codes & other.get(system, set()) for system, codes in found.items()}
+        return found
+
+    def _of_system(self, part: dict[str, Any]) -> set[str] | None:
+        if "concept" in part:
+            return {each["code"] for each in part["concept"]}
+        system = self.systems.get(part["system"])
+        if system is None or system.get("content") != "complete" or "concept" not in system:
+            return None
+        parents = hierarchy(system)
+        codes = set(parents)
+        for each in part.get("filter", ()):
+            if each["property"] != "concept" or each["op"] not in ("is-a", "descendent-of"):
+                return None
+            under = {code for code in parents if each["value"] in ancestors(parents, code)}
+            codes &= under | ({each["value"]} if each["op"] == "is-a" else set())
+        return codes
+
+
+def hierarchy(system: dict[str, Any]) -> dict[str, set[str]]:
+    """The codes of a code system, each with those directly above it."""
+    parents: dict[str, set[str]] = {}
+    waiting: list[tuple[str | None, dict[str, Any]]] = [(None, each) for each in system["concept"]]
+    while waiting:
+        above, concept = waiting.pop()
+        mine = parents.setdefault(concept["code"], set())
+        mine |= {above} if above else set()
+        mine |= {each["valueCode"] for each in concept.get("property", ()) if each["code"] == "subsumedBy"}
+        waiting += [(concept["code"], each) for each in concept.get("concept", ())]
+    return parents
+
+
+def ancestors(parents: dict[str, set[str]], code: str) -> set[str]:
+    """Everything above a code."""
+    found: set[str] = set()
+    waiting = list(parents.get(code, ()))
+    while waiting:
+        above = waiting.pop()
+        if above not in found:
+            found.add(above)
+            waiting += parents.get(above, ())
+    return found
+
+
+#: Checked at the door (ele-1, and by the schema), or of the narrative's markup, which nothing here reads.
+NOT_CARRIED = {"ele-1", "txt-1", "txt-2"}
+R4 = "http://hl7.org/fhir/"
+ELEMENT = R4 + "StructureDefinition/"
+
+
+def build_conformance(bundles: Iterable[dict[str, Any]], valuesets: Expansions, types: list[str]) -> dict[str, Any]:
+    """What the second tier checks, by type and path: datatypes (``t``), binding (``b``: strength, value set),
+    targets of references (``r``), keys of invariants (``c``), the path whose content is the same (``l``)."""
+    kinds: dict[str, Any] = {}
+    invariants: dict[str, Any] = {}
+    wanted: set[tuple[str, str]] = set()
+    for profile in (each for bundle in bundles for each in of_type(bundle, "StructureDefinition")):
+        name = profile["name"]
+        is_datatype = profile["kind"] == "complex-type" and profile.get("derivation") != "constraint"
+        if name not in types and not is_datatype:
+            continue
+        elements = {}
+        for element in profile["snapshot"]["element"]:
+            path = element["path"].partition(".")[2]
+            if path.endswith(("modifierExtension.id", "extension.id")):
+                continue
+            row: dict[str, Any] = {}
+            if "contentReference" in element:
+                row["l"] = element["contentReference"].partition(".")[2]
+            if path:
+                row["t"] = [
+                    each["code"].rpartition("/")[2].removeprefix("System.").lower()
+                    if each["code"].startswith("http://hl7.org/fhirpath/")
+                    else each["code"]
+                    for each in element.get("type", ())
+                ]
+            targets = {
+                url.removeprefix(ELEMENT)
+                for each in element.get("type", ())
+                if each["code"] == "Reference"
+                for url in each.get("targetProfile", ())
+            }
+            if targets and "Resource" not in targets:
+                row["r"] = sorted(targets)
+            binding = element.get("binding", {})
+            if binding.get("strength") in ("required", "extensible") and "valueSet" in binding:
+                row["b"] = [binding["strength"], binding["valueSet"].partition("|")[0]]
+                wanted.add((row["b"][0], row["b"][1]))
+            rules = []
+            for each in element.get("constraint", ()):
+                if each["severity"] != "error" or each["key"] in NOT_CARRIED or "expression" not in each:
+                    continue
+                key = each["key"]
+                told = {"human": each["human"], "expression": each["expression"]}
+                if invariants.setdefault(key, told) != told:
+                    key = f"{key} {element['path']}"
+                    invariants[key] = told
+                if not (key == "ext-1" and path):
+                    rules.append(key)
+            if rules:
+                row["c"] = rules
+            elements[path] = row
+        kinds[name] = elements
+    carried: dict[str, Any] = {"required": {}, "extensible": {}}
+    for strength, url in sorted(wanted):
+        codes = valuesets.codes(url)
+        if codes is not None and strength == "extensible":
+            codes = valuesets.whole_systems(codes)
+        if codes:
+            carried[strength][url] = {
+                "title": valuesets.sets[url].get("title") or valuesets.sets[url]["name"],
+                "codes": {system: sorted(values) for system, values in sorted(codes.items())},
+            }
+    return {"types": kinds, "invariants": invariants, "valuesets": carried}
 
 
 def append_ids(codes: Iterable[str]) -> int:
@@ -235,11 +445,19 @@ def build(package: Path) -> None:
     def load(name: str) -> Any:
         return orjson.loads((r4 / name).read_bytes())
 
-    types = hl7_types(load("profiles-resources.json"))
+    profiles = load("profiles-resources.json")
+    types = hl7_types(profiles)
     schema = load("fhir.schema.json")
     types = [name for name in types if name in schema["definitions"]]
     parameters = build_parameters(load("search-parameters.json"))
-    compartment = build_compartment(load("compartmentdefinition-patient.json"))
+    patient = load("compartmentdefinition-patient.json")
+    valuesets = load("valuesets.json")
+    elements = build_elements(profiles, valuesets, types)
+    conformance = build_conformance(
+        [load("profiles-types.json"), profiles],
+        Expansions([valuesets, load("v3-codesystems.json"), load("v2-tables.json")]),
+        types,
+    )
     foreign = {base for row in parameters for base in row["base"]} - set(types) - {"Resource", "DomainResource"}
     if foreign:
         raise SystemExit(f"Search parameters name types that are not R4's: {sorted(foreign)}.")
@@ -247,7 +465,9 @@ def build(package: Path) -> None:
     sizes = {
         "schema.json.zst": write("schema.json.zst", build_schema(schema, types)),
         "search-parameters.json.zst": write("search-parameters.json.zst", parameters),
-        "patient-compartment.json.zst": write("patient-compartment.json.zst", compartment),
+        "compartments.json.zst": write("compartments.json.zst", build_compartments(profiles, patient)),
+        "elements.json.zst": write("elements.json.zst", elements),
+        "conformance.json.zst": write("conformance.json.zst", conformance),
     }
     new = append_ids(row["code"] for row in parameters)
     for name, size in sizes.items():

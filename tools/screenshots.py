@@ -99,6 +99,19 @@ def _printing(page: Any, address: str) -> None:
     page.get_by_role("dialog").first.wait_for()
 
 
+def _analysis(page: Any, address: str) -> None:
+    page.goto(f"{address}/incomplete/")
+    page.get_by_role("link", name="Quintanilla").click()
+    page.get_by_role("heading", name="Chart analysis").wait_for()
+
+
+def _owed(page: Any, address: str) -> None:
+    page.goto(f"{address}/owed/")
+    section = page.locator("section.owed", has_text="Mulholland")
+    section.get_by_role("link", name="discharge summary").first.click()
+    section.get_by_label("I read it and sign it").wait_for()
+
+
 SHOTS = (
     Shot("board", "helen", _at("/")),
     Shot("queue", "helen", _at("/queues/identity.possible-duplicates/")),
@@ -111,6 +124,10 @@ SHOTS = (
     Shot("unfiled", "helen", _at("/unfiled/")),
     Shot("register", "colin", _registering),
     Shot("people", "adam", _at("/people/")),
+    Shot("analysis", "helen", _analysis),
+    Shot("owed", "phyllis", _owed),
+    Shot("completion", "manuel", _at("/incomplete/board")),
+    Shot("letters", "helen", _at("/letters/")),
     Shot("ledger", "audra", _at("/ledger/")),
 )
 

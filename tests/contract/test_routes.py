@@ -21,8 +21,15 @@ from charthouse.people.models import RoleGrant
 from charthouse.people.testing import session_of, sign_in
 from charthouse.web.security.screens import Declaration, declaration_of
 
-_SAMPLES = {"uuid": UUID(int=1), "int": 1, "slug": "x", "str": "x", "path": "x"}
-_NAMES = {type(converter): name for name, converter in get_converters().items()}
+_SAMPLES = {
+    "uuid": UUID(int=1),
+    "int": 1,
+    "slug": "x",
+    "str": "x",
+    "path": "x",
+    "fhir_type": "Patient",
+    "fhir_id": "x",
+}
 CTX = system_context("test")
 
 
@@ -36,10 +43,12 @@ class Route:
 
 
 def _routes(resolver: URLResolver | None = None, prefix: str = "", sample: str = "/") -> Iterator[Route]:
-    for entry in (resolver or get_resolver()).url_patterns:
+    patterns = (resolver or get_resolver()).url_patterns
+    names = {type(converter): name for name, converter in get_converters().items()}
+    for entry in patterns:
         pattern, filled = f"{prefix}{entry.pattern}", str(entry.pattern)
         for name, converter in entry.pattern.converters.items():
-            kind = _NAMES.get(type(converter))
+            kind = names.get(type(converter))
             assert kind in _SAMPLES, f"{pattern}: the test knows no sample for the converter of {name}"
             for written in (f"<{kind}:{name}>", f"<{name}>"):
                 filled = filled.replace(written, str(_SAMPLES[kind]))

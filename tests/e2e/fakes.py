@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from charthouse.exchange.fhir.conformance.api import Finding
+from charthouse.fhir import api as fhir
 from charthouse.foundation.access.api import AccessContext, Label, Purpose
 from charthouse.foundation.disclosure.api import Basis, DisclosureLine, How, Recipient
 from charthouse.foundation.ledger import api as ledger
@@ -357,6 +359,70 @@ def recipients_of(ctx: AccessContext, number: int) -> list[DisclosureLine]:
 
 def taken_out(ctx: AccessContext, patients: Sequence[int]) -> list[chart.Correction]:
     return [_correction(5, record.Kind.WRONG_PATIENT, "done")] if 1 in patients else []
+
+
+def _asked(number: int) -> record.Asked:
+    done = number == 5
+    return record.Asked(
+        number, 1, (1,), 412, 618, "record.retention-adults", date(2019, 4, 30),
+        "Its time is over; reviewed with counsel.", "user:8", "M. Sato", NOW, "done" if done else "", "",
+        "K. Obi" if done else "", NOW if done else None,
+    )  # fmt: skip
+
+
+def retention(ctx: AccessContext, patients: Sequence[int]) -> record.Retention:
+    matter = "Case 12-345, Marchetti v. Riverside Clinic for Otology, Rhinology and Laryngology"
+    holds = (
+        record.HoldRow(2, "", matter, "P. Privy", NOW),
+        record.HoldRow(1, "Encounter/e1", "An audit", "P. Privy", NOW, "K. Obi", NOW, "It is over."),
+    )
+    due = record.Due(date(2019, 4, 30), "record.retention-adults")
+    return record.Retention(412, 618, date(2009, 4, 30), due, True, holds, (_asked(3),))
+
+
+def document_times(ctx: AccessContext, patients: Sequence[int]) -> list[record.DocumentTime]:
+    pathology, laboratory = (
+        record.Due(date(2019, 4, 30), "record.retention-pathology"),
+        record.Due(date(2032, 4, 30), "record.retention-conditions"),
+    )
+    title = "Surgical pathology study of the larynx and of the neighbouring structures, with immunohistochemistry"
+    return [
+        record.DocumentTime("DiagnosticReport", "r1", title, date(2009, 4, 30), pathology, True),
+        record.DocumentTime(
+            "DiagnosticReport", "r2", "Basic metabolic panel", date(2027, 4, 30), laboratory, False
+        ),
+    ]
+
+
+def contents(ctx: AccessContext, patients: Sequence[int]) -> list[tuple[str, int]]:
+    return [("Observation", 380), ("DocumentReference", 20), ("Encounter", 12)]
+
+
+def destruction(ctx: AccessContext, number: int) -> record.Asked | None:
+    return _asked(number)
+
+
+def stones(ctx: AccessContext, number: int, most: int) -> tuple[list[record.Stone], int]:
+    found = [record.Stone(f"{_id('DocumentReference', n)}, version 1", "0f" * 32, 2_345) for n in range(20)]
+    return (found, 618) if number == 5 else ([], 0)
+
+
+def destroyed(ctx: AccessContext, patients: Sequence[int], types: Sequence[str] = ()) -> list[record.Gone]:
+    return [record.Gone("DocumentReference", _id("DocumentReference", 77), 2, _asked(5))] if 1 in patients else []
+
+
+def untouched(ctx: AccessContext, after: int = 0, limit: int = 100) -> record.Eligible:
+    return record.Eligible((1,), 5_000, 5_000)
+
+
+def overdue_documents(ctx: AccessContext, charts: object, **asked: object) -> record.OverduePage:
+    kinds = ("record.retention-pathology", "record.retention-laboratory")
+    rows = [record.Overdue(each, 1, kinds[number]) for number, each in enumerate(document_times(ctx, [1]))]
+    return record.OverduePage(tuple(rows), 500, "0.1")
+
+
+def hindrances(ctx: AccessContext, charts: Iterable[Sequence[int]]) -> dict[int, record.Hindrance]:
+    return {}
 
 
 def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: int = 100) -> record.UnsignedPage:
@@ -801,6 +867,16 @@ def resource(ctx: AccessContext, patients: Sequence[int], type: str, id: str) ->
     )
 
 
+def resource_versions(
+    ctx: AccessContext, patients: Sequence[int], type: str, id: str
+) -> dict[int, chart.ResourceView]:
+    now = resource(ctx, patients, type, id)
+    if now is None:
+        return {}
+    before = {**now.detail, "Value": "6.2 mmol/L"}
+    return {2: now, 1: replace(now, version=1, detail=before, source=now.source.replace("final", "preliminary"))}
+
+
 # ---- intake
 
 _SEGMENTS = (
@@ -932,6 +1008,48 @@ def connectors(ctx: AccessContext) -> tuple[waiting.ConnectorHealth, ...]:
     )
 
 
+# ---- what was found wrong in what senders send
+
+FINDING_KIND = 12
+
+
+def finding_kind(ctx: AccessContext, id: int) -> fhir.KindRow | None:
+    return fhir.KindRow(
+        id,
+        "LAB at NORTHFIELD",
+        "Observation.component.interpretation",
+        "error",
+        "No code here is of the value set ObservationInterpretationCodes, from which one is required.",
+        312 if id == FINDING_KIND else 0,
+    )
+
+
+def found_in(ctx: AccessContext, kind: int, after: int = 0, limit: int = 50) -> list[tuple[int, fhir.FoundIn]]:
+    count = limit if kind == FINDING_KIND else 0
+    return [
+        (
+            after + number,
+            fhir.FoundIn(
+                "Observation" if number % 7 else "Practitioner",
+                f"observation-{number}",
+                number,
+                "p1" if number % 7 else None,
+                1 if number % 7 else None,
+                f"Observation.component[{number}].interpretation[0]",
+                "No code here is of the value set ObservationInterpretationCodes, from which one is required.",
+            ),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def findings_of(ctx: AccessContext, kind: str, public_id: str) -> list[Finding]:
+    return [
+        Finding("error", "invariant", "Observation.valueRange", "rng-2: The low value shall be no higher.", "x"),
+        Finding("warning", "code-invalid", "Observation.method", "The code is none of its system.", "y"),
+    ]
+
+
 # ---- the ledger
 
 
@@ -973,6 +1091,7 @@ def verify() -> ledger.Report:
 
 
 FAKES: dict[Any, tuple[Any, ...]] = {
+    fhir: (finding_kind, found_in, findings_of),
     identity: (find, surviving, patients_of, person_of_public, persons_of, sources_named, summary),
     record: (
         chart_summary,
@@ -998,9 +1117,19 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         appointments,
         coverage,
         resource,
+        resource_versions,
         correction,
         recipients_of,
         taken_out,
+        retention,
+        document_times,
+        contents,
+        destruction,
+        stones,
+        destroyed,
+        untouched,
+        overdue_documents,
+        hindrances,
         unsigned_documents,
     ),
     intake: (

@@ -53,7 +53,13 @@ SCREENS = [
     "/unsigned/",
     "/corrections/3",
     "/corrections/5",
+    "/retention/",
+    "/retention/documents/",
+    f"{CHART}/retention/",
+    "/destructions/3",
+    "/destructions/5",
     f"{CHART}/item/Observation/observation-2",
+    f"{CHART}/item/Observation/observation-2/compare",
     f"{CHART}/from/Observation/observation-2",
     f"{CHART}/send/",
     f"{CHART}/print/results",
@@ -63,6 +69,8 @@ SCREENS = [
     "/unfiled/",
     "/unfiled/?state=refused",
     "/unfiled/4711",
+    "/findings/12",
+    "/findings/13",
     "/ledger/",
     "/ledger/seal",
     "/rules/",
@@ -79,6 +87,13 @@ def test_a_screen_is_open_to_everybody(open_page: Any, path: str) -> None:
     assert_open_to_everybody(page)
     if path != NOWHERE:
         assert_the_keys_are_named(page)
+
+
+def test_what_was_destroyed_says_so_to_everybody(open_page: Any) -> None:
+    page = open_page(f"{CHART}/documents/DocumentReference/documentreference-77", status=410)
+    assert "Under the rule" in page.locator("main").inner_text()
+    assert_open_to_everybody(page)
+    assert_the_keys_are_named(page)
 
 
 @pytest.mark.parametrize("section", SECTIONS)

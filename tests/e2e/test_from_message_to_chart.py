@@ -51,6 +51,7 @@ def sent(served: str, beside: Any) -> None:
 def _open(visit: Any) -> Any:
     page = visit("/")
     page.keyboard.press("/")
+    page.locator("[role=combobox]:focus").wait_for()
     page.keyboard.insert_text("que")
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("ArrowDown")

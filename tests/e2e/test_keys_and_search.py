@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.layout
 
@@ -93,10 +94,9 @@ def test_a_patient_is_found_from_anywhere_while_typing(open_page: Any) -> None:
     page.keyboard.press("/")
     page.keyboard.type("mar")
     options = page.get_by_role("option")
-    options.first.wait_for()
+    expect(options).to_have_count(1)
     box = page.get_by_role("combobox", name="Find a patient")
     assert box.get_attribute("aria-expanded") == "true"
-    assert options.count() == 1
     page.keyboard.press("ArrowDown")
     assert box.get_attribute("aria-activedescendant") == options.first.get_attribute("id")
     page.keyboard.press("Enter")

@@ -22,8 +22,10 @@ STAY = (
 
 def _fill() -> dict[str, int]:
     """An administrator's site: accounts in every state, practitioners who look alike, facilities."""
+    from charthouse.fhir import api as fhir
     from charthouse.foundation.access.api import Role, system_context
     from charthouse.people import api as people
+    from tests.support.assertions import Service
 
     ctx = system_context("test")
     user = people.User.objects.get(username="okafor")
@@ -50,7 +52,18 @@ def _fill() -> dict[str, int]:
     ]
     ids = people.note_practitioners(facts)
     people.merge_practitioners(ctx, ids["four"], ids["five"], "the same person, misspelt by the clinic")
+    draft = fhir.NewClient(
+        "Registry of the Upper Valley", "system/Patient.rs system/Condition.rs system/Procedure.rs"
+    )
+    fhir.add_client(ctx, draft, jwks=Service().jwks)
+    fhir.add_token(ctx, fhir.NewClient("Scripts", "system/*.cruds"))
+    fhir.add_token(ctx, fhir.NewClient("Gone", "system/*.read"))
+    fhir.revoke_client(ctx, "Gone")
+    rows = {row.name: row.id for row in fhir.clients(ctx)}
     return {
+        "service": rows["Registry of the Upper Valley"],
+        "scripts": rows["Scripts"],
+        "revoked": rows["Gone"],
         "facility": here,
         "closed": closed,
         "assigner": assigner,
@@ -73,6 +86,7 @@ SCREENS = [
     "/people/?text=nobody",
     "/people/invite",
     "/people/{other}",
+    "/people/{other}/practitioner?text=novak",
     "/people/{own}?history=changes",
     "/people/{gone}?history=refusals",
     "/people/{invited}",
@@ -89,6 +103,11 @@ SCREENS = [
     "/facilities/{closed}",
     "/facilities/assigners/add",
     "/facilities/assigners/{assigner}",
+    "/clients/",
+    "/clients/add",
+    "/clients/{service}",
+    "/clients/{scripts}",
+    "/clients/{revoked}",
     "/tour/",
     "/tour/1",
     "/tour/9",
@@ -209,6 +228,28 @@ def test_duplicates_are_compared_and_merged_by_keyboard(visit: Any, ids: dict[st
     page.get_by_text("The merge is undone").wait_for()
 
 
+def test_a_client_is_added_and_revoked_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
+    page = visit("/clients/")
+    page.keyboard.press("a")
+    page.get_by_role("heading", name="Add an API client").wait_for()
+    page.locator("#name").focus()
+    page.keyboard.type("Conformance")
+    page.get_by_label("Scopes at most").fill("patient/*.read")
+    page.keyboard.press("Enter")
+    page.get_by_text("no scope of a system").wait_for()
+    page.get_by_label("Scopes at most").fill("system/*.read")
+    page.keyboard.press("Enter")
+    page.get_by_text("Shown this once.").wait_for()
+    checks.assert_open_to_everybody(page)
+    assert page.locator("strong code").inner_text().startswith("chf_")
+    page.keyboard.press("b")
+    page.get_by_role("link", name="Conformance").click()
+    page.get_by_role("button", name="Revoke this client").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Its tokens are refused from now on").wait_for()
+    assert page.get_by_role("button", name="Revoke this client").count() == 0
+
+
 def test_the_tour_is_taken_left_and_resumed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
     page = visit("/")
     page.keyboard.press("t")
@@ -220,9 +261,9 @@ def test_the_tour_is_taken_left_and_resumed_by_keyboard(visit: Any, ids: dict[st
     page.wait_for_url("**/find/")
     page.keyboard.press("g")
     page.keyboard.press("h")
-    page.get_by_text("step 4 of 10").wait_for()
+    page.get_by_text("step 4 of 12").wait_for()
     page.keyboard.press("t")
     page.wait_for_url("**/tour/4")
     page.keyboard.press("x")
     page.get_by_role("heading", name="Today").wait_for()
-    assert page.get_by_text("step 4 of 10").count() == 0
+    assert page.get_by_text("step 4 of 12").count() == 0

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.screens import assert_no_axe_violations
-from tests.support.sites import Site
+
+
+class Place(Protocol):
+    """Where somebody signs in: its address, and the passwords by user name."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def passwords(self) -> dict[str, str]: ...
 
 
 class Person:
-    """Somebody at the browser."""
+    """Somebody at the browser, in a window of this size."""
 
-    def __init__(self, site: Site, browser: Any, name: str) -> None:
+    def __init__(self, site: Place, browser: Any, name: str, size: tuple[int, int] = (1440, 900)) -> None:
         self.site = site
-        self.page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        self.page = browser.new_context(viewport={"width": size[0], "height": size[1]}).new_page()
         self.page.set_default_timeout(60_000)
         self.page.goto(site.address)
         self.looks("Sign in")

@@ -67,7 +67,7 @@ def test_the_board_says_what_waits(manuel: Person) -> None:
 def test_the_duplicates_are_taken_one_by_one(manuel: Person) -> None:
     page = manuel.page
     waits, _ = waiting(manuel)
-    manuel.goes("2", PAIRS)
+    manuel.goes("7", PAIRS)
     page.keyboard.press("n")
     for _ in range(waits):
         manuel.looks("One person or two?")
@@ -153,7 +153,7 @@ def test_a_face_sheet_is_printed_for_use_here(manuel: Person) -> None:
 
 def test_a_held_item_is_handed_over(charthouse: Site, manuel: Person, browser: Any) -> None:
     page = manuel.page
-    manuel.goes("2", PAIRS)
+    manuel.goes("7", PAIRS)
     page.get_by_role("link", name="Held").click()
     page.wait_for_url(re.compile("tab=held"))
     page.get_by_role("row", name="Pryce, Gwendolyn Anne").wait_for()
@@ -169,7 +169,7 @@ def test_a_held_item_is_handed_over(charthouse: Site, manuel: Person, browser: A
     manuel.looks(PAIRS)
 
     helen = Person(charthouse, browser, "helen")
-    helen.goes("2", PAIRS)
+    helen.goes("5", PAIRS)
     helen.page.get_by_role("link", name="Mine").click()
     helen.page.wait_for_url(re.compile("tab=mine"))
     assert "Pryce, Gwendolyn Anne" in helen.page.locator("tbody").inner_text()

@@ -12,7 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from charthouse.exchange.cda.writing.sections import allergy_kind, parts_of, per_time
+from charthouse.exchange.cda.writing.concerns import allergy_kind
+from charthouse.exchange.cda.writing.medications import per_time
+from charthouse.exchange.cda.writing.observations import parts_of
 
 Json = dict[str, Any]
 _SAME = {"amended": "final", "corrected": "final", "appended": "final", "partial": "preliminary"}
@@ -33,8 +35,9 @@ def concept(value: Any) -> Any:
         return None
     held = [each for each in value.get("coding", ()) if each.get("code")]
     said = value.get("text") or next((each["display"] for each in held if each.get("display")), "")
-    codes = frozenset((each.get("system"), each["code"]) for each in held)
-    return codes, " ".join(str(said).split())
+    # Sorted, for essentials are compared by how they are written.
+    codes = sorted({(each.get("system"), each["code"]) for each in held}, key=str)
+    return tuple(codes), " ".join(str(said).split())
 
 
 def concepts(values: Any) -> Any:
@@ -158,6 +161,25 @@ def essentials(resource: Json) -> list[Any]:
                     concepts(r.get("reasonCode")), _notes(r),
                 )
             ]  # fmt: skip
+        case "MedicationDispense":
+            status = r.get("status")
+            return [
+                (
+                    kind, concept(r.get("medicationCodeableConcept")),
+                    "cancelled" if status == "declined" else status, quantity(r.get("quantity")),
+                    moment(r.get("whenHandedOver")), len(r.get("authorizingPrescription") or ()), _notes(r),
+                )
+            ]  # fmt: skip
+        case "MedicationAdministration":
+            dosage = r.get("dosage") or {}
+            return [
+                (
+                    kind, concept(r.get("medicationCodeableConcept")), r.get("status"), _time(r, "effective"),
+                    " ".join((dosage.get("text") or "").split()), concept(dosage.get("route")),
+                    concept(dosage.get("site")), quantity(dosage.get("dose")), quantity(dosage.get("rateQuantity")),
+                    concepts(r.get("reasonCode")), _notes(r),
+                )
+            ]  # fmt: skip
         case "Immunization":
             return [
                 (
@@ -193,6 +215,9 @@ def essentials(resource: Json) -> list[Any]:
                     moment(period.get("start")), moment(period.get("end")),
                 )
             ]  # fmt: skip
+        case "Appointment":
+            what = next(iter(r.get("serviceType") or ()), None)
+            return [(kind, concept(what), r.get("status"), moment(r.get("start")), moment(r.get("end")))]
         case "Coverage":
             period = r.get("period") or {}
             return [

@@ -72,6 +72,12 @@ def assert_no_axe_violations(page: Any, *rules: str) -> None:
     assert said == []
 
 
+def press(page: Any, key: str) -> None:
+    """A key as a person presses it: when the page is whole. Before, its script does not hear it yet."""
+    page.wait_for_load_state()
+    page.keyboard.press(key)
+
+
 def assert_nothing_is_cut_off(page: Any) -> None:
     """At each size, zoomed, and with text twice as large, the page is no wider than its window, and no text ends
     before its end."""
@@ -125,7 +131,7 @@ def _reached(page: Any, at: str) -> None:
     # What a preview has put in the place of something else is not missed.
     there = set(page.evaluate(_STILL_THERE))
     missed = [words for place, words in enumerate(wanted) if place in there - reached]
-    assert missed == [], f"not reached by Tab at {at}"
+    assert missed == [], f"not reached by Tab at {at}: {missed}"
 
 
 def assert_open_to_everybody(page: Any) -> None:

@@ -80,7 +80,7 @@ def test_the_patient_has_what_the_header_says() -> None:
 def test_sections_without_templates_are_known_by_their_titles() -> None:
     found = converted(document("without-templates"))
     assert [(each.kind, each.outcome) for each in found.sections] == [
-        ("problems", "read"),
+        ("problems", "partly"),
         ("medications", "partly"),
         ("text", "text"),
     ]
@@ -174,9 +174,10 @@ PLAIN = document("without-templates")
         b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=zz\r\n\r\n--zz\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
         b"--zz\r\nContent-Type: text/xml\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(PLAIN) + b"\r\n--zz--\r\n",
         PLAIN.replace(b"<ClinicalDocument", b"<!DOCTYPE ClinicalDocument><ClinicalDocument"),
+        PLAIN.replace(b"<ClinicalDocument", b'<!DOCTYPE ClinicalDocument SYSTEM "http://127.0.0.1/x.dtd">\n<ClinicalDocument'),
     ],
     ids=["bom", "utf-16", "utf-16-le", "utf-16-be", "blanks", "version-1.1", "trailing", "no-namespace", "wrong-namespace", "soap",
-         "base64", "cdata", "mime", "plain-doctype"],
+         "base64", "cdata", "mime", "plain-doctype", "external-doctype"],
 )  # fmt: skip
 def test_however_it_is_encoded_or_wrapped_it_is_read(data: bytes) -> None:
     assert is_cda(data[:64])
@@ -203,7 +204,7 @@ HOSTILE = {
     "billion laughs": b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><ClinicalDocument>&b;</ClinicalDocument>',
     "a file": b'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/hostname">]><ClinicalDocument><title>&x;</title></ClinicalDocument>',
     "parameter entity": b'<?xml version="1.0"?><!-- c --><!DOCTYPE d [<!ENTITY % p SYSTEM "http://127.0.0.1/e.dtd"> %p;]><ClinicalDocument/>',
-    "external document type": b'<!DOCTYPE ClinicalDocument SYSTEM "http://127.0.0.1/x.dtd"><ClinicalDocument/>',
+    "an internal part after an external": b'<!DOCTYPE d SYSTEM "http://127.0.0.1/x.dtd" [<!ENTITY x "y">]><ClinicalDocument/>',
     "deep": b"<ClinicalDocument>" + b"<a>" * 60_000 + b"</a>" * 60_000 + b"</ClinicalDocument>",
     "deep and never closed": b"<ClinicalDocument>" + b"<a>" * 60_000,
     "a giant attribute": b'<ClinicalDocument title="' + b"x" * 200_000 + b'"/>',

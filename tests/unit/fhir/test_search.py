@@ -159,7 +159,7 @@ def test_references() -> None:
         (performer, "CareTeam", None, "urn:uuid:4"),
         (performer, "Practitioner", None, "urn:npi|5"),
         (performer, "Practitioner", "6", None),
-        (performer, None, None, "|6"),
+        (performer, "Practitioner", None, "|6"),
     ]
     assert only(resource, "subject").references == [(IDS["subject"], "Group", "1", None)]
     assert only(resource, "patient").references == []
@@ -325,7 +325,7 @@ def test_what_the_columns_hold_needs_no_row() -> None:
     )
     rows = extract(resource)
     assert [row[:3] for row in rows.references] == [(IDS["performer"], "Patient", "1")]
-    assert rows.uris == []
+    assert rows.uris == [(IDS["_profile"], "http://p")]
     assert rows.dates == []
 
 
@@ -419,7 +419,8 @@ def test_parameters_are_switched_on_and_off() -> None:
     off = Extractor(default_parameters() - {"Observation.subject"})
     assert off.parameters("Observation")["subject"].reason == "switched off"
     assert off.parameters("Observation")["patient"].answers
-    assert extract(resource).uris == []
+    assert extract(resource).uris == [(IDS["_profile"], "http://p")]
+    assert Extractor(default_parameters() - {"Observation._profile"}).extract(resource).uris == []
 
 
 def test_an_unknown_type_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from charthouse.exchange.fhir.api import is_valid, resource_types, validate
 from charthouse.exchange.fhir.definitions import schema_definitions
+from charthouse.exchange.fhir.validation import missing_elements
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -154,11 +155,56 @@ def test_every_type_has_a_schema_that_compiles() -> None:
         assert validate({"resourceType": kind, "madeUp": 1})
 
 
+def test_a_canonical_may_have_extensions_like_every_primitive() -> None:
+    extended = {"extension": [{"url": "http://example.org/why", "valueString": "moved"}]}
+    meta = {"profile": ["http://example.org/p", None], "_profile": [None, extended]}
+    assert validate({"resourceType": "Patient", "meta": meta}) == []
+    measure = {
+        "resourceType": "Measure",
+        "status": "draft",
+        "_url": extended,
+        "library": [None],
+        "_library": [extended],
+    }
+    assert validate(measure) == []
+    (wrong,) = validate({"resourceType": "Patient", "meta": {"_profile": [5]}})
+    assert wrong.path == "Patient.meta._profile[0]"
+
+
+def test_what_must_be_there_is_asked_for_as_value_or_with_an_extension() -> None:
+    coded = {"text": "Sodium"}
+    observation: dict[str, Any] = {"resourceType": "Observation", "code": coded, "component": [{"code": coded}, {}]}
+    assert [str(each) for each in missing_elements(observation)] == [
+        "Observation: The element 'status' is required and missing.",
+        "Observation.component[1]: The element 'code' is required and missing.",
+    ]
+    unknown = {"extension": [{"url": "http://example.org/why", "valueCode": "unknown"}]}
+    assert missing_elements({"resourceType": "Observation", "code": coded, "_status": unknown}) == []
+    order = {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": {"display": "X"},
+    }
+    (wrong,) = missing_elements(
+        {**order, "contained": [{"resourceType": "Patient", "link": [{"type": "seealso"}]}]}
+    )[:1]
+    assert "medication[x]" in wrong.message
+    (wrong,) = missing_elements(
+        {
+            **order,
+            "medicationReference": {},
+            "contained": [{"resourceType": "Patient", "link": [{"type": "seealso"}]}],
+        }
+    )
+    assert wrong.path == "MedicationRequest.contained[0].link[0]"
+
+
 def test_nothing_of_other_authors_is_in_the_schema() -> None:
     definitions = schema_definitions()
     assert set(definitions["Meta"]["properties"]) == {
         *("id", "extension", "versionId", "_versionId", "lastUpdated", "_lastUpdated", "source", "_source"),
-        *("profile", "security", "tag"),
+        *("profile", "_profile", "security", "tag"),
     }
     assert set(definitions["Reference"]["properties"]) == {
         *("id", "extension", "reference", "_reference", "type", "_type", "identifier", "display", "_display"),

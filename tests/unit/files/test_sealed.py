@@ -6,6 +6,7 @@ import hashlib
 import io
 import random
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -141,6 +142,11 @@ def test_a_missing_key_is_not_called_damage() -> None:
         opened(target, done.sha256, ONLY_NEW)
 
 
+def rewrap(handle: BinaryIO, sha256: bytes) -> None:
+    sealed.wrap_anew(handle, sha256, BOTH, OLD.id)
+    sealed.clear_old(handle, sha256, BOTH)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(size=borders)
 def test_rewrapping_changes_only_the_header(tmp_path: Path, size: int) -> None:
@@ -149,7 +155,7 @@ def test_rewrapping_changes_only_the_header(tmp_path: Path, size: int) -> None:
     target, done = sealed_file(content)
     path.write_bytes(target.getvalue())
     with path.open("r+b") as handle:
-        sealed.rewrap(handle, done.sha256, BOTH, OLD.id)
+        rewrap(handle, done.sha256)
     after = path.read_bytes()
     assert after[168:] == target.getvalue()[168:] and after[:32] == target.getvalue()[:32]
     assert opened(io.BytesIO(after), done.sha256, ONLY_NEW) == content
@@ -191,10 +197,10 @@ def test_a_crash_at_any_write_of_a_rewrap_leaves_a_whole_file(
 
             monkeypatch.setattr(sealed, "_write_slot", torn)
             with path.open("r+b") as handle, pytest.raises(Crash):
-                sealed.rewrap(handle, done.sha256, BOTH, OLD.id)
+                rewrap(handle, done.sha256)
             monkeypatch.setattr(sealed, "_write_slot", write)
             assert opened(io.BytesIO(path.read_bytes()), done.sha256, BOTH) == content
             with path.open("r+b") as handle:
-                sealed.rewrap(handle, done.sha256, BOTH, OLD.id)
+                rewrap(handle, done.sha256)
             assert sealed.header_keys(io.BytesIO(path.read_bytes())) == (NEW.id,)
             assert opened(io.BytesIO(path.read_bytes()), done.sha256, ONLY_NEW) == content

@@ -41,7 +41,7 @@ class TestKeeping:
         assert b"".join(files.open_stream(file.id)) == b"a scan"
         assert file.sha256 == hashlib.sha256(b"a scan").hexdigest() and file.size == 6
         assert files.stat(file.id) == file
-        assert files.exists(file.sha256) and not files.exists("0" * 64)
+        assert files.proof_of(file.id) is None
 
     def test_the_same_content_is_kept_once(self, site: Configuration) -> None:
         one = files.put(b"a scan", "application/pdf")

@@ -255,13 +255,14 @@ def test_a_chosen_file_waits_for_nobody_else_and_no_other_chart(signed: Client, 
     assert signed.post(f"{chart}new/document", sent | {"date": "2026"}).status_code == 302
 
 
-def test_a_chosen_file_waits_its_time_and_is_deleted(signed: Client) -> None:
+def test_a_chosen_file_waits_its_time_and_is_deleted(signed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests that run beside this one have files waiting too.
+    shelf = f".waiting-{uuid.uuid4().hex}"
+    monkeypatch.setattr("charthouse.foundation.files.waiting._FOLDER", shelf)
     chart = chart_of(signed)
     old, new = ({"once": str(uuid.uuid4()), "type": "64290-0"} for _ in range(2))
-    folder = configuration().files / ".waiting"
-    before = set(folder.rglob("*"))
     signed.post(f"{chart}new/document", old | {"file": scan(picture("PNG"))})
-    (waiting,) = (path for path in set(folder.rglob("*")) - before if path.is_file())
+    (waiting,) = (path for path in (configuration().files / shelf).rglob("*") if path.is_file())
     os.utime(waiting, (time.time() - 3601, time.time() - 3601))
     assert (
         "Choose another"

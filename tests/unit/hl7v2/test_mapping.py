@@ -522,6 +522,37 @@ def test_orders() -> None:
     assert cancelled["status"] == "revoked"
 
 
+def test_a_verbal_order_says_so_and_later_who_verified_it_when() -> None:
+    told = {1: "NW", 2: "V1^OE", 9: "202403010700", 12: "1234567893^House^^^^^^^NPI", 30: "VE^Verbal"}
+    order = resource(plan("ORM^O01", PID, seg("ORC", told), OBR), "ServiceRequest")
+    assert order["category"][-1]["coding"][0] | {"display": ""} == {
+        "system": "http://terminology.hl7.org/CodeSystem/v2-0483", "code": "VE", "display": "",
+    }  # fmt: skip
+    assert "extension" not in order
+    later = told | {1: "SC", 9: "202403020800", 11: "1234567893^House^^^^^^^NPI", 15: "202403010700"}
+    order = resource(plan("ORM^O01", PID, seg("ORC", later), OBR), "ServiceRequest")
+    assert order["authoredOn"].startswith("2024-03-01T07:00")
+    (verified,) = order["extension"]
+    parts = {part["url"]: part for part in verified["extension"]}
+    assert verified["url"].endswith("order-authenticated")
+    assert parts["at"]["valueDateTime"].startswith("2024-03-02T08:00")
+    assert parts["by"]["valueReference"]["display"] == "House"
+
+
+def test_an_order_names_who_is_asked() -> None:
+    asked = seg("OBR", {1: "1", 2: "P1^OE", 4: "11488-4^Consultation^LN", 32: "1234567893&House&Gregory"})
+    order = resource(plan("ORM^O01", PID, "ORC|NW|P1^OE", asked), "ServiceRequest")
+    assert "House" in order["performer"][0]["display"]
+
+
+def test_a_procedure_says_what_anesthesia_it_was() -> None:
+    told = {1: "1", 3: "0SRC0J9^Knee^I10P", 5: "202403010800", 7: "90", 9: "G^General^L"}
+    done = resource(plan("ADT^A08", PID, "PV1|1|I|||||||||||||||||V1", seg("PR1", told)), "Procedure")
+    (kind,) = done["extension"]
+    assert kind["url"].endswith("procedure-anesthesia")
+    assert kind["valueCodeableConcept"]["coding"][0]["code"] == "G"
+
+
 def test_prescriptions_and_dispenses() -> None:
     lines = (
         PID,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -12,16 +13,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charthouse.identity.batch.beside import worth_comparing
+from charthouse.identity.batch.between import pairs_between
+from charthouse.identity.batch.blocking import Blocks
 from charthouse.identity.batch.clustering import group, rivals
 from charthouse.identity.batch.columns import ColumnError, field_of, recognize
 from charthouse.identity.batch.files import FileError, read_rows
+from charthouse.identity.batch.judging import Judged, judge_pairs
 from charthouse.identity.batch.metrics import b_cubed, pairs_of_clusters, whole_clusters
 from charthouse.identity.batch.rows import BirthReader, RowReader
 from charthouse.identity.batch.table import Table
+from charthouse.identity.batch.twice import written_twice
 from charthouse.identity.batch.weighing import Weigher
 from charthouse.identity.bench.population import COLUMNS, Noise, copy, people
-from charthouse.identity.domain.comparators import birth_level
-from charthouse.identity.domain.model import default_model
+from charthouse.identity.domain.comparators import address_level, birth_level, given_level
+from charthouse.identity.domain.decision import Thresholds
+from charthouse.identity.domain.keys import keys_of
+from charthouse.identity.domain.model import Beside, TermFrequency, default_model
+from charthouse.identity.domain.names import Name
 from charthouse.identity.domain.scorer import weigh
 from charthouse.identity.domain.traits import Traits, traits_of
 
@@ -39,6 +48,14 @@ TODAY = date(2026, 11, 1)
         ("address_1", "street"), ("address_2", "street"), ("StreetName", "street"), ("suburb", "city"),
         ("zipcode", "postal"), ("ZIP5", "postal"), ("postcode", "postal"), ("home_phone", "phone"),
         ("emailAddress", "email"), ("mothers_maiden_name", "mother"), ("mrn", "mrn"), ("fname_c1", "given"),
+        ("Straße", "street"), ("Prénom", "given"), ("Año de nacimiento", "birth_year"), ("imię", "given"),
+        ("apellido_paterno", "family"), ("apellido_materno", "mother"), ("data_di_nascita", "birth"),
+        ("POSTAL_CD", "postal"), ("PHONE_NBR", "phone"), ("MOTHERS_MAIDEN_NM", "mother"), ("pincode", "postal"),
+        ("name_sufx_cd", "suffix"), ("full_phone_num", "phone"), ("postcode_fake", "postal"), ("фамилия", "family"),
+        ("FRST_NM", "given"), ("LST_NM", "family"), ("BRTH_DT", "birth"), ("ADDR_LN_1", "street"), ("ssn4", "ssn"),
+
+        ("Teléfono móvil", "phone"), ("Contact Tel", "phone"), ("NIF", "ssn"),
+        ("Дата рождения", "birth"), ("性别", "sex"), ("doğum tarihi", "birth"), ("COMUNE", "city"),
     ],
 )  # fmt: skip
 def test_usual_names_of_columns_are_recognized(header: str, field: str) -> None:
@@ -49,6 +66,64 @@ def test_what_a_person_says_of_columns_goes_before_their_names() -> None:
     found = recognize(["name", "x7", "dob"], said={"family": ["x7"], "birth": []})
     assert found.of == {"family": (1,), "given": (0,)}
     assert found.unused == ("dob",)
+
+
+def _rows(*columns: list[str]) -> list[list[str]]:
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def test_what_no_name_tells_is_told_by_the_values() -> None:
+    many = 40
+    rows = _rows(
+        [str(70_000 + number) for number in range(many)],
+        [("Mary", "James", "Linda", "Robert")[number % 4] for number in range(many)],
+        [("Smith", "Johnson", "Garcia", "Miller", "Davis")[number % 5] for number in range(many)],
+        [f"{1 + number % 12}/{1 + number % 28}/{1940 + 2 * (number % 35)}" for number in range(many)],
+        [f"2024-0{1 + number % 9}-11" for number in range(many)],
+        [f"({201 + number}) 555-01{number:02}" for number in range(many)],
+        [f"2{number:02}-41-67{number:02}" for number in range(many)],
+        ["MF"[number % 2] for number in range(many)],
+        [f"m{number}@mail.example" for number in range(many)],
+    )
+    header = ["c1", "c2", "c3", "c4", "admitted", "c6", "c7", "c8", "c9"]
+    found = recognize(header, sample=rows)
+    assert found.of == {
+        "given": (1,), "family": (2,), "birth": (3,), "phone": (5,), "ssn": (6,), "sex": (7,), "email": (8,),
+    }  # fmt: skip
+    assert found.unused == ("c1", "admitted")
+    assert "birth" not in recognize(["c2", "admit_date"], sample=[[row[1], row[3]] for row in rows]).of
+
+
+def test_a_name_that_means_two_things_is_settled_by_what_stands_beside_it() -> None:
+    found = recognize(["Nr", "Vorname", "Strasse", "Hausnr"])
+    assert found.of["number"] == (3,) and found.unused == ("Nr",)
+    found = recognize(["first", "BirthYear", "BirthMonth", "BirthDay"])
+    assert (found.of["birth_day"], "birth" in found.of) == ((3,), False)
+    assert recognize(["first", "st"], sample=[["Ida", "MA"], ["Per", "TX"]]).of["state"] == (1,)
+    assert recognize(["first", "st"], sample=[["Ida", "12 Elm Street"], ["Per", "9 Oak"]]).of["street"] == (1,)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(("H", "M", "H"), ["M", "F", "M"]), (("M", "F", "M"), ["M", "F", "M"]), (("M", "K", "M"), ["M", "F", "M"])],
+)
+def test_the_letters_of_the_sex_are_those_of_the_column(written: tuple[str, ...], read: list[str]) -> None:
+    rows = [["Ida", value] for value in written]
+    reader = RowReader(recognize(["first", "sexo"]), rows, TODAY)
+    assert [reader.traits(row).sex for row in rows] == read
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("char1es", "charles", "similar"), ("r0bert", "robert", "similar"), ("chi716", "chi717", "different"),
+        ("chi716", "chi716", "same"),
+    ],
+)  # fmt: skip
+def test_a_name_misread_by_a_machine_is_alike_and_a_numbered_one_is_not(one: str, other: str, level: str) -> None:
+    assert (
+        given_level(Name(given=one), Name(given=other)) == given_level(Name(given=other), Name(given=one)) == level
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,6 +222,8 @@ def test_a_column_of_dates_says_itself_how_it_is_written(column: list[str], valu
         ("1961-04-13", "1961-05-13", "one digit"),
         ("1961-04-13", "1961-11-13", "one part"),
         ("1961-04-13", "1916-04-13", "one digit"),
+        ("1961-01-01", "1961-04-13", "year"),
+        ("1961-01-01", "1962-04-13", "different"),
     ],
 )
 def test_dates_with_slips(one: str, other: str, level: str) -> None:
@@ -192,6 +269,38 @@ def test_a_whole_address_and_a_whole_name_in_one_column() -> None:
     assert (address.number, address.street, address.city, address.state, address.postal) == (
         "12", "alder st", "northampton", "ma", "01060",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("whole_name", "middle"),
+    [
+        ("Sir Thomas Edward Lind", ("edward",)),
+        ("Lind, Thomas", ()),
+        ("Thomas Lind", ()),
+        ("Edward Thomas", ()),
+        ("", ()),
+    ],
+)
+def test_a_whole_name_beside_its_parts_tells_the_middle_name(whole_name: str, middle: tuple[str, ...]) -> None:
+    read = _traits(["full_name", "first_name", "surname"], [whole_name, "Thomas", "Lind"])
+    assert [(name.given, name.family, name.middle) for name in read.names] == [("thomas", "lind", middle)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        (("", "sw1a 1aa"), ("", "SW1A 2AB"), "city"),
+        (("", "SW1A 1AA"), ("", "SW2A 1AA"), "different"),
+        (("", "01060"), ("", "01062"), "city"),
+        (("Northampton", "01060"), ("Amherst", "01062"), "different"),
+        (("", "01060"), ("", "01160"), "different"),
+    ],
+)
+def test_postal_codes_of_one_district_are_of_one_town(
+    one: tuple[str, str], other: tuple[str, str], level: str
+) -> None:
+    a, b = (_traits(["first", "city", "postcode"], ["Ann", *place]).addresses for place in (one, other))
+    assert address_level(a, b) == address_level(b, a) == level
 
 
 def test_an_age_stands_for_the_year_of_birth() -> None:
@@ -318,6 +427,38 @@ def _ints(*values: int) -> Any:
     return np.array(values, dtype=np.int32)
 
 
+def test_pairs_are_all_that_share_a_key_few_have() -> None:
+    traits = _population(400)
+    blocks, wanted = Blocks(wide=False), set()
+    by_key: dict[int, list[int]] = {}
+    for row, each in enumerate(traits):
+        blocks.add(row, each)
+        keys = keys_of(each)
+        for key in keys.stored | keys.asked:
+            by_key.setdefault(key, []).append(row)
+    for rows in by_key.values():
+        wanted.update((a, b) for place, a in enumerate(rows) for b in rows[place + 1 :])
+    left, right = blocks.pairs(len(traits))
+    assert len(left) == len(wanted)
+    assert set(zip(left.tolist(), right.tolist(), strict=True)) == wanted
+
+
+def _judged(table: Table, left: Any, right: Any) -> Judged:
+    return judge_pairs(table, MODEL, left, right, Thresholds(10.0, 0.0, 5.0, 3))
+
+
+def test_groups_that_may_be_one_are_compared_whole() -> None:
+    one = {"name": [{"family": "Lind", "given": ["Johanna"]}], "birthDate": "1961-04-17", "gender": "female"}
+    table = _tabled([traits_of(one)] * 4 + [traits_of({**one, "birthDate": "1950-11-30"})])
+    # Keys brought 0 and 1, 2 and 3, and of the two groups 1 and 2 together; and 0 with a stranger.
+    left, right = _ints(0, 0, 1, 2), _ints(1, 4, 2, 3)
+    found = pairs_between(_ints(0, 0, 2, 2, 4), _judged(table, left, right), left, right, None)
+    assert set(zip(*(side.tolist() for side in found), strict=True)) == {(0, 2), (0, 3), (1, 3)}
+    source = _ints(0, 1, 0, 1, 1)
+    found = pairs_between(_ints(0, 0, 2, 2, 4), _judged(table, left, right), left, right, source)
+    assert set(zip(*(side.tolist() for side in found), strict=True)) == {(0, 3)}
+
+
 def test_a_chain_of_links_is_no_person() -> None:
     # 0-1-2-3-4-5, each linked to the next alone.
     left, right = _ints(0, 1, 2, 3, 4), _ints(1, 2, 3, 4, 5)
@@ -339,6 +480,77 @@ def test_one_record_a_source_and_the_best_must_lead() -> None:
     assert clear.of[0] == clear.of[1] != clear.of[2]
     close = group(3, left, right, np.array([20.0, 19]), [True, True], [False, False], source, margin=5)
     assert len(set(close.of.tolist())) == 3
+
+
+def test_a_record_that_stands_twice_in_its_source_has_no_rival_in_itself() -> None:
+    # Row 0 of one source; 1 and 2 of the other are one record written twice, 3 is somebody less like.
+    source, twice = _ints(0, 1, 1, 1), _ints(0, 1, 1, 3)
+    left, right = _ints(0, 0, 0), _ints(1, 2, 3)
+    never = [False] * 3
+    clear = group(4, left, right, np.array([20.0, 19.9, 12]), [True] * 3, never, source, margin=5, twice=twice)
+    assert clear.of[0] == clear.of[1] == clear.of[2] != clear.of[3]
+    close = group(4, left, right, np.array([20.0, 19.9, 18]), [True] * 3, never, source, margin=5, twice=twice)
+    assert close.of[0] != close.of[1] == close.of[2]
+
+
+def test_only_what_is_evidently_one_record_stands_twice() -> None:
+    traits = [
+        traits_of({"name": [{"family": family, "given": [given]}], "birthDate": birth, "gender": "male"})
+        for family, given, birth in [
+            ("Brumbelow", "Kevin", "1972-11-23"), ("Brumbelow", "Kevin", "1972-11-23"),
+            ("Brumbelow", "Kevin", "1972-11-24"), ("Brumbelow", "Karl", "1972-11-23"),
+            ("Brumbelow", "Kevin", "1972"), ("Brumbelow", "Kevin", "1972"), ("Brumbelow", "Kevin", "1972-11-23"),
+        ]
+    ]  # fmt: skip
+    table = _tabled(traits)
+    source = _ints(0, 0, 0, 0, 0, 0, 1)
+    limits = Thresholds(same=-1.0, perhaps=-6.0, margin=0.5, evidence=0, conflict=1.0, twice=10.0)
+    assert written_twice(table, MODEL, source, limits).tolist() == [0, 0, 2, 3, 4, 5, 6]
+    never = replace(limits, twice=1_000.0)
+    assert written_twice(table, MODEL, source, never).tolist() == list(range(7))
+
+
+def test_what_speaks_of_the_person_beside_the_traits_is_found_and_numbers_are_not() -> None:
+    random = Random(5)
+    header = ["city", "county", "race", "birth_place", "household_id", "row", "title", "note"]
+    towns = {f"town {number}": f"county {number // 5}" for number in range(30)}
+    places = [f"place {letter}{other}" for letter in "abcdefghij" for other in "klmnopqrst"]
+    rows = []
+    for number in range(4_000):
+        town = random.choice(list(towns))
+        rows.append(
+            [
+                town,
+                towns[town],
+                random.choice("WWWBA"),
+                random.choice(places),
+                str(number // 3),
+                str(number),
+                "x",
+                "" if number % 40 else "late",
+            ]
+        )
+    found = worth_comparing(header, header[1:], rows, {"city": (0,)})
+    assert [header[place] for place in found] == ["race", "birth_place"]
+
+
+def test_a_column_beside_weighs_what_it_was_learnt_to() -> None:
+    table = Table(1)
+    for each, place in zip(_population(2), ("york", "yorc", "leeds", ""), strict=True):
+        table.add(each, [place])
+    table.close()
+    told = Beside(
+        {"same": 3.0, "similar": 1.0, "different": -2.0},
+        {"same": 0.5, "similar": 0.2, "different": -1.0},
+        TermFrequency({"york": 1.5}, 0.25),
+    )
+    left, right = _ints(0, 0, 0, 0, 1), _ints(0, 1, 2, 3, 1)
+    plain = Weigher(table, MODEL).weigh(left, right)
+    weighed = Weigher(table, replace(MODEL, beside=(told,))).weigh(left, right)
+    assert (weighed.weight - plain.weight).round(6).tolist() == [4.5, 1.0, -2.0, 0.0, 3.25]
+    assert weighed.beside.tolist() == [0.5, 0.2, -1.0, 0.0, 0.5]
+    assert plain.beside.tolist() == [0.0] * 5
+    assert weighed.weighing(2, table).beside == -1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(-9, 9)), max_size=12))

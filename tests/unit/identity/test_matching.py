@@ -122,6 +122,9 @@ def test_rare_name_and_birth_date_alone_do(patient: Make) -> None:
             PERHAPS,
         ),
         ({"given": "Anna"}, {"given": "Karin"}, PERHAPS),
+        ({"given": "Donna"}, {"given": "Tina"}, PERHAPS),
+        ({"given": "Donna", "phone": "413-555-0177"}, {"given": "Diana"}, PERHAPS),
+        ({"given": "William", "phone": "413-555-0177"}, {"given": "Bill"}, PERHAPS),
         ({"given": "Baby Girl A"}, {"given": "Baby Girl B"}, NEW),
         ({"given": "Baby Girl"}, {"given": "Baby Girl"}, PERHAPS),
     ],
@@ -134,6 +137,10 @@ def test_twins_are_never_made_one(
         patient(born="2019-02-03", mother="Lind Sara", **second),
     )
     assert found.outcome is outcome
+
+
+def test_a_nickname_at_the_same_telephone_is_no_twin(patient: Make) -> None:
+    assert decision(patient(given="William", sex="male"), patient(given="Bill", sex="male")).outcome is SAME
 
 
 def test_a_newborn_is_known_again_by_its_record_number(patient: Make) -> None:

@@ -326,3 +326,20 @@ def test_a_merge_beside_records_that_arrive(committed_db: str, patient: Make) ->
         assert {now[base + n] for n in range(1, 7)} == {one}
         assert states()[other] == 2 and states()[one] == 1
     assert persons() == replayed()
+
+
+@pytest.mark.django_db
+def test_the_board_says_which_sender_brought_records_that_were_duplicates(two: Two, patient: Make) -> None:
+    one, other = two()
+    place(4, patient("Quill", "Ada", born="1950-01-02", mrn="B9", phone=None, address=None), source=2)
+    manager = AccessContext("user:9", "M", frozenset({Role.MANAGER}))
+
+    def brought() -> list[tuple[str, tuple[int, ...]]]:
+        return [(each.key, each.counts) for each in identity.board(manager).places]
+
+    assert brought() == []
+    decision = identity.merge(technician(), one, other, "Both cards seen.")
+    # The third record came of the first sender, which sent two in all.
+    assert brought() == [("1", (2, 1))]
+    identity.undo(technician(), decision, "They are sisters.")
+    assert brought() == []

@@ -27,7 +27,6 @@ from charthouse.identity import api as identity
 from charthouse.identity.actions.manage_notices import DestinationError, add_destination, remove_destination
 from charthouse.identity.commands import app
 from charthouse.identity.notices import destinations, recent_notices
-from charthouse.identity.transports import UNCERTAIN
 
 Make = Callable[..., dict[str, Any]]
 SYSTEM = system_context("tests")
@@ -157,7 +156,7 @@ def test_without_an_answer_it_is_uncertain_and_not_sent_again(committed_db: str,
     assert (there.sent, there.uncertain) == (0, 1)
     assert [each.state for each in identity.notices_of(CTX, [decision])[decision]] == ["uncertain"]
     (item,) = work.items(SYSTEM, work.MACHINERY_QUEUE).items
-    assert item.detail["error"] == UNCERTAIN
+    assert item.detail["error"] == outbox.UNCERTAIN
 
 
 def test_a_sender_that_died_leaves_it_uncertain(committed_db: str, two: Any) -> None:

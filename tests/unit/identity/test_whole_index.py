@@ -6,20 +6,31 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from django.db import connection, transaction
 from typer.testing import CliRunner
 
 from charthouse.foundation.access.api import AccessContext, PermissionRefused, Role, system_context
+from charthouse.foundation.ids import new_id
 from charthouse.identity import api
 from charthouse.identity.actions.change_model import NoSuchModel, keep_model, put_in_force
+from charthouse.identity.actions.keep_compared import Compared
 from charthouse.identity.actions.place_patients import Arrival, place
+from charthouse.identity.batch import judging
+from charthouse.identity.bench.online import patient_of
+from charthouse.identity.bench.population import Noise, copy, people
 from charthouse.identity.commands import app
 from charthouse.identity.domain.model import default_model
+from charthouse.identity.domain.prepared import prepare
 from charthouse.identity.domain.reference import read_text, term_frequencies
+from charthouse.identity.index_reads import read_index
 from charthouse.identity.policy import ask_again, policy
+from charthouse.identity.store import Row as IndexRow
+from charthouse.identity.store import Writing, write
 
 Make = Callable[..., dict[str, Any]]
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -78,6 +89,50 @@ def test_duplicates_of_the_index_become_review_work_and_no_link(patient: Make) -
     again = json.loads(_run("dedupe", "--format", "json"))
     assert again["opened"] == 1
     assert len(_items()) == 1
+
+
+def test_a_run_that_was_broken_off_goes_on_where_it_stopped(patient: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    _parted(patient)
+    judge, judged = judging._judge, []
+
+    def _watched(weigher: Any, left: Any, right: Any, thresholds: Any) -> Any:
+        judged.extend(zip(left.tolist(), right.tolist(), strict=True))
+        if len(judged) == 3:
+            raise KeyboardInterrupt
+        return judge(weigher, left, right, thresholds)
+
+    def _parts() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM identity_dedupe_part")
+            return int(cursor.fetchone()[0])
+
+    monkeypatch.setattr(judging, "_CHUNK", 1)
+    monkeypatch.setattr(judging, "_judge", _watched)
+    broken = CliRunner().invoke(app, ["dedupe"])
+    assert broken.exit_code != 0
+    assert (judged, _parts(), _items()) == ([(0, 1), (0, 2), (1, 2)], 2, [])
+    # The first pair came to something and is judged for its words; the second is not looked at again.
+    judged.clear()
+    monkeypatch.setattr(judging, "_judge", lambda *rest: judged.extend(rest[1].tolist()) or judge(*rest))
+    assert json.loads(_run("dedupe", "--format", "json"))["opened"] == 1
+    assert judged == [0, 1]
+    assert ([dedupe for dedupe, _ in _items()], _parts()) == (["1-2"], 0)
+
+
+@pytest.mark.parametrize("change", ["patient", "anew"])
+def test_what_was_compared_counts_only_for_the_same_index(
+    patient: Make, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    _parted(patient)
+    ctx = system_context("test")
+    index = read_index(ctx)
+    nothing = np.empty(0, np.int32)
+    Compared(ctx, index.held).keep("pairs", 0, nothing, nothing)
+    assert list(Compared(ctx, read_index(ctx).held).parts("pairs")) == [0]
+    assert Compared(ctx, index.held).parts("other weights") == {}
+    if change == "patient":
+        _place(patient(ssn="219-41-6788", middle="Kay"))
+    assert Compared(ctx, read_index(ctx).held, anew=change == "anew").parts("pairs") == {}
 
 
 def test_a_dry_run_leaves_everything_as_it_was(patient: Make) -> None:
@@ -171,3 +226,30 @@ def test_a_rescore_shows_what_would_be_decided_otherwise(patient: Make) -> None:
     told = _run("rescore", "site-strict")
     assert "perhaps" in told or "new" in told
     assert policy().model.version == default_model().version
+
+
+@pytest.mark.slow
+def test_train_learns_from_the_patients_here_and_changes_nothing_before_it_is_used() -> None:
+    random = Random(5)
+    writing, number = Writing(), 0
+    for row in people(700, 5):
+        for each in (row, copy(random, row, Noise())) if random.random() < 0.3 else (row,):
+            number += 1
+            made, person = prepare(patient_of(each), source=number % 2 + 1, labels=0), new_id()
+            writing.persons.append(person)
+            writing.rows[number] = IndexRow(number, f"p{number}", number % 2 + 1, person, made, made.keys())
+    with transaction.atomic():
+        write(writing)
+    told = json.loads(_run("train", "--format", "json"))
+    assert (told["patients"], told["before"], told["in_force"]) == (number, default_model().version, False)
+    assert {row["filed_as_one"] for row in told["pairs"]} == {False} and told["weights"]["birth"]["same"][1] > 5
+    assert policy().model.version == default_model().version
+    assert told["model"] in _run("models")
+    assert "is in force" in _run("use", told["model"])
+    assert policy().model.version == told["model"]
+
+
+def test_train_says_that_there_are_too_few(patient: Make) -> None:
+    _place(patient())
+    done = CliRunner().invoke(app, ["train"])
+    assert done.exit_code == 1 and "1 patients are too few to learn from; 500 are needed." in done.output

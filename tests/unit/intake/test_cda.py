@@ -219,7 +219,7 @@ def test_by_http_and_by_folder(inbox: Any, tmp_path: Path) -> None:
     inbox.file_waiting()
     assert inbox.counts()["AllergyIntolerance"] == 1
     answer = Client().post(
-        "/intake", b"<!DOCTYPE a SYSTEM 'x'><a/>", content_type="application/xml",
+        "/intake", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", content_type="application/xml",
         headers={"Authorization": f"Bearer {token}"},
     )  # fmt: skip
     assert answer.status_code == 400 and "document type" in answer.json()["error"]
@@ -267,7 +267,7 @@ def test_the_report_for_programs_has_the_sections(inbox: Any, tmp_path: Path) ->
     (file,) = json.loads(run.stdout)["files"]
     (made,) = file["documents"]
     assert [(each["title"], each["outcome"]) for each in made["sections"]] == [
-        ("PROBLEM LIST", "read"),
+        ("PROBLEM LIST", "partly"),
         ("Current Medications", "partly"),
         ("Something of our own", "text"),
     ]
@@ -304,7 +304,8 @@ def test_a_document_that_came_as_attachment_is_filed_for_the_message_patient(inb
 
 def test_an_attachment_about_somebody_else_is_filed_as_a_document_alone(inbox: Any) -> None:
     whole = inbox.take_one(_fhir(document(), family="Somebody"), sender="elsewhere")
-    assert inbox.state(whole.receipt.message) == "filed"
+    assert inbox.state(whole.receipt.message) == "partly"
+    assert inbox.problems(whole.receipt.message) == [("document-patient", "entry 2")]
     taken = inbox.take_one(_fhir(document(), family="Somebody", kind="batch"), sender="hie")
     assert inbox.state(taken.receipt.message) == "partly"
     assert inbox.problems(taken.receipt.message) == [("document-patient", "entry 2")]
@@ -316,8 +317,11 @@ def test_a_document_in_an_hl7_message_is_filed_for_its_patient(inbox: Any, make:
     txa = "TXA|1|DS|TX|20260105|||||||||DOC1^LAB|||||AU"
     data = make.hl7("MDM^T02", txa, f"OBX|1|ED|18842-5^Summary^LN||^TEXT^XML^Base64^{body}||||||F")
     patient = inbox.take_one(data)
-    assert inbox.state(patient.receipt.message) == "filed", inbox.problems(patient.receipt.message)
-    # The patient of the message has another name than the one in the document.
+    # The patient of the message has another name than the one in the document: a person is told.
+    assert inbox.problems(patient.receipt.message) == [("document-patient", "TXA[1]")]
+    assert [reason for _, reason in inbox.items()] == [
+        "The document is about another person than the message; nothing of it is filed as data."
+    ]
     assert inbox.counts()["DocumentReference"] == 1 and inbox.counts()["AllergyIntolerance"] == 0
     name = inbox.only("Patient")["name"][0]["family"]
     same = document().replace(b"<family>Oduya-Brandt</family>", f"<family>{name}</family>".encode())
@@ -334,3 +338,35 @@ def test_a_document_in_an_hl7_message_is_filed_for_its_patient(inbox: Any, make:
     found = provenance(EVERYTHING, "AllergyIntolerance", allergy["id"])
     assert found is not None and found.original is not None
     assert [each.text[:6] for each in found.original.lines if each.marked] == ["TXA|1|"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda data: data.replace(b"</ClinicalDocument>", b""), "section"),
+        (lambda data: b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + data[data.index(b"<ClinicalDocument") :], "not-cda"),
+        (None, "attachment"),
+    ],
+    ids=["not well-formed", "hostile", "no base64"],
+)
+def test_a_broken_document_in_an_hl7_message_is_named_to_a_person(
+    inbox: Any, make: Any, change: Any, code: str
+) -> None:
+    same = document().replace(b"<family>Oduya-Brandt</family>", b"<family>Marsh</family>")
+    same = same.replace(b'birthTime value="19670214"', b'birthTime value="19610417"')
+    body = base64.b64encode(change(same)).decode() if change else "PD94bWwg*bad*"
+    txa = "TXA|1|DS|TX|20260105|||||||||DOC1^LAB|||||AU"
+    message = make.hl7("MDM^T02", txa, f"OBX|1|ED|18842-5^Summary^LN||^TEXT^XML^Base64^{body}||||||F")
+    taken = inbox.take_one(message)
+    assert inbox.state(taken.receipt.message) == "partly"
+    assert code in [found for found, _ in inbox.problems(taken.receipt.message)]
+    assert [subject for subject, _ in inbox.items()] == [str(taken.receipt.message)]
+    shown = unfiled_message(TECHNICIAN, taken.receipt.message)
+    assert shown is not None and shown.row.reason and shown.hints
+    # The same bytes again would lose the same; what came since stays.
+    inbox.take_one(make.hl7("ADT^A08", at="20260301080000", control="C2", name="Marsh^Ida^Ruth"))
+    again = inbox.take_one(message)
+    assert again.receipt.duplicate_of == taken.receipt.message and inbox.file_waiting() == []
+    assert inbox.only("Patient")["name"][0]["given"] == ["Ida", "Ruth"]
+    # The message itself is filed.
+    assert inbox.counts()["Patient"] == 1 and inbox.counts()["DocumentReference"] == 1

@@ -111,6 +111,30 @@ def test_a_changed_number_nobody_knew_is_no_reason_to_refuse_a_visit(inbox: Any,
     assert visit(inbox, make).class_title == "Inpatient"
 
 
+def test_a_visit_that_moves_between_accounts_stays_its_patients(inbox: Any, make: Any) -> None:
+    """A45 within one patient: MRG-3 is the account the visit leaves, PID-18 the one it goes to."""
+
+    def with_account(number: str, event: str, *segments: str) -> Any:
+        data = make.hl7(f"ADT^{event}", *segments, control=event, pv1=WARD)
+        return inbox.take_one(data.replace(b"^01060", f"^01060|||||||{number}^^^GENERAL^AN".encode()))
+
+    assert with_account("ACC1", "A01").result.state is MessageState.FILED
+    assert (
+        with_account("ACC2", "A45", "MRG|||ACC1^^^GENERAL^AN||V100^^^GENERAL^VN").result.state is MessageState.FILED
+    )
+    ((patient, number),) = inbox.rows(
+        "SELECT p.public_id, e.public_id FROM record_resource e JOIN record_resource p ON p.id = e.patient "
+        "WHERE e.type = %s AND p.type = %s",
+        record.TYPE_ID["Encounter"],
+        record.TYPE_ID["Patient"],
+    )
+    stored = record.current(inbox.cursor, make.system, [("Encounter", number)])[("Encounter", number)].resource
+    assert stored["subject"]["reference"] == f"Patient/{patient}"
+    (account,) = stored["account"]
+    key = ("Account", account["reference"].removeprefix("Account/"))
+    assert record.current(inbox.cursor, make.system, [key])[key].resource["identifier"][0]["value"] == "ACC2"
+
+
 def test_an_update_changes_what_it_says_and_leaves_what_it_does_not(inbox: Any, make: Any, send: Any) -> None:
     send("A01", pv1=WARD, name="Marsh^Ida")
     send("A08", at="20260106080000", name="Marsh-Okafor^Ida")

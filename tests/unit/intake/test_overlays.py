@@ -4,14 +4,17 @@ undone."""
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from charthouse.foundation.access.api import AccessContext, PermissionRefused, Role
+from charthouse.foundation.clock import wall
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.identity import api as identity
 from charthouse.intake.api import decide_overlay, refuse_message, retry_message
@@ -60,6 +63,19 @@ def test_an_update_of_somebody_else_overwrites_nothing(inbox: Any, make: Any, se
     assert subject == inbox.only("Patient")["id"] and "somebody else" in reason
 
 
+def test_an_update_of_somebody_else_is_held_that_comes_with_the_patient_itself(inbox: Any, make: Any) -> None:
+    other = make.hl7("ADT^A31", control="M2", at="20260106080000")
+    for before, after in ZELLER:
+        other = other.replace(before, after)
+    later = make.hl7("ADT^A08", control="M3", at="20260107080000")
+    for each in (make.hl7("ADT^A01", control="M1"), other, later):
+        inbox.take(each, file=False)
+    states = [each.state for each in inbox.file_waiting()]
+    assert states == [MessageState.FILED, MessageState.UNFILED, MessageState.FILED]
+    assert names(inbox) == ["Marsh"]
+    assert len(inbox.items(QUEUE)) == 1
+
+
 def test_the_same_person_after_all_is_applied_with_what_waited_behind_it(inbox: Any, make: Any, send: Send) -> None:
     send("A01")
     first = send("A08", other=True, at="20260106080000")
@@ -94,20 +110,100 @@ def test_another_person_gets_a_chart_of_their_own(inbox: Any, make: Any, send: S
         for each in charts
     ]
     assert found == [("Marsh, Ida", ["V100"]), ("Zeller, Otto", ["V200"])]
-    (one,), (other,) = charts
+    (one,), _ = charts
     person = identity.persons_of([one])[one]
     assert [each.in_force for each in identity.apart_of(make.technician(), person)] == [True]
-    again = send("A08", other=True, at="20260108080000", visit="V200")
-    assert again.result.state is MessageState.UNFILED
+
+
+def test_who_was_parted_from_a_number_gets_what_comes_later_by_it(inbox: Any, make: Any, send: Send) -> None:
+    send("A01", visit="V100")
+    first = send("A01", other=True, at="20260106080000", visit="V200")
+    row = patient_row(inbox)
+    decide_overlay(make.technician(), row, first.receipt.message, same=False, reason="Wrong number.")
+    later = send("A03", other=True, at="20260108080000", visit="V200")
+    assert later.result.state is MessageState.FILED
+    assert send("A08", at="20260109080000", visit="V100").result.state is MessageState.FILED
+    assert sorted(names(inbox)) == ["Marsh", "Zeller"] and inbox.items(QUEUE) == []
+    (_,), (other,) = inbox.charts()
+    (visit,) = record.encounters(make.system, [other]).rows
+    assert (visit.number, visit.status) == ("V200", "finished")
+    lines = identity.decided_updates(make.technician(), identity.persons_of([other])[other])
+    assert [(each.message, each.same) for each in lines] == [
+        (later.receipt.message, False),
+        (first.receipt.message, False),
+    ]
+    assert "found to be used for another person" in lines[0].reason
+    (entry,) = entries(make.system, Filters(action="identity.follow-parting")).lines
+    assert entry.actor == "system:identity"
+
+
+def test_in_one_delivery_each_goes_to_its_own(inbox: Any, make: Any, send: Send) -> None:
+    send("A01", visit="V100")
+    first = send("A01", other=True, at="20260106080000", visit="V200")
+    decide_overlay(make.technician(), patient_row(inbox), first.receipt.message, same=False, reason="x")
+    marsh = make.hl7("ADT^A08", control="Z1", at="20260107080000", visit="V100")
+    zeller = make.hl7("ADT^A03", control="Z2", at="20260108080000", visit="V200")
+    for before, after in ZELLER:
+        zeller = zeller.replace(before, after)
+    inbox.take(marsh, file=False)
+    inbox.take(zeller, file=False)
+    inbox.take(marsh.replace(b"Z1", b"Z3"), file=False)
+    assert {each.state for each in inbox.file_waiting()} == {MessageState.FILED}
+    assert sorted(names(inbox)) == ["Marsh", "Zeller"]
+    _everything_is_somebodys(inbox)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ((b"19610417|F", b"19470806|M"), (b"Marsh^Ida", b"Zeller^Otto")),
+        ((b"19610417|F", b"19330102|M"), (b"Marsh^Ida", b"Zeller^Emil")),
+    ],
+    ids=["another day of birth", "another given name"],
+)
+def test_where_it_is_not_clear_somebody_is_asked(
+    inbox: Any, make: Any, send: Send, changes: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    send("A01", visit="V100")
+    first = send("A01", other=True, at="20260106080000", visit="V200")
+    row = patient_row(inbox)
+    decide_overlay(make.technician(), row, first.receipt.message, same=False, reason="x")
+    data = make.hl7("ADT^A08", control="Q1", at="20260108080000", visit="V200")
+    for before, after in changes:
+        assert before in data
+        data = data.replace(before, after)
+    taken = inbox.take_one(data)
+    assert taken.result.state is MessageState.UNFILED and len(inbox.items(QUEUE)) == 1
     item = inbox.one("SELECT id FROM work_item WHERE queue = %s AND state <> 'finished'", QUEUE)
     held = identity.held_of_item(make.technician(), item)
     assert held is not None
-    ((parted, agreement),) = held.parted
-    assert parted.patient == other and agreement > 0
-    decide_overlay(
-        make.technician(), row, again.receipt.message, same=False, reason="The same again.", parted=parted.public_id
-    )
-    assert [len(each) for each in inbox.charts()] == [1, 1]
+    (_,), (other,) = inbox.charts()
+    ((parted, _),) = held.parted
+    assert parted.patient == other
+    message = taken.receipt.message
+    decide_overlay(make.technician(), row, message, same=False, reason="The same again.", parted=parted.public_id)
+    assert [len(each) for each in inbox.charts()] == [1, 1] and inbox.items(QUEUE) == []
+
+
+def test_a_third_person_by_the_number_is_asked_about(inbox: Any, make: Any, send: Send) -> None:
+    send("A01", visit="V100")
+    first = send("A01", other=True, at="20260106080000", visit="V200")
+    decide_overlay(make.technician(), patient_row(inbox), first.receipt.message, same=False, reason="x")
+    data = make.hl7("ADT^A01", control="Q1", at="20260108080000", visit="V300", name="Quill^Ada")
+    assert inbox.take_one(data.replace(b"19610417|F", b"19550505|F")).result.state is MessageState.UNFILED
+    assert len(inbox.items(QUEUE)) == 1 and sorted(names(inbox)) == ["Marsh", "Zeller"]
+
+
+def test_once_they_were_found_to_be_one_nobody_is_parted(inbox: Any, make: Any, send: Send) -> None:
+    send("A01", visit="V100")
+    first = send("A01", other=True, at="20260106080000", visit="V200")
+    ctx, row = make.technician(), patient_row(inbox)
+    decide_overlay(ctx, row, first.receipt.message, same=False, reason="x")
+    (one,), (other,) = inbox.charts()
+    identity.revoke_apart(ctx, one, other, "She was he.")
+    identity.link(ctx, one, other, "One person.")
+    assert send("A08", other=True, at="20260108080000", visit="V200").result.state is MessageState.UNFILED
+    assert len(inbox.items(QUEUE)) == 1
 
 
 def test_who_may_decide_and_what_was_decided_meanwhile(inbox: Any, make: Any, send: Send) -> None:
@@ -235,6 +331,58 @@ def test_a_split_makes_two_true_charts(inbox: Any, make: Any, overlaid: int) -> 
     assert [each.public_id for each in found_by_search.rows] == [moved["id"]]
 
 
+MANAGER = AccessContext("user:6", "C. Obi", frozenset({Role.MANAGER, Role.HIT}))
+
+
+def matters(chart: Sequence[int]) -> list[str]:
+    """What holds a chart."""
+    return sorted(each.matter for each in record.retention(MANAGER, chart).holds if each.holds)
+
+
+def test_what_holds_a_chart_holds_both_sides_of_a_split(inbox: Any, make: Any, overlaid: int) -> None:
+    whole, lifted = "Marsh v. Northfield", "Audit of 2019"
+    record.set_hold(MANAGER, [overlaid], whole)
+    record.lift_hold(MANAGER, record.set_hold(MANAGER, [overlaid], lifted), "The audit is over.")
+    decision = split_as_proposed(make.technician(), overlaid)
+    one, other = inbox.charts()
+    assert matters(one) == matters(other) == [whole]
+    with pytest.raises(record.DocumentError, match="legal hold"):
+        record.ask_to_destroy(MANAGER, other, "Its time is over.")
+    # Lifted on one side it still holds the other.
+    (hold,) = (each for each in record.retention(MANAGER, other).holds if each.holds)
+    assert hold.name == "C. Obi"
+    record.lift_hold(MANAGER, hold.id, "Not this person's matter.")
+    assert (matters(one), matters(other)) == ([whole], [])
+    identity.undo(make.technician(), decision, "One person with two names.")
+    assert [matters(chart) for chart in inbox.charts()] == [[whole]]
+
+
+def test_a_hold_is_kept_at_a_merge_and_on_both_sides_when_it_is_undone(
+    inbox: Any, make: Any, overlaid: int
+) -> None:
+    identity.split(make.technician(), overlaid, stays=1, goes=2, items=[], reason="Two.", apart=False)
+    (one, other), before, since = inbox.charts(), "Before", "Since"
+    record.set_hold(MANAGER, one, before)
+    persons = identity.persons_of([*one, *other])
+    decision = identity.merge(make.technician(), persons[one[0]], persons[other[0]], "Both cards seen.")
+    (both,) = inbox.charts()
+    assert matters(both) == [before]
+    record.set_hold(MANAGER, both, since)
+    identity.undo(make.technician(), decision, "They are two.")
+    assert (matters(one), matters(other)) == ([before, since], [since])
+    assert len(inbox.charts()) == 2
+
+
+def test_a_record_that_is_taken_away_from_a_held_person_stays_held(inbox: Any, make: Any, overlaid: int) -> None:
+    identity.split(make.technician(), overlaid, stays=1, goes=2, items=[], reason="Two.", apart=False)
+    one, other = inbox.charts()
+    persons = identity.persons_of([*one, *other])
+    identity.merge(make.technician(), persons[one[0]], persons[other[0]], "Both cards seen.")
+    record.set_hold(MANAGER, [*one, *other], "Case 7")
+    identity.unlink(make.technician(), other[0], "Somebody else's.")
+    assert matters(one) == matters(other) == ["Case 7"]
+
+
 def _public(inbox: Any, row: int) -> str:
     return str(inbox.one("SELECT public_id FROM identity_source_patient WHERE patient = %s", row))
 
@@ -273,17 +421,70 @@ def test_a_split_is_undone_to_what_was_there(inbox: Any, make: Any, overlaid: in
 def test_what_was_filed_since_comes_back_too(inbox: Any, make: Any, send: Send, overlaid: int) -> None:
     decision = split_as_proposed(make.technician(), overlaid)
     again = send("A01", other=True, at="20260306080000", visit="V300")
-    item = inbox.one("SELECT id FROM work_item WHERE queue = %s AND state <> 'finished'", QUEUE)
-    held = identity.held_of_item(make.technician(), item)
-    assert held is not None
-    ((parted, _),) = held.parted
-    decide_overlay(
-        make.technician(), overlaid, again.receipt.message, same=False, reason="x", parted=parted.public_id
-    )
+    assert again.result.state is MessageState.FILED and inbox.items(QUEUE) == []
     assert [len(record.encounters(make.system, each).rows) for each in inbox.charts()] == [1, 2]
     identity.undo(make.technician(), decision, "One person.")
     (chart,) = inbox.charts()
     assert len(record.encounters(make.system, chart).rows) == 3
+    # Parted no more, each later update is asked about again.
+    assert send("A08", at="20260307080000", visit="V100").result.state is MessageState.UNFILED
+    assert send("A08", other=True, at="20260308080000", visit="V300").result.state is MessageState.FILED
+    assert len(inbox.charts()) == 1
+
+
+def test_what_was_held_before_the_two_were_parted_is_filed_when_it_is_tried_again(
+    inbox: Any, make: Any, send: Send, overlaid: int
+) -> None:
+    # The record says Zeller now: what comes of Marsh is held.
+    held = send("A08", at="20260208080000", visit="V100")
+    assert held.result.state is MessageState.UNFILED and len(inbox.items(QUEUE)) == 1
+    split_as_proposed(make.technician(), overlaid)
+    retry_message(make.technician(), held.receipt.message)
+    assert inbox.state(held.receipt.message) == "filed" and inbox.items(QUEUE) == []
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    before=st.lists(st.booleans(), max_size=2),
+    after=st.lists(st.booleans(), min_size=1, max_size=4),
+    undo=st.booleans(),
+)
+def test_whoever_comes_by_a_parted_number_nothing_is_mixed_and_nothing_lost(
+    inbox: Any, make: Any, send: Send, overlaid: int, before: list[bool], after: list[bool], undo: bool
+) -> None:
+    with transaction.atomic():
+        sent = {False: 1, True: 1}
+
+        def visit(other: bool) -> None:
+            number = sum(sent.values())
+            day = f"2026{4 + number // 28:02}{1 + number % 28:02}080000"
+            taken = send("A01", other=other, visit=f"W{number}", at=day)
+            assert taken.result.state is MessageState.FILED
+            sent[other] += 1
+
+        for other in before:
+            if other:
+                visit(other)
+        decision = split_as_proposed(make.technician(), overlaid)
+        for other in after:
+            visit(other)
+        _everything_is_somebodys(inbox)
+        found = [
+            (record.chart_summary(make.system, each).name, len(record.encounters(make.system, each).rows))
+            for each in inbox.charts()
+        ]
+        assert found == [("Marsh, Ida", sent[False]), ("Zeller, Otto", sent[True])]
+        if undo:
+            identity.undo(make.technician(), decision, "x")
+            (chart,) = inbox.charts()
+            assert len(record.encounters(make.system, chart).rows) == sum(sent.values())
+            _everything_is_somebodys(inbox)
+        assert inbox.items(QUEUE) == []
+        transaction.set_rollback(True)
 
 
 def test_what_cannot_be_split_is_refused_and_nothing_lost(inbox: Any, make: Any, overlaid: int) -> None:
@@ -321,6 +522,7 @@ def test_every_table_that_patients_own_says_what_a_split_does_to_it() -> None:
 
 def test_rows_that_follow_a_resource_go_with_it(inbox: Any, make: Any) -> None:
     """No row that patients own names a patient who does not have its resource."""
+    from charthouse.completion.models import Chart, ChartFacts
     from charthouse.foundation.tables import following
 
     dft = make.hl7("DFT^P03", "FT1|1|||20260105||CG|ROOM", visit="V100")
@@ -331,6 +533,16 @@ def test_rows_that_follow_a_resource_go_with_it(inbox: Any, make: Any) -> None:
         other = other.replace(before, after)
     message = inbox.take_one(other).receipt.message
     decide_overlay(make.technician(), row, message, same=True, reason="x")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, public_id, patient FROM record_resource WHERE type = %s", [record.TYPE_ID["Encounter"]]
+        )
+        for encounter, public_id, patient in cursor.fetchall():
+            Chart.objects.create(
+                encounter=encounter, encounter_id=public_id, patient=patient, kind="inpatient", state="complete",
+                since=wall(), analysed_at=wall(), rules=0,
+            )  # fmt: skip
+            ChartFacts.objects.create(encounter=encounter, patient=patient)
     split_as_proposed(make.technician(), row)
     tables = list(following())
     assert tables

@@ -19,8 +19,8 @@ from procrastinate.contrib.django.migrations_utils import list_migration_files
 from psycopg.conninfo import conninfo_to_dict
 
 from charthouse.foundation.jobs import api as jobs
+from charthouse.foundation.jobs import engine, tasks, upkeep
 from charthouse.foundation.jobs import progress as progress_module
-from charthouse.foundation.jobs import tasks, upkeep
 
 Ran = list[tuple[str, Any]]
 RAN: Ran = []
@@ -70,6 +70,12 @@ def fresh() -> Iterator[None]:
     GATE.clear()
     yield
     GATE.set()
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what runs by the clock, whichever apps' jobs this process has met before."""
+    monkeypatch.setattr(engine.app.periodic_registry, "periodic_tasks", {})
 
 
 def work_off() -> None:

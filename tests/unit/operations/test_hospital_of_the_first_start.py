@@ -19,13 +19,18 @@ ZONE = ZoneInfo("America/Chicago")
 
 
 class Build:
-    """Stands for ``charthouse teaching build``: the days it was asked for, and how it ends."""
+    """Stands for ``charthouse teaching build``: the days it was asked for, and how it ends; and for what follows
+    it, how often that was asked for."""
 
     def __init__(self) -> None:
         self.days: list[str] = []
         self.ends = 0
+        self.departments = 0
 
     def __call__(self, words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        if words[-2:] == ["demo", "department"]:
+            self.departments += 1
+            return subprocess.CompletedProcess(words, 0)
         self.days.append(words[words.index("--day") + 1])
         return subprocess.CompletedProcess(words, self.ends)
 
@@ -54,6 +59,7 @@ def test_a_start_that_was_cut_off_goes_on_with_the_same_day(tmp_path: Path, buil
     # It is there, and no later start makes another.
     assert fill(tmp_path, datetime(2026, 3, 5, 9, tzinfo=ZONE)) == ""
     assert len(build.days) == 2
+    assert build.departments == 1, "only of a hospital that is whole"
 
 
 @pytest.mark.parametrize("cut", ["", "2026-0", "\0\0\0"])

@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, PermissionRefused, Role, system_context
+from charthouse.foundation.rulepacks.api import FacilityType
 from charthouse.people.api import (
     AccountError,
     Administrator,
     CheckDigit,
     FacilityDraft,
+    FacilityKind,
     MrnAssignerDraft,
     PlaceError,
     SetUpError,
@@ -206,6 +208,14 @@ class TestPlaces:
     def test_facility_refused_in_words(self, change: dict[str, str], said: str) -> None:
         with pytest.raises(PlaceError, match=said):
             add_facility(CTX, dataclasses.replace(MERCY, **change))
+
+    def test_the_kind_says_which_rules_hold(self) -> None:
+        for place, each in enumerate(FacilityKind):
+            add_facility(CTX, dataclasses.replace(MERCY, code=f"F{place}", name=f"Place {place}", kind=each.value))
+        rules = {line.kind: line.rules_as for line in facilities()}
+        assert rules["hospital"] is FacilityType.HOSPITAL
+        assert rules["cah"] is FacilityType.CRITICAL_ACCESS
+        assert [kind for kind, found in rules.items() if found is None] == ["assisted-living"]
 
     def test_one_code_once(self) -> None:
         add_facility(CTX, MERCY)

@@ -282,14 +282,14 @@ class TestTour:
         browser.post("/tour/1")
         assert browser.post("/tour/2")["Location"] == "/tour/3"
         elsewhere = sign_in(user)
-        assert "step 3 of 10" in elsewhere.get("/").content.decode()
+        assert "step 3 of 12" in elsewhere.get("/").content.decode()
         elsewhere.post("/tour/leave")
         assert "The tour" not in browser.get("/").content.decode()
-        assert "2 of 10 steps done" in browser.get("/tour/").content.decode()
+        assert "2 of 12 steps done" in browser.get("/tour/").content.decode()
         browser.post("/tour/3")
-        assert "step 4 of 10" in browser.get("/").content.decode()
-        assert browser.post("/tour/10")["Location"] == "/tour/"
-        assert "All ten steps are done" in browser.get("/tour/").content.decode()
+        assert "step 4 of 12" in browser.get("/").content.decode()
+        assert browser.post("/tour/12")["Location"] == "/tour/"
+        assert "All steps are done" in browser.get("/tour/").content.decode()
         assert "The tour" not in browser.get("/").content.decode()
 
     @pytest.mark.parametrize("role", Role)
@@ -297,10 +297,10 @@ class TestTour:
         from charthouse.web.tour import STEPS
 
         browser = sign_in(make_user("newby", role))
-        assert len(STEPS) == 10
+        assert len(STEPS) == 12
         for number, step in enumerate(STEPS, 1):
             page = browser.get(f"/tour/{number}").content.decode()
             held = role in step.permission.roles
             assert ("Your roles do not open this" not in page) is held
             assert (browser.get(step.url).status_code == 200) is held
-        assert browser.get("/tour/11").status_code == browser.post("/tour/0").status_code == 404
+        assert browser.get("/tour/13").status_code == browser.post("/tour/0").status_code == 404

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -700,3 +701,49 @@ def test_a_signature_binds_the_files_of_a_document(department: Department) -> No
     department.book.cursor.execute("UPDATE files_file SET state = 'destroyed'")
     report = verify()
     assert {each.trouble for each in report.findings} == {Trouble.FILE}
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _other_bytes(path: Path) -> None:
+    held = path.read_bytes()
+    path.write_bytes(held[:-40] + bytes([held[-40] ^ 1]) + held[-39:])
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, _cut, _other_bytes], ids=["lost", "cut-off", "altered"])
+def test_a_signature_fails_by_name_when_a_file_it_binds_is_lost_or_altered(
+    department: Department, harm: Callable[[Path], None]
+) -> None:
+    from charthouse.foundation.files import store
+
+    scan = b"%PDF-1.4 " + bytes(range(256)) * 300
+    attachment = {"contentType": "application/pdf", "data": base64.b64encode(scan).decode()}
+    department.book.file(note(id="d3", content=[{"attachment": attachment}]))
+    department.sign(id="d3")
+    whole()
+    ((file, name),) = department.book.rows("SELECT id, name FROM files_file")
+    harm(store.path_of(name))
+    report = verify()
+    assert [(each.trouble, each.type, each.id) for each in report.findings] == [
+        (Trouble.FILE, "DocumentReference", "d3")
+    ]
+    assert str(file) in report.findings[0].words and report.files == 1
+
+
+def test_a_file_nobody_signed_is_read_too_and_one_in_anothers_place_is_found(department: Department) -> None:
+    from charthouse.foundation.files import api as files
+
+    scan = b"%PDF-1.4 " + bytes(range(256)) * 300
+    attachment = {"contentType": "application/pdf", "data": base64.b64encode(scan).decode()}
+    department.book.file(note(id="d3", content=[{"attachment": attachment}]))
+    other = files.put(scan + b"and more", "application/pdf")
+    own = department.book.one("SELECT file FROM record_attachment")
+    whole()
+    for file, words in ((other.id, "another's place"), (uuid.uuid4(), "There is no file")):
+        department.book.cursor.execute("UPDATE record_attachment SET file = %s", [file])
+        (found,) = verify().findings
+        assert (found.trouble, found.id) == (Trouble.FILE, "d3") and words in found.words
+    department.book.cursor.execute("UPDATE record_attachment SET file = %s", [own])
+    whole()

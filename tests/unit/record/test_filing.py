@@ -45,6 +45,32 @@ def test_a_change_adds_a_version_and_the_earlier_stays_as_it_was(book: Any, make
     assert newest.filed_at > oldest.filed_at
 
 
+def test_one_and_many_are_updated_alike(book: Any, make: Any) -> None:
+    times = [
+        {"effectiveDateTime": "0001-01-01"}, {"effectiveDateTime": "1752-09-14T03:04:05.678901Z"}, {},
+        {"effectiveDateTime": "2026-11-28T10:11:12.000001+02:00"}, {"effectiveDateTime": "9999-12-31"},
+        {"effectiveDateTime": "1999-12-31T23:59:59.999999Z"}, {"effectiveDateTime": "2023-02-30"},
+    ]  # fmt: skip
+    book.patient()
+    for name in ("one", "many"):
+        book.file(*(make.observation(id=f"{name}{number}") for number in range(len(times))))
+    for number, when in enumerate(times):
+        book.file(make.observation(id=f"one{number}", status="amended", **when))
+    book.file(
+        *(make.observation(id=f"many{number}", status="amended", **when) for number, when in enumerate(times))
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT main_low::text, main_high::text, patient, encounter, source, version, labels, state, type "
+            "FROM record_resource WHERE type = 96 ORDER BY regexp_replace(public_id, '[a-z]', '', 'g'), public_id"
+        )
+        rows = cursor.fetchall()
+        cursor.execute("SELECT count(*) FROM record_superseded")
+        assert cursor.fetchone() == (14,)
+    assert len(rows) == 14 and rows[::2] == rows[1::2]
+    assert len({row[0] for row in rows}) == 7, "seven different times, one of them none"
+
+
 def test_several_versions_of_one_resource_in_one_batch_are_all_kept(book: Any, make: Any) -> None:
     done = book.file(
         make.patient(), make.observation(status="preliminary"), make.observation(status="final"),

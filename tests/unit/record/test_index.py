@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from charthouse.configuration import ConfigurationError
+from charthouse.exchange.fhir import parameters
 from charthouse.exchange.fhir.api import default_extractor, encounter_of, extract, patient_of
+from charthouse.foundation.access.api import system_context
 from charthouse.foundation.ids import hash64
+from charthouse.record.actions.index_resources_anew import index_resources_anew
 from charthouse.record.domain.index_rows import target_hash
 
+SYSTEM = system_context("tests")
 TABLES = ("token", "string", "date", "quantity", "reference")
 
 
@@ -157,3 +163,39 @@ def test_coded_items_are_told_from_the_others(book: Any, make: Any, code: str) -
     assert having == {"o0" if code == "vital-signs" else "o1"}
     assert having.isdisjoint(each.public_id for each in others)
     assert len(others) == 3
+
+
+def everything(book: Any) -> dict[str, list[Any]]:
+    return {table: book.rows(f"SELECT i FROM record_index_{table} i ORDER BY i::text") for table in TABLES}
+
+
+def test_the_index_made_anew_is_the_same(book: Any, make: Any) -> None:
+    book.file(
+        make.patient(birthDate="1950-02-03"), make.observation(), make.observation("o2", status="preliminary")
+    )
+    undated = make.observation("o3")
+    del undated["effectiveDateTime"]
+    book.file(undated, make.document())
+    before = everything(book)
+    assert all(before[table] for table in ("token", "string", "date", "quantity"))
+    assert index_resources_anew(SYSTEM) == 5
+    assert everything(book) == before
+
+
+def test_the_index_made_anew_leaves_out_what_a_later_version_took_back(book: Any, make: Any) -> None:
+    book.file(make.patient(), make.observation())
+    book.file(make.observation(status="amended"))
+    assert found(book, "o1", 1)["token"]
+    assert index_resources_anew(SYSTEM, ["Observation"]) == 1
+    assert not any(found(book, "o1", 1).values())
+    assert found(book, "o1", 2) == given(make.observation(status="amended"))
+
+
+def test_parameters_are_switched_off_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: dict[str, Any] = {"search_off": ["_profile", "Observation.device"]}
+    monkeypatch.setattr(parameters, "configuration", lambda: SimpleNamespace(extra=chosen))
+    names = parameters.default_parameters.__wrapped__()
+    assert not {"Patient._profile", "Observation.device"} & names and "Media.device" in names
+    chosen["search_off"] = ["Observation.colour"]
+    with pytest.raises(ConfigurationError, match="colour"):
+        parameters.default_parameters.__wrapped__()

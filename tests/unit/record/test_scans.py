@@ -15,7 +15,7 @@ from charthouse.configuration import configuration
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.record import api as record
 from charthouse.record import scans
-from charthouse.record.actions import read_scan
+from charthouse.record.actions import index_texts, read_scan
 from charthouse.record.domain.packing import decompress
 
 needs_tesseract = pytest.mark.skipif(not shutil.which("tesseract"), reason="there is no tesseract on this machine")
@@ -44,13 +44,13 @@ def scan(make: Any, content: bytes, media_type: str, public_id: str = "scan") ->
 def deferred(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The jobs that are asked for."""
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr("charthouse.foundation.jobs.api.defer", lambda task, **rest: asked.append(rest))
-    monkeypatch.setattr(scans, "reader", lambda: "/usr/bin/tesseract")
+    monkeypatch.setattr("charthouse.record.actions.index_texts.defer", lambda task, **rest: asked.append(rest))
+    monkeypatch.setattr(index_texts, "reader", lambda: "/usr/bin/tesseract")
     return asked
 
 
 def switched(monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
-    monkeypatch.setattr(scans, "configuration", lambda: replace(configuration(), ocr=on))
+    monkeypatch.setattr(index_texts, "configuration", lambda: replace(configuration(), ocr=on))
 
 
 @pytest.mark.parametrize("on", [True, False])

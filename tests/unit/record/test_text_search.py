@@ -328,3 +328,19 @@ def test_an_older_version_never_replaces_a_newer_one(committed_db: str, make: An
         assert cursor.fetchone() == (2, 2)
     assert ids(everywhere(make, "revision11")) == ["d"]
     assert everywhere(make, "revision10").count == 0
+
+
+def test_large_texts_are_indexed_a_few_at_a_time_and_none_is_lost(
+    book: Any, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.patient("p1")
+    book.file(*(note(make, f"n{number}", f"Rarity{number} " + "and so on " * 30) for number in range(7)))
+    monkeypatch.setattr("charthouse.record.actions.index_texts._HELD", 500)
+    before = record.text_lag()
+    assert 0 < index_batch() < 7
+    after = record.text_lag()
+    assert 0 < after.waiting < before.waiting and after.since == before.since
+    record.index_texts()
+    assert record.text_lag().waiting == 0
+    for number in range(7):
+        assert ids(everywhere(make, f"rarity{number}")) == [f"n{number}"]

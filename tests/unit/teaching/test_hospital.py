@@ -412,7 +412,9 @@ def test_what_the_key_says_is_what_was_done(spoilt: list[Told]) -> None:
                     assert title[1] not in {each.title.lower() for each in mine}
 
 
-def test_a_hospital_without_errors_names_only_near_misses() -> None:
+def test_a_hospital_without_errors_names_only_near_misses_and_what_is_not_written_yet() -> None:
     answers = [answer for one in patients(CLEAN, 1, 160) for answer in one.answers]
-    assert {answer.kind for answer in answers} == {"duplicate", "overlay"}
-    assert all(answer.right for answer in answers)
+    waiting = [answer for answer in answers if answer.kind == "not_yet"]
+    assert {answer.kind for answer in answers} == {"duplicate", "overlay", "not_yet"}
+    assert all(answer.right for answer in answers if answer not in waiting)
+    assert all(answer.what == "missing" and answer.deficiency and answer.owed_by for answer in waiting)

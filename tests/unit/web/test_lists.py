@@ -6,6 +6,7 @@ import csv
 import io
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from charthouse.foundation.access.api import Role, system_context
@@ -82,3 +83,24 @@ def test_a_list_of_the_board_is_shown_printed_and_taken_along(helen: Client) -> 
     assert {"identity.list-read", "identity.print-list"} <= set(actions)
     assert helen.get("/quality/nothing").status_code == 404
     assert browser("cora", Role.CODER).get("/quality/").status_code == 403
+
+
+def test_a_manager_decides_which_values_stand_for_none_and_a_technician_sees_it(helen: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO identity_placeholder (field, value, persons, reason) VALUES"
+            " ('phone', '4135550100', 14, '14 persons are reached under it.') RETURNING id"
+        )
+        (number,) = cursor.fetchone()
+    page = helen.get("/quality/placeholders").content.decode()
+    assert "4135550100" in page and "undecided" in page and "They stand for none" not in page
+    assert helen.post("/quality/placeholders/decide", {"id": number, "verdict": "accept"}).status_code == 403
+    manager = browser("mara", Role.MANAGER)
+    assert "They stand for none" in manager.get("/quality/placeholders").content.decode()
+    said = manager.post("/quality/placeholders/decide", {"id": number, "verdict": "accept"}, follow=True)
+    assert "Say why" in said.content.decode() and "undecided" in said.content.decode()
+    manager.post("/quality/placeholders/decide", {"id": number, "verdict": "accept", "why": "The desk's own."})
+    assert "Not believed" in (page := helen.get("/quality/placeholders").content.decode())
+    assert "The desk&#x27;s own." in page
+    heads, row = _rows(helen, "/quality/placeholders/csv")
+    assert heads[:3] == ["Value", "What", "Persons"] and row[4] == "accepted"

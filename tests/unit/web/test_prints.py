@@ -34,6 +34,7 @@ from charthouse.web.actions.print_work_list import print_work_list
 from charthouse.web.actions.printed import NothingToPrint, Outside, PrintError, given_outside
 from charthouse.web.pdf import _png as drawing
 from charthouse.web.views.chart import BY_SLUG
+from tests.support.readers import pages
 
 SYSTEM = system_context("test")
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -110,15 +111,6 @@ def ids(*kinds: str) -> list[str]:
         return [public_id for (public_id,) in cursor.fetchall()]
 
 
-def pages(content: bytes) -> list[str]:
-    document = pdfium.PdfDocument(content)
-    try:
-        texts = [page.get_textpage().get_text_bounded() for page in document]
-    finally:
-        document.close()
-    return [re.sub(r"\s+", " ", text) for text in texts]
-
-
 def lines(action: str = "chart.print") -> tuple[Line, ...]:
     return entries(SYSTEM, Filters(action=action)).lines
 
@@ -138,7 +130,7 @@ def test_the_face_sheet_says_who_it_is_and_what_must_be_known(person: UUID) -> N
 
 def test_where_the_patient_asked_to_be_written_to_only_there_no_other_way_is_printed() -> None:
     summary = ChartSummary("Marsh, Ida", "1961", 65, "female", (), confidential_address="PO Box 12")
-    pairs = dict(print_chart._who(summary, resources()[0]))
+    pairs = dict(print_chart.who(summary, resources()[0]))
     assert pairs["Write only to"] == "PO Box 12"
     assert "Address" not in pairs and "Telephone" not in pairs
     assert pairs["MRN"] is None and pairs["May be told"] is None
@@ -158,16 +150,16 @@ def scanned(*kinds: tuple[str, int]) -> str:
     from charthouse.intake.api import Connector, take_in
 
     content = []
-    for kind, pages in kinds:
+    for kind, count in kinds:
         file = io.BytesIO()
         if kind == "application/pdf":
             made = pypdfium2.PdfDocument.new()
-            for _ in range(pages):
+            for _ in range(count):
                 made.new_page(300, 300)
             made.save(file)
         else:
-            sheets = [Image.new("RGB", (40, 30), "red") for _ in range(pages)]
-            more = {"save_all": True, "append_images": sheets[1:]} if pages > 1 else {}
+            sheets = [Image.new("RGB", (40, 30), "red") for _ in range(count)]
+            more = {"save_all": True, "append_images": sheets[1:]} if count > 1 else {}
             sheets[0].save(file, kind.removeprefix("image/").upper(), **more)
         content.append({"attachment": {"contentType": kind, "data": base64.b64encode(file.getvalue()).decode()}})
     scan = {"resourceType": "DocumentReference", "id": "d9", "status": "current", "docStatus": "final",

@@ -252,3 +252,44 @@ def test_the_command_writes_a_file_and_never_over_one(person: UUID, tmp_path: Pa
     )
     assert run.exit_code == 0, run.output
     assert len(disclosed()) == 2
+
+
+def test_a_whole_chart_is_sent_as_fhir_with_its_files_and_every_item_is_disclosed(person: UUID) -> None:
+    from charthouse.intake.api import Connector, take_in
+    from charthouse.web.actions.export_chart import export_chart
+
+    scan = b"%PDF-1.4 " + bytes(range(256)) * 300
+    attachment = {"contentType": "application/pdf", "data": base64.b64encode(scan).decode()}
+    more = {
+        "resourceType": "DocumentReference",
+        "id": "d9",
+        "status": "current",
+        **SUBJECT,
+        "content": [{"attachment": attachment}],
+    }
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": more}]}
+    list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender=None))
+    made = User.objects.get(
+        pk=add_account(SYSTEM, username="hit", display_name="R. Vale", roles=[Role.HIT], require_totp=False).id
+    )
+    browser = sign_in(made)
+    form = {"what": "fhir", "recipient": "Riverside Clinic", "purpose": Purpose.TREATMENT.value}
+    refused = browser.post(f"/chart/{person}/send/", form | {"recipient": ""})
+    assert "Not sent" in refused.content.decode() and not disclosed()
+    answer = browser.post(f"/chart/{person}/send/", form)
+    assert answer["Content-Type"] == "application/fhir+json" and "attachment" in answer["Content-Disposition"]
+    found = [each["resource"] for each in orjson.loads(answer.content)["entry"]]
+    by_type = {each["resourceType"] for each in found}
+    assert {"Patient", "Encounter", "Observation", "DocumentReference", "Binary"} <= by_type
+    assert b"withheld word" not in answer.content
+    (binary,) = (each for each in found if each["resourceType"] == "Binary")
+    named = [part["attachment"].get("url") for each in found for part in each.get("content", [])]
+    assert f"Binary/{binary['id']}" in named and base64.b64decode(binary["data"]) == scan
+    retracted = [each for each in found if each.get("status") == "entered-in-error"]
+    assert len(retracted) == 1
+    (line,) = disclosed()
+    assert {item.id for item in line.items} == {
+        f"{each['resourceType']}/{each['id']}" for each in found if each["resourceType"] != "Binary"
+    }
+    with pytest.raises(PermissionRefused):
+        export_chart(asker(Role.ADMINISTRATOR), person, CLINIC)

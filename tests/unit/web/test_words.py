@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import re
@@ -22,6 +21,7 @@ from charthouse.intake.api import Connector, take_in
 from charthouse.people.api import User, add_account
 from charthouse.people.testing import sign_in
 from charthouse.record import api as record
+from tests.support.readers import said
 
 SYSTEM = system_context("test")
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -86,10 +86,6 @@ def client(*roles: Role) -> Client:
     name = f"u{'-'.join(roles)}"[:30]
     made = add_account(SYSTEM, username=name, display_name="A. Reader", roles=list(roles), require_totp=False)
     return sign_in(User.objects.get(pk=made.id))
-
-
-def said(response: Any) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", response.content.decode())).split())
 
 
 def documents(page: str) -> list[str]:
@@ -212,6 +208,46 @@ def test_two_versions_side_by_side(person: UUID) -> None:
     only = browser.get(f"{where}/compare?left=v1&right=v2&only=changes").content.decode()
     assert "<del>40</del>" in only and "fever" not in only
     assert "Nothing differs." in said(browser.get(f"{where}/compare?left=v2&right=v2"))
+
+
+def potassium(value: float, status: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": "k1", "status": status, "code": {"text": "Potassium"},
+            **SUBJECT, "effectiveDateTime": "2026-02-03", "valueQuantity": {"value": value, "unit": "mmol/L"},
+            **more}  # fmt: skip
+
+
+def test_a_result_that_was_amended_opens_beside_what_it_was(person: UUID) -> None:
+    file(potassium(3.4, "final"))
+    ours = identity.patients_of(SYSTEM, person)
+    ((row,),) = (panel.results for panel in record.results(SYSTEM, ours).rows)
+    where, browser = f"/chart/{person}/item/Observation/{row.id}", client(Role.HIT)
+    assert f"{where}/compare" not in browser.get(where).content.decode()
+    file(potassium(3.9, "amended"))
+    assert f'href="{where}/compare"' in browser.get(where).content.decode()
+    page = browser.get(f"{where}/compare")
+    marked = page.content.decode()
+    for before, now in (("4", "9"), ("final", "amended")):
+        assert f"<del>{before}</del>" in marked and f"<ins>{now}</ins>" in marked, before
+    assert f'href="{where}"' in marked and "Potassium, version 2, as it stands" in said(page)
+    only = said(browser.get(f"{where}/compare?only=changes"))
+    assert "amended" in only and "2026-02-03" not in only
+    assert "Nothing differs." in said(browser.get(f"{where}/compare?left=v2"))
+    (line, *_) = entries(SYSTEM, Filters(action="chart.read")).lines
+    assert f"Observation/{row.id}" in str(line.subjects)
+    for wrong in ("left=v9", "right=x", "left=Observation/none", "right=v0"):
+        assert browser.get(f"{where}/compare?{wrong}").status_code == 404
+    assert browser.get(f"/chart/{person}/item/Observation/none/compare").status_code == 404
+
+
+def test_a_version_that_was_labelled_stays_hidden_beside_the_one_that_is_not(person: UUID) -> None:
+    file(potassium(3.4, "final", meta={"security": [{"system": ACT, "code": "PSYTHPN"}]}))
+    file(potassium(3.9, "amended"))
+    ours = identity.patients_of(SYSTEM, person)
+    ((row,),) = (panel.results for panel in record.results(SYSTEM, ours).rows)
+    browser, where = client(Role.HIT), f"/chart/{person}/item/Observation/{row.id}/compare"
+    shown = said(browser.get(where))
+    assert "Nothing differs." in shown and "3.4" not in shown and "Version 1" not in shown
+    assert browser.get(f"{where}?left=v1").status_code == 404
 
 
 def test_two_documents_side_by_side(person: UUID) -> None:
