@@ -128,6 +128,15 @@ def test_a_number_is_changed_tried_and_adopted_by_keyboard(visit: Any, house: di
     page.get_by_text("Committee of April").wait_for()
 
 
+def test_a_trial_is_stopped_by_key(visit: Any, house: dict[str, Any]) -> None:
+    page = visit(f"/chart-rules/trials/{house['trial']}")
+    press(page, "r")
+    page.get_by_text("The trial waits for the worker.").wait_for()
+    press(page, "s")
+    page.get_by_text("Stopped.").wait_for()
+    assert page.get_by_role("button", name="Stop").count() == 0
+
+
 def _work() -> None:
     """What the worker does with the jobs that wait."""
     from charthouse.foundation.jobs import api as jobs

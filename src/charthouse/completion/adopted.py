@@ -16,23 +16,30 @@ from charthouse.foundation.rulepacks.api import FacilityType, Registry, Rule, Un
 
 from .domain.rules import Demand, Fit, RuleError, RuleSet, read_demand, rule_set
 from .models import AdoptedRules
-from .rule_sets import read_pack_file, rules_in_force
+from .rule_sets import read_pack_file, rules_for, rules_in_force
 
 Told = dict[str, list[dict[str, Any]]]
 """By type of facility its rules, each with code, title, demand, parameters and source as JSON. Versions of old
 have no source."""
 
 
-def told_by_packs(path: Path | None = None) -> Told:
-    """The rules in force today, with those of a pack in a file in place of theirs or beside them.
+def told_by_packs() -> Told:
+    """The rules of the packs today. Raises RulePackError, RuleError."""
+    return checked(
+        {
+            kind.value: [_told(each) for each in sorted(rules_in_force(kind), key=lambda rule: rule.code)]
+            for kind in FacilityType
+        }
+    )
+
+
+def told_with_file(path: Path) -> Told:
+    """The rules in force with those of a pack in a file in place of theirs or beside them.
 
     A rule of the file without a demand takes the one of its code out. Raises RulePackError, RuleError, OSError.
     """
-    shipped = {
-        kind.value: [_told(each) for each in sorted(rules_in_force(kind), key=lambda rule: rule.code)]
-        for kind in FacilityType
-    }
-    return laid_over(shipped, read_pack_file(path)) if path else checked(shipped)
+    path.stat()
+    return laid_over(told_in_force(), read_pack_file(path))
 
 
 def laid_over(told: Told, pack: Registry) -> Told:
@@ -124,6 +131,11 @@ def read(rules: Iterable[Mapping[str, Any]]) -> RuleSet:
     return rule_set(found)
 
 
+def sets_of(told: Told) -> Mapping[str, RuleSet]:
+    """The demands of rules as they are kept, by type of facility. Raises RuleError."""
+    return {kind: read(rules) for kind, rules in told.items()}
+
+
 def demand_of(told: Mapping[str, Any]) -> Demand:
     """The demand of one rule as it is kept. Raises RuleError."""
     return read_demand(
@@ -164,11 +176,20 @@ def rules_before(version: int) -> Told:
 def _sets(database: str, version: int) -> Mapping[str, RuleSet]:
     """The rules of a version, which never change; another database has another version of that number."""
     content = AdoptedRules.objects.values_list("content", flat=True).get(pk=version)
-    return {kind: read(rules) for kind, rules in content.items()}
+    return sets_of(content)
+
+
+def told_in_force() -> Told:
+    """The rules in force as they are kept; before any was adopted, those of the packs. Raises RuleError."""
+    version = adopted_version()
+    return content_of(version) if version else told_by_packs()
 
 
 def adopted_for(version: int, facility_type: str) -> RuleSet:
-    """The rules of a version that hold at facilities of a type; of a type that has none, a hospital's."""
+    """The rules of a version that hold at facilities of a type; of a type that has none, a hospital's. Version 0,
+    before any was adopted, are those of the packs. Raises RuleError."""
+    if not version:
+        return rules_for(facility_type)
     sets = _sets(str(connection.settings_dict["NAME"]), version)
     return sets.get(facility_type) or sets[FacilityType.HOSPITAL.value]
 

@@ -26,10 +26,11 @@ from .actions.propose_suspensions import propose_suspensions
 from .actions.reopen_deficiency import reopen_deficiency
 from .actions.review_chart import review_chart
 from .actions.settle_letter import give_up, note_printed, send_again, settle_as_arrived
+from .actions.stop_trial import stop_trial
 from .actions.take_snapshot import take_snapshot
 from .actions.try_rules import run_trial, try_again, try_rules
 from .actions.waive_deficiency import waive_deficiency
-from .adopted import told_by_packs
+from .adopted import adopted_version
 from .assembling import (
     FACE,
     GIVEN,
@@ -197,7 +198,6 @@ from .rule_queries import (
 )
 from .rule_recipes import LONGEST_PACK, Problem, Recipe, placed
 from .rule_scopes import Over, Which, recent_months
-from .rule_sets import rules_for, rules_in_force, rules_of_file
 from .suspension_queries import (
     FullSuspension,
     SuspensionLine,
@@ -343,6 +343,7 @@ __all__ = [
     "add_deficiency",
     "adopt_rules",
     "adopt_tried",
+    "adopted_version",
     "age_charts",
     "age_span",
     "all_documents",
@@ -438,9 +439,6 @@ __all__ = [
     "rule_version",
     "rule_versions",
     "rules_adopted",
-    "rules_for",
-    "rules_in_force",
-    "rules_of_file",
     "run_trial",
     "said_kind",
     "send_again",
@@ -449,6 +447,7 @@ __all__ = [
     "site_maps",
     "site_policy",
     "spare",
+    "stop_trial",
     "suggested",
     "suspend",
     "suspended_on",
@@ -458,7 +457,6 @@ __all__ = [
     "template_of",
     "template_versions",
     "title_of",
-    "told_by_packs",
     "trial_charts",
     "try_again",
     "try_rules",

@@ -148,7 +148,7 @@ def _analysed(span: Span) -> tuple[int, int, int, int]:
     for some in all_encounters(_CTX, span):
         for facts in some:
             analysed += 1
-            findings += len(findings_of(facts, _NOW))
+            findings += len(findings_of(facts, 0, _NOW))
     return 0, analysed, findings, round(limits.getrusage(limits.RUSAGE_SELF).ru_maxrss / 1024)
 
 

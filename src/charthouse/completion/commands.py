@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,17 +21,17 @@ from rich.table import Table
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import system_context
-from charthouse.foundation.rulepacks.api import FacilityType
+from charthouse.foundation.rulepacks.api import FacilityType, RulePackError
 from charthouse.foundation.spreading import spread
 
 from . import assembly_commands, desk_commands, letter_commands
 from .actions.keep_facts import rebuild_facts
+from .adopted import adopted_version, sets_of, told_in_force, told_with_file
 from .domain.analysis import analyse
 from .domain.facts import EncounterFacts
 from .domain.findings import Finding, What
 from .domain.rules import RuleError, RuleSet
-from .queries import Span, all_encounters, encounters_called, facts_of, spans
-from .rule_sets import rules_for, rules_in_force, rules_of_file
+from .queries import Span, all_encounters, encounters_called, facts_of, findings_of, spans
 
 app = typer.Typer(no_args_is_help=True, help="What a chart has to have, and what charts lack.")
 
@@ -45,7 +45,18 @@ class Format(StrEnum):
     JSON = "json"
 
 
-_Rules = dict[str, RuleSet]
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The version in force, and by type of facility the rules that are tried beside it; none where none are."""
+
+    version: int
+    tried: Mapping[str, RuleSet]
+
+    def found_in(self, facts: EncounterFacts, at: datetime) -> tuple[Finding, ...]:
+        return findings_of(facts, self.version, at)
+
+    def tried_in(self, facts: EncounterFacts, at: datetime) -> tuple[Finding, ...]:
+        return analyse(facts, self.tried.get(facts.facility_type) or self.tried[FacilityType.HOSPITAL.value], at)
 
 
 app.command("adopt")(desk_commands.adopt)
@@ -70,12 +81,19 @@ def rules(
         FacilityType, typer.Option("--facility-type", help="The rules at facilities of this type.")
     ] = FacilityType.HOSPITAL,
 ) -> None:
-    """The rules by which charts are analysed, with their sources. `charthouse rules show` tells all of one."""
+    """The rules by which charts are analysed here, with their sources. `charthouse rules show` tells all of one of
+    those that are shipped."""
     table = Table("Rule", "Title", "Force", "Source", box=None, pad_edge=False)
-    for rule in rules_in_force(facility_type):
-        force = f"{rule.force}, unverified" if rule.unverified else str(rule.force)
-        table.add_row(rule.code, rule.title, force, f"{rule.authority}, {rule.citation}")
-    Console(highlight=False).print(table)
+    for rule in told_in_force().get(facility_type.value, ()):
+        source = rule.get("source", {})
+        force = f"{source.get('force', '')}{', unverified' if source.get('unverified') else ''}"
+        table.add_row(
+            rule["code"], rule["title"], force, ", ".join(filter(None, map(source.get, ("authority", "citation"))))
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    version = adopted_version()
+    console.print(f"  Version {version} is in force." if version else "  As shipped; no version was adopted yet.")
 
 
 @app.command("analyse")
@@ -90,21 +108,16 @@ def analyse_charts(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="table, or json on one line.")] = Format.TABLE,
 ) -> None:
-    """What charts lack, now. Nothing is opened, closed or changed.
+    """What charts lack, now, by the rules in force here. Nothing is opened, closed or changed.
 
     With --rules also what the rules of that file would open and close, beside the rules in force.
     """
     if bool(encounter) is everything:
         typer.echo("Name encounters with --encounter, or take them all with --all.", err=True)
         raise typer.Exit(2)
-    held: _Rules = {}
-    other: _Rules = {}
     try:
-        for each in FacilityType:
-            held[each] = rules_for(each)
-            if tried is not None:
-                other[each] = rules_of_file(tried, each)
-    except RuleError as error:
+        rules = _Rules(adopted_version(), sets_of(told_with_file(tried)) if tried is not None else {})
+    except (RuleError, RulePackError) as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise typer.Exit(1) from None
@@ -112,7 +125,7 @@ def analyse_charts(
         typer.echo(f"{tried} cannot be read: {error.strerror}.", err=True)
         raise typer.Exit(2) from None
     if everything:
-        _analyse_all(held, other, form)
+        _analyse_all(rules, form)
         return
     numbers = []
     for name in encounter or []:
@@ -122,7 +135,7 @@ def analyse_charts(
             raise typer.Exit(1)
         numbers += meant
     listed = list(facts_of(_CTX, numbers).values())
-    told = [_told(facts, held, other) for facts in listed]
+    told = [_told(facts, rules) for facts in listed]
     if form is Format.JSON:
         typer.echo(orjson.dumps({"encounters": told}).decode())
         return
@@ -150,27 +163,27 @@ class _Tally:
         self.closes += more.closes
 
 
-def _tallied(held: _Rules, other: _Rules, now: datetime, span: Span) -> _Tally:
+def _tallied(rules: _Rules, now: datetime, span: Span) -> _Tally:
     tally = _Tally()
     for some in all_encounters(_CTX, span):
         for facts in some:
             tally.encounters += 1
-            found = analyse(facts, held[facts.facility_type], now)
+            found = rules.found_in(facts, now)
             tally.counts.update((each.kind, each.what.value) for each in found)
             owed = [each for each in found if each.what is not What.LATE]
             tally.incomplete += bool(owed)
             tally.delinquent += any(each.overdue(now) for each in owed)
-            if other:
-                opened, closed = _compared(found, analyse(facts, other[facts.facility_type], now))
+            if rules.tried:
+                opened, closed = _compared(found, rules.tried_in(facts, now))
                 tally.opens.update((each.kind, each.what.value) for each in opened)
                 tally.closes.update((each.kind, each.what.value) for each in closed)
     return tally
 
 
-def _analyse_all(held: _Rules, other: _Rules, form: Format) -> None:
+def _analyse_all(rules: _Rules, form: Format) -> None:
     tally = _Tally()
     with _progress(form) as tell:
-        for each in spread(partial(_tallied, held, other, clock.now()), spans(_CTX)):
+        for each in spread(partial(_tallied, rules, clock.now()), spans(_CTX)):
             tally.join(each)
             tell(each.encounters)
     counts, opens, closes = tally.counts, tally.opens, tally.closes
@@ -181,14 +194,16 @@ def _analyse_all(held: _Rules, other: _Rules, form: Format) -> None:
             "overdue": tally.delinquent,
             "deficiencies": _counted(counts),
         }
-        if other:
+        if rules.tried:
             line |= {"opens": _counted(opens), "closes": _counted(closes)}
         typer.echo(orjson.dumps(line).decode())
         return
-    headings = ["Deficiency", "What", "Charts' deficiencies"] + (["Would open", "Would close"] if other else [])
+    headings = ["Deficiency", "What", "Charts' deficiencies"] + (
+        ["Would open", "Would close"] if rules.tried else []
+    )
     table = Table(*headings, box=None, pad_edge=False)
     for key in sorted(counts.keys() | opens.keys() | closes.keys()):
-        more = [f"{opens[key]:,}", f"{closes[key]:,}"] if other else []
+        more = [f"{opens[key]:,}", f"{closes[key]:,}"] if rules.tried else []
         table.add_row(*key, f"{counts[key]:,}", *more)
     console = Console(highlight=False)
     console.print(table)
@@ -208,16 +223,16 @@ def _compared(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[list
     return [new[key] for key in new.keys() - old.keys()], [old[key] for key in old.keys() - new.keys()]
 
 
-def _told(facts: EncounterFacts, held: _Rules, other: _Rules) -> dict[str, Any]:
+def _told(facts: EncounterFacts, rules: _Rules) -> dict[str, Any]:
     now = clock.now()
-    found = analyse(facts, held[facts.facility_type], now)
+    found = rules.found_in(facts, now)
     told: dict[str, Any] = {
         "encounter": facts.id,
         "kind": facts.kind.value,
         "findings": [_line(each) for each in found],
     }
-    if other:
-        opened, closed = _compared(found, analyse(facts, other[facts.facility_type], now))
+    if rules.tried:
+        opened, closed = _compared(found, rules.tried_in(facts, now))
         told |= {"opens": [_line(each) for each in opened], "closes": [_line(each) for each in closed]}
     return told
 

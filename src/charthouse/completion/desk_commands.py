@@ -20,7 +20,7 @@ from .actions.age_charts import age_charts
 from .actions.analyse_charts import Analysed, analyse_charts
 from .actions.keep_tallies import mark_late, recount
 from .actions.take_snapshot import take_snapshot
-from .adopted import told_by_packs
+from .adopted import told_by_packs, told_with_file
 from .domain.rules import RuleError
 from .errors import CompletionError
 from .models import AdoptedRules
@@ -48,9 +48,10 @@ def adopt(
     everything: Annotated[bool, typer.Option("--all", help="Analyse complete charts of any age, too.")] = False,
     format: _Format = "words",
 ) -> None:
-    """Switch on the rules in force, or those of a file, and analyse the charts again that are open or recent."""
+    """Switch on the rules as they are shipped, or those of a file over the rules in force, and analyse the charts
+    again that are open or recent."""
     try:
-        told = told_by_packs(file)
+        told = told_with_file(file) if file else told_by_packs()
         with _bar("Analysing") as progress:
             done = adopt_rules(_CTX, told, note, everything=everything, progress=progress)
     except OSError as error:

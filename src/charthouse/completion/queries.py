@@ -24,6 +24,7 @@ from charthouse.people import api as people
 from charthouse.record import api as record
 
 from . import reading
+from .adopted import adopted_for
 from .classification import SiteMaps, said, site_maps
 from .domain import facts, packed, pieces
 from .domain.analysis import NEVER, analyse
@@ -33,7 +34,6 @@ from .domain.packed import Packed
 from .domain.pieces import Coding, codes_of, is_note
 from .facts_models import ChartFacts
 from .permissions import ANALYSE
-from .rule_sets import rules_for
 
 #: So many encounters are read together; memory does not grow with the house.
 TOGETHER = 250
@@ -106,10 +106,10 @@ def all_encounters(
         after = standing[-1][0]
 
 
-def findings_of(facts: EncounterFacts, at: datetime | None = None) -> tuple[Finding, ...]:
-    """The deficiencies of a chart by the rules in force at its facility, at a moment of the business clock
-    (now)."""
-    return analyse(facts, rules_for(facts.facility_type), at or now())
+def findings_of(facts: EncounterFacts, version: int, at: datetime | None = None) -> tuple[Finding, ...]:
+    """The deficiencies of a chart by the rules of a version at its facility (0 before any was adopted: those of the
+    packs), at a moment of the business clock (now)."""
+    return analyse(facts, adopted_for(version, facts.facility_type), at or now())
 
 
 @dataclass(frozen=True, slots=True)

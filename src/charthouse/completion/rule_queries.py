@@ -17,7 +17,7 @@ from charthouse.foundation.rulepacks.api import FacilityType, load
 from charthouse.identity.api import persons_of, sources_named
 from charthouse.record.api import public_ids
 
-from .adopted import Told, adopted_version, content_of, demand_of, source_of, told_by_packs
+from .adopted import Told, adopted_version, content_of, demand_of, source_of, told_by_packs, told_in_force
 from .chart_queries import ChartLine, chart_lines
 from .domain.facts import EncounterFacts
 from .domain.rule_differences import Difference, decides_alike, differences
@@ -186,9 +186,7 @@ def rule_version(ctx: AccessContext, version: int) -> VersionInFull | None:
 
 def rule_in_full(ctx: AccessContext, code: str) -> RuleInFull | None:
     """One rule in force or switched off; None of a code that never was."""
-    shipped = told_by_packs()
-    version = adopted_version()
-    told = content_of(version) if version else shipped
+    shipped, told = told_by_packs(), told_in_force()
     rules = _of_code(told, code)
     off = switched_off(told).get(code, {})
     if not rules and not off:

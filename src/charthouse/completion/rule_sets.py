@@ -1,4 +1,4 @@
-"""The completion rules that hold at a facility: those of the packs, or of a file that is tried."""
+"""The completion rules of the packs that hold at a facility."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from charthouse.foundation.rulepacks.api import (
     FacilityType,
     Registry,
     Rule,
-    RulePackError,
     UnknownRule,
     load,
     read_registry,
@@ -31,22 +30,6 @@ def rules_for(facility_type: str = FacilityType.HOSPITAL, on: date | None = None
 @lru_cache(maxsize=32)
 def _held(facility_type: str, on: date) -> RuleSet:
     return rule_set(_demands(load(), facility_type, on))
-
-
-def rules_of_file(path: Path, facility_type: str = FacilityType.HOSPITAL, on: date | None = None) -> RuleSet:
-    """The rules in force, with those of a pack in a file in place of theirs or beside them: to be tried.
-
-    A rule without a demand takes the one of its code out. Raises RuleError with every problem found, OSError.
-    """
-    path.stat()
-    day = on or today("UTC")
-    try:
-        tried = read_pack_file(path)
-    except RulePackError as error:
-        raise RuleError(error.problems) from None
-    codes = set(tried.versions)
-    kept = [each for each in rules_for(facility_type, day).demands if each.rule not in codes]
-    return rule_set([*kept, *_demands(tried, facility_type, day)])
 
 
 def read_pack_file(path: Path) -> Registry:

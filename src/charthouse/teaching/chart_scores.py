@@ -39,22 +39,29 @@ def read_key(path: Path) -> list[dict[str, object]]:
 
 
 def score_completion(
-    ctx: AccessContext, keys: Sequence[Path], facility: int | None, tell: Callable[[int], None]
+    ctx: AccessContext,
+    keys: Sequence[Path],
+    facility: int | None,
+    tell: Callable[[int], None],
+    *,
+    shipped: bool = False,
 ) -> tuple[int, Score]:
     """How many encounters were analysed, and how what was found agrees with the keys. With a ``facility`` only its
-    encounters count. Nothing is opened or written. Raises KeyUnreadable, PermissionRefused."""
+    encounters count. The rules are those in force here, or those that are ``shipped``. Nothing is opened or
+    written. Raises KeyUnreadable, PermissionRefused."""
     lines = [line for key in keys for line in read_key(key)]
     counted = [0]
 
     def found() -> Iterator[Found]:
         now = clock.now()
+        version = 0 if shipped else completion.adopted_version()
         for some in completion.all_encounters(ctx):
             for facts in some:
                 if facility is not None and facts.facility != facility:
                     continue
                 counted[0] += 1
                 numbers = {f"{each.type}/{each.id}": each.number for each in facts.documents}
-                for one in completion.findings_of(facts, now):
+                for one in completion.findings_of(facts, version, now):
                     owed = one.owed_by.npi if one.owed_by else ""
                     yield Found(facts.number, one.kind, one.what.value, numbers.get(one.about, ""), owed)
             tell(len(some))

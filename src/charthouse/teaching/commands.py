@@ -156,12 +156,15 @@ def score_completion(
             help="Only encounters of the facility with this code; of the keys in the data, that of the hospital."
         ),
     ] = "",
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="By the rules that are shipped, whatever was adopted here.")
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="table, or json on one line.")] = Format.TABLE,
 ) -> None:
     """Analyse every chart that is here, and compare what is found with what the key says is lacking.
 
-    Nothing is opened or changed. A key and a hospital made elsewhere are taken, too: what a line does not tell is
-    not compared. Exits with 1 where anything does not agree.
+    The rules are those in force here. Nothing is opened or changed. A key and a hospital made elsewhere are taken,
+    too: what a line does not tell is not compared. Exits with 1 where anything does not agree.
     """
     site = configuration()
     configure_django()
@@ -182,7 +185,8 @@ def score_completion(
         raise typer.Exit(2)
     try:
         with _progress(Console(stderr=True), "Analysing charts", None) as tell:
-            encounters, result = scored(system_context("teaching"), keys, place.id if place else None, tell)
+            where = place.id if place else None
+            encounters, result = scored(system_context("teaching"), keys, where, tell, shipped=shipped)
     except KeyUnreadable as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+from charthouse.web.numbers import whole
+
 Part = dict[str, Any]
 _BLOCKS = frozenset({"address", "blockquote", "caption", "dd", "div", "dl", "dt", "hr", "p"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -167,7 +169,7 @@ class _Reader(HTMLParser):
 
 
 def _span(given: str | None) -> int:
-    return min(int(given), _MOST_SPANNED) if given and given.isascii() and given.isdigit() and int(given) else 1
+    return min(whole(given or "") or 1, _MOST_SPANNED)
 
 
 def _filled(row: list[str], wide: int) -> list[str]:

@@ -10,6 +10,7 @@ from charthouse.completion import api as completion
 from charthouse.completion.api import DeficiencyLine, Owed
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.frontdesk import api as frontdesk
+from charthouse.web.numbers import whole
 
 __all__ = ["asked_own", "note_for", "note_kind", "own", "own_or_none"]
 
@@ -34,7 +35,8 @@ def own_or_none(ctx: AccessContext, number: int) -> tuple[Owed, DeficiencyLine] 
 
 def asked_own(ctx: AccessContext, text: str) -> tuple[Owed, DeficiencyLine] | None:
     """The same of a number as it was sent; None for what is no such number."""
-    return own_or_none(ctx, int(text)) if text.isdecimal() and len(text) < 19 else None
+    number = whole(text)
+    return own_or_none(ctx, number) if number is not None else None
 
 
 def note_kind(deficiency: DeficiencyLine) -> str:

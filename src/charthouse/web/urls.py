@@ -244,6 +244,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("chart-rules/trials/<uuid:trial>/progress", chart_rules.progress, name="chart-rules-progress"),
     path("chart-rules/trials/<uuid:trial>/charts/<int:group>", chart_rules.trial_charts, name="chart-rules-charts"),
     path("chart-rules/trials/<uuid:trial>/adopt", chart_rules.adopt, name="chart-rules-adopt"),
+    path("chart-rules/trials/<uuid:trial>/stop", chart_rules.stop, name="chart-rules-stop"),
     path("chart-rules/trials/<uuid:trial>/again", chart_rules.again, name="chart-rules-again"),
     path("chart-rules/<str:code>", chart_rules.rule, name="chart-rule"),
     path("chart-rules/<str:code>/change", chart_rules.change, name="chart-rule-change"),

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from charthouse.completion import api as completion
 from charthouse.completion.actions.adopt_rules import adopt_rules
+from charthouse.completion.adopted import told_with_file
 from charthouse.completion.domain.findings import What
 from charthouse.completion.domain.periods import PeriodError, period_of, periods_until
 from charthouse.completion.letter_models import Suspension
@@ -241,7 +242,7 @@ class TestReport:
         pack = tmp_path / "pack.yaml"
         pack.write_text(PACK)
         with frozen(NOW + DAY):
-            adopt_rules(OBI, completion.told_by_packs(pack), "Committee of March")
+            adopt_rules(OBI, told_with_file(pack), "Committee of March")
             found = completion.committee_report(SATO, period_of("2026-03"))
         assert found.rules[-1].note == "Committee of March" and found.rules[-1].by == "K. Obi"
         assert found.rules[-1].gone == ("completion.discharge-summary",)

@@ -94,6 +94,20 @@ def test_what_the_key_says_is_found_and_no_more_and_rules_are_tried(
     assert compared["closes"] == summaries != []
     assert compared["opens"] == []
 
+    # What was adopted here is what commands go by.
+    adopted = CliRunner().invoke(app, ["adopt", str(tried), "--note", "No summaries", "--format", "json"])
+    assert adopted.exit_code == 0, adopted.output
+    ours = run("analyse", "--all")["deficiencies"]
+    assert ours == [each for each in counts if each["kind"] != "discharge-summary"]
+    rules = CliRunner().invoke(app, ["rules"]).output
+    assert "completion.discharge-summary" not in rules and "completion.consent" in rules
+    score = ["score", "completion", "--key", str(key), "--format", "json"]
+    assert CliRunner().invoke(teaching, score).exit_code == 1
+    shipped = CliRunner().invoke(teaching, [*score, "--shipped"])
+    assert shipped.exit_code == 0 and orjson.loads(shipped.stdout) == line
+    back = CliRunner().invoke(app, ["adopt", "--note", "Summaries again"])
+    assert back.exit_code == 0 and run("analyse", "--all") == whole
+
     # In chunks of any size the same facts, and one by one, too.
     listed = [facts for some in all_encounters(ALL, together=7) for facts in some]
     assert len(listed) == line["encounters"]

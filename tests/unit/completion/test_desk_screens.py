@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from charthouse.foundation.access.api import Role, system_context
 from charthouse.people import api as people
 from charthouse.people.testing import sign_in
 from charthouse.record.api import TYPE_ID
+from tests.support.readers import said
 
 from .desk_house import CHEN, DAY, NOVAK, NOW, House, document, finding
 
@@ -216,6 +218,41 @@ def test_what_is_missing_is_written_from_the_list_and_leads_back_to_it(house: Ho
     )
     done = novak.post(url, typed | {"text": "Seen and examined.", "sign": "yes", "secret": PASSWORD})
     assert done["Location"] == at("owed")
+
+
+def test_an_addendum_from_the_list_leads_back_to_it(house: House, novak: Client) -> None:
+    house.visit("1")
+    about = f"DocumentReference/{note_of_novak(house)}"
+    house.lacks("1", finding("u", what=What.UNSIGNED, about=about))
+    house.analyse()
+    number = house.deficiency("u").pk
+    page = novak.get(at("owed")).content.decode()
+    (url,) = re.findall(rf'href="([^"]+/correct/addendum)\?owed={number}"', page)
+    form = novak.get(f"{url}?owed={number}").content.decode()
+    assert f'href="{at("owed")}"' in form
+    typed = {
+        name: form.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("seen", "once", "owed")
+    }
+    assert typed["owed"] == str(number) and typed["seen"]
+    again = novak.post(url, typed | {"text": "", "reason": "incomplete"})
+    assert again.status_code == 422 and f'name="owed" value="{number}"' in again.content.decode()
+    done = novak.post(url, typed | {"text": "The wound was looked at again.", "reason": "incomplete"})
+    assert done.status_code == 302 and done["Location"] == at("owed"), said(done)
+    # What is not one's own changes nothing: the addendum leads to its document.
+    assert 'name="owed"' not in novak.get(f"{url}?owed=999999").content.decode()
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "٣", "-1", "1.5", "x"])
+def test_a_number_that_is_none_breaks_no_screen(house: House, desk: Client, novak: Client, number: str) -> None:
+    for client, name, asked in (
+        (desk, "incomplete", "age"),
+        (desk, "incomplete", "facility"),
+        (desk, "incomplete-deficiencies", "facility"),
+        (desk, "letters", "page"),
+        (novak, "owed", "after"),
+    ):
+        assert client.get(at(name), {asked: number}).status_code == 200, (name, asked)
+    assert novak.post(at("owed-sign"), {"sign": f"{number}|seen", "secret": PASSWORD}).status_code == 302
 
 
 def test_a_note_for_what_another_owes_is_a_note_like_any(house: House, novak: Client) -> None:

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from charthouse.completion import api as completion
 from charthouse.completion.actions.analyse_charts import analyse_charts
+from charthouse.completion.adopted import told_by_packs
 from charthouse.completion.domain.states import ChartState
 from charthouse.completion.models import AdoptedRules, Chart, Deficiency, DeficiencyEvent
 from charthouse.completion.rule_models import RuleTrial
@@ -156,7 +157,7 @@ def test_rules_are_kept_by_version_and_a_change_says_what_it_changed(standing_ho
     house = standing_house
     house.visit("1", finding())
     assert list(AdoptedRules.objects.values_list("version", "by")) == [(1, "system:completion")]
-    told = completion.told_by_packs()
+    told = told_by_packs()
     same = completion.adopt_rules(OBI, told, "Again")
     assert (same.version, same.same, same.new, same.gone) == (1, True, (), ())
     without = {kind: rules[1:] for kind, rules in told.items()}

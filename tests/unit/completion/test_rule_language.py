@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from charthouse.completion.adopted import laid_over, read, told_by_packs
 from charthouse.completion.domain.facts import EncounterKind
 from charthouse.completion.domain.pieces import pieces
 from charthouse.completion.domain.rules import Each, Moment, RuleError, read_demand, rule_set
-from charthouse.completion.rule_sets import rules_for, rules_in_force, rules_of_file
-from charthouse.foundation.rulepacks.api import FacilityType
+from charthouse.completion.rule_sets import read_pack_file, rules_for, rules_in_force
+from charthouse.foundation.rulepacks.api import FacilityType, RulePackError
 
 NUMBERS: dict[str, tuple[object, str]] = {"hours": (24, "h"), "days": (30, "days"), "policy": ("yes", "")}
 DEMAND: dict[str, Any] = {
@@ -133,7 +134,7 @@ rules:
 def test_a_file_takes_the_place_of_its_rules_only(tmp_path: Path) -> None:
     path = tmp_path / "tried.yaml"
     path.write_text(PACK, "utf-8")
-    tried, held = rules_of_file(path), rules_for()
+    tried, held = read(laid_over(told_by_packs(), read_pack_file(path))["hospital"]), rules_for()
     assert [each.rule for each in tried.demands] == [each.rule for each in held.demands]
     changed = [one.rule for one, other in zip(tried.demands, held.demands, strict=True) if one != other]
     assert changed == ["completion.operative-report"]
@@ -143,11 +144,11 @@ def test_a_file_that_is_wrong_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "tried.yaml"
     path.write_text(PACK.replace("end + immediately", "end + soon"), "utf-8")
     with pytest.raises(RuleError) as raised:
-        rules_of_file(path)
+        laid_over(told_by_packs(), read_pack_file(path))
     assert any(
         "completion.operative-report, demand.accept 1.until: the rule has no parameter soon" in each
         for each in raised.value.problems
     )
     path.write_text("pack: [", "utf-8")
-    with pytest.raises(RuleError, match="not readable YAML"):
-        rules_of_file(path)
+    with pytest.raises(RulePackError, match="not readable YAML"):
+        read_pack_file(path)

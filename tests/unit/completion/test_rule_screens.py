@@ -307,3 +307,52 @@ def test_an_analysis_that_is_broken_off_goes_on_and_counts_nothing_twice(
     done = adopt_tried.analyse_by_adopted(trial)
     assert done.turns == {"closed": 2} and done.charts == 2
     assert states("history-and-physical") == ["closed", "closed"]
+
+
+def test_a_trial_is_stopped_and_an_analysis_goes_on(browser: Client) -> None:
+    begun = change(browser, "completion.history-and-physical", "off")["Location"]
+    assert f'action="{begun}/stop"' in browser.get(begun).content.decode()
+    assert "HX-Refresh" not in browser.get(f"{begun}/progress").headers
+    assert browser.post(f"{begun}/stop")["Location"] == begun
+    page = browser.get(begun)
+    assert "Stopped. Try again; nothing was changed." in said(page)
+    assert f"{begun}/stop" not in page.content.decode()
+    # A page that still waits asks for itself whole.
+    assert browser.get(f"{begun}/progress")["HX-Refresh"] == "true"
+    assert "It is over already" in said(browser.post(f"{begun}/stop", follow=True))
+    trial = trial_of(browser.post(f"{begun}/again"))
+    adopt(browser, trial)
+    browser.post(f"/chart-rules/trials/{trial}/stop")
+    page = said(browser.get(f"/chart-rules/trials/{trial}"))
+    assert "Stopped after 0 charts." in page and "Go on" in page
+    assert states("history-and-physical") == ["open", "open"]
+    assert browser.post(f"/chart-rules/trials/{trial}/again").status_code == 302
+    assert "waits for the worker" in said(browser.get(f"/chart-rules/trials/{trial}"))
+    assert len(entries(SYSTEM, Filters(action="completion.stop-rules")).lines) == 2
+
+
+def test_a_job_stops_where_it_is_asked_to(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from charthouse.completion.actions import try_rules
+
+    begun = change(browser, "completion.history-and-physical", "off")["Location"]
+    trial = UUID(begun.rpartition("/")[2])
+
+    class Asked(Exception):
+        pass
+
+    def tell(done: int, total: int) -> None:
+        raise Asked
+
+    with pytest.raises(Asked):
+        try_rules.run_trial(trial, tell)
+    assert RuleTrial.objects.get(pk=trial).finished_at is None
+
+
+def test_others_stop_nothing(browser: Client) -> None:
+    begun = change(browser, "completion.history-and-physical", "off")["Location"]
+    made = people.add_account(
+        SYSTEM, username="cod", display_name="C. Oder", roles=[Role.CODER], require_totp=False
+    )
+    coder = sign_in(people.User.objects.get(pk=made.id))
+    assert coder.post(f"{begun}/stop").status_code == 403
+    assert browser.post(f"{begun[:-1]}{'0' if begun[-1] != '0' else '1'}/stop").status_code == 404

@@ -25,6 +25,7 @@ from charthouse.record import api as record
 from charthouse.record.chart import PartKind
 from charthouse.web import permissions
 from charthouse.web.actions.print_assembled import print_assembled_chart
+from charthouse.web.numbers import number_of
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -301,7 +302,7 @@ def _changed(
     chosen = _kind(kind)
     sent = request.POST.get("version", "")
     try:
-        act(chosen, int(sent) if sent.isdecimal() and len(sent) < 10 else -1)
+        act(chosen, number_of(sent))
     except completion.CompletionError as error:
         messages.error(request, str(error))
     else:

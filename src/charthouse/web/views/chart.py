@@ -21,6 +21,7 @@ from charthouse.record import api as record
 from charthouse.record.chart import Document, Part, PartKind
 from charthouse.web import document_acts, pdf, permissions, results, trends
 from charthouse.web.desk_entries import offered
+from charthouse.web.numbers import SMALL, whole
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 from charthouse.web.word_search import words_of
@@ -198,8 +199,7 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
 
 def version_of(request: SignedInRequest) -> int | None:
     """The earlier version that an address asks for; None for none."""
-    version = request.GET.get("version", "")
-    return int(version) if version.isdecimal() and len(version) < 10 else None
+    return whole(request.GET.get("version", ""), SMALL)
 
 
 def with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:

@@ -13,9 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from charthouse.completion import api as completion
 from charthouse.completion.api import Over, Recipe, Way, Which
 from charthouse.foundation.access.api import may
+from charthouse.foundation.jobs.api import JobState
 from charthouse.foundation.rulepacks.api import FacilityType
 from charthouse.people import api as people
 from charthouse.web import permissions
+from charthouse.web.numbers import SMALL, page_of, whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 from .incomplete import note_charts
@@ -170,7 +172,7 @@ def _over(sent: QueryDict) -> Over:
     months = {each.isoformat(): each for each in completion.recent_months()}
     month = months.get(sent.get("month", ""), next(iter(months.values()))) if which is Which.MONTH else None
     place = sent.get("facility", "")
-    return Over(which, month, int(place) if place.isascii() and place.isdecimal() and len(place) < 10 else None)
+    return Over(which, month, whole(place, SMALL))
 
 
 def _scope(sent: QueryDict) -> dict[str, Any]:
@@ -194,8 +196,13 @@ def trial(request: SignedInRequest, trial: UUID) -> HttpResponse:
 @screen(completion.ADOPT_RULES, background=True)
 @require_safe
 def progress(request: SignedInRequest, trial: UUID) -> HttpResponse:
-    """The same as a part of the page, asked for by itself while the worker is at it."""
-    return render(request, "web/chart_rules/trial_part.html", _trial(request, trial))
+    """The same as a part of the page, asked for by itself while the worker is at it. Once it is over the page
+    itself has other acts, so it is asked for whole."""
+    context = _trial(request, trial)
+    answer = render(request, "web/chart_rules/trial_part.html", context)
+    if not context["running"]:
+        answer["HX-Refresh"] = "true"
+    return answer
 
 
 def _trial(request: SignedInRequest, id: UUID) -> dict[str, Any]:
@@ -211,7 +218,8 @@ def _trial(request: SignedInRequest, id: UUID) -> dict[str, Any]:
         "place": names.get(found.line.over.facility or 0, ""),
         "job": job,
         "running": not done and job is not None and not job.finished,
-        "broken": (job is None and not done) or (job is not None and job.finished and bool(job.error)),
+        "broken": not done if job is None else job.state in {JobState.FAILED, JobState.CANCELLED},
+        "stopped": job is not None and job.state is JobState.CANCELLED,
     }
 
 
@@ -219,8 +227,7 @@ def _trial(request: SignedInRequest, id: UUID) -> dict[str, Any]:
 @require_safe
 def trial_charts(request: SignedInRequest, trial: UUID, group: int) -> HttpResponse:
     """The charts behind a number of a trial."""
-    given = request.GET.get("page", "")
-    page = max(int(given), 1) if given.isascii() and given.isdecimal() and len(given) < 4 else 1
+    page = page_of(request.GET.get("page", ""))
     found = completion.trial_charts(request.access, trial, group, page)
     if found is None:
         raise Http404("This trial has no such number.")
@@ -246,6 +253,19 @@ def adopt(request: SignedInRequest, trial: UUID) -> HttpResponse:
         context = _trial(request, trial) | {"fault": str(error), "note": sent.get("note", "")[:_LONGEST_NUMBER]}
         return render(request, "web/chart_rules/trial.html", context, status=422)
     messages.success(request, f"Version {number} is in force. The charts are analysed again by it.")
+    return redirect("chart-rules-trial", trial=trial)
+
+
+@screen(completion.ADOPT_RULES)
+@require_POST
+def stop(request: SignedInRequest, trial: UUID) -> HttpResponse:
+    """Stop what the worker does for a trial."""
+    if completion.rule_trial(request.access, trial) is None:
+        raise Http404("There is no such trial of rules.")
+    try:
+        completion.stop_trial(request.access, trial)
+    except completion.CompletionError as error:
+        messages.error(request, str(error))
     return redirect("chart-rules-trial", trial=trial)
 
 

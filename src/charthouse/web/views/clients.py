@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from charthouse.fhir import api as fhir
 from charthouse.foundation.access.api import Purpose, Role, may
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 1000
@@ -163,9 +164,9 @@ def _purpose(text: str) -> Purpose:
 def _days(text: str) -> int | None:
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 5:
+    if (days := whole(text, 5)) is None:
         raise fhir.ClientError("How many days the token holds is a whole number, or left empty.")
-    return int(text)
+    return days
 
 
 def _keys(request: SignedInRequest) -> dict[str, Any]:

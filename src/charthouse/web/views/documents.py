@@ -24,6 +24,7 @@ from charthouse.record.api import Addition, Kind, Meaning, Party, Reason
 from charthouse.record.chart import Correction, Document
 from charthouse.web import desk_forms, document_acts, permissions
 from charthouse.web.document_acts import ACTS, Act
+from charthouse.web.owing import asked_own
 from charthouse.web.proving import asks_secret, proved
 from charthouse.web.reading import note_chart, note_search
 from charthouse.web.security.api import SignedInRequest, screen
@@ -70,7 +71,10 @@ def _shown(
     return render(request, template, page, status=422 if fault else 200)
 
 
-def _back(document: Document, person: UUID) -> HttpResponse:
+def _back(document: Document, person: UUID, *, owed: bool = False) -> HttpResponse:
+    """To the document; to what one owes where one came from there."""
+    if owed:
+        return redirect("owed")
     return redirect("chart-document", person=person, type=document.type, id=document.id)
 
 
@@ -231,6 +235,8 @@ def _correcting(act: Act) -> Callable[..., HttpResponse]:
     def view(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
         opened, document = _opened(request, person, type, id)
         typed, faults, hits = {"once": str(uuid.uuid4())}, {}, []
+        if found := asked_own(request.access, request.GET.get("owed", "")):
+            typed["owed"] = str(found[1].id)
         fault: record.DocumentError | None = None
         if request.method == "POST":
             typed = typed_in(request)
@@ -239,7 +245,7 @@ def _correcting(act: Act) -> Callable[..., HttpResponse]:
             else:
                 try:
                     messages.success(request, _done(request, opened, document, act))
-                    return _back(document, person)
+                    return _back(document, person, owed=bool(typed.get("owed")))
                 except frontdesk.Unfit as error:
                     faults = error.faults
                     fault = record.DocumentError(" ".join(faults.values()))

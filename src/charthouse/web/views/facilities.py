@@ -16,6 +16,7 @@ from charthouse.foundation.access.api import may, require
 from charthouse.people import api as people
 from charthouse.record import api as record
 from charthouse.web.actions.close_facility import StillThere, close_facility
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 1100
@@ -175,9 +176,10 @@ def _assigner_shown(request: SignedInRequest, values: dict[str, str], fault: str
 
 def _number(text: str, what: str) -> int:
     """A whole number that was typed. Raises PlaceError."""
-    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+    found = whole(text, _LONGEST_NUMBER)
+    if found is None:
         raise people.PlaceError(f"{what} is a whole number.")
-    return int(text)
+    return found
 
 
 def _place(text: str) -> int | None:

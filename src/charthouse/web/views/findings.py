@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from charthouse.fhir import api as fhir
 from charthouse.foundation.ledger import api as ledger
 from charthouse.identity import api as identity
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _PAGE = 50
@@ -21,10 +22,7 @@ def findings(request: SignedInRequest, kind: int) -> HttpResponse:
     found = fhir.finding_kind(request.access, kind)
     if found is None:
         raise Http404("There is no such kind of finding.")
-    after = request.GET.get("after", "")
-    rows = fhir.found_in(
-        request.access, kind, int(after) if after.isdecimal() and len(after) < 19 else 0, _PAGE + 1
-    )
+    rows = fhir.found_in(request.access, kind, whole(request.GET.get("after", "")) or 0, _PAGE + 1)
     shown = rows[:_PAGE]
     sources = identity.sources_named(request.access, {each.patient_row for _, each in shown if each.patient_row})
     ledger.append_read(

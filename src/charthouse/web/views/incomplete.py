@@ -28,6 +28,7 @@ from charthouse.people import api as people
 from charthouse.record import api as record
 from charthouse.web import permissions
 from charthouse.web.actions.print_incomplete import print_incomplete
+from charthouse.web.numbers import SMALL, number_of, whole
 from charthouse.web.printing import day_of
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
@@ -59,13 +60,13 @@ def filters_of(ctx: AccessContext, asked: Any) -> tuple[ChartFilters, dict[str, 
     if tab == "discharges":
         begin, end, kinds = completion.rate_span()
         wanted = replace(wanted, since=begin, discharged_before=end, kinds=kinds, discharges=True)
-    if said["facility"].isdecimal() and len(said["facility"]) < 10:
-        wanted = replace(wanted, facility=int(said["facility"]))
+    wanted = replace(wanted, facility=whole(said["facility"], SMALL))
     if said["practitioner"]:
         who = completion.named([said["practitioner"]]).get(said["practitioner"])
         wanted = replace(wanted, practitioner=who.keys if who else (said["practitioner"],))
-    if said["age"].isdecimal() and 1 <= int(said["age"][:4]) <= len(completion.AGES):
-        since, until = completion.age_span(int(said["age"]))
+    age = whole(said["age"], SMALL)
+    if age and age <= len(completion.AGES):
+        since, until = completion.age_span(age)
         wanted = replace(wanted, since=since, discharged_before=until)
     kept = {name: value for name, value in said.items() if value and name != "tab"}
     return wanted, kept if tab == "undone" else {"tab": tab} | kept
@@ -263,10 +264,6 @@ def done(request: SignedInRequest, chart: int) -> HttpResponse:
         return redirect("incomplete")
     messages.success(request, "Analysed. This is the next chart.")
     return HttpResponseRedirect(address(following))
-
-
-def number_of(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else -1
 
 
 # ---- what is decided about one deficiency

@@ -15,6 +15,7 @@ from charthouse.foundation.access.api import may
 from charthouse.foundation.ledger.api import Subject, append_read
 from charthouse.web.actions.print_letters import print_batch, print_letter
 from charthouse.web.actions.printed import PrintError
+from charthouse.web.numbers import SMALL, page_of, whole
 from charthouse.web.printing import local_day
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -27,8 +28,7 @@ _KINDS = {kind.value: kind for kind in completion.LetterKind}
 
 
 def _page(request: SignedInRequest) -> int:
-    given = request.GET.get("page", "")
-    return max(int(given), 1) if given.isdecimal() and len(given) < 6 else 1
+    return page_of(request.GET.get("page", ""))
 
 
 @screen(completion.SEE_LETTERS)
@@ -247,7 +247,8 @@ def text(request: SignedInRequest, kind: str) -> HttpResponse:
         shown = completion.LetterText(
             **{name: sent.get(name, "")[:_LONGEST_TEXT] for name in ("title", "body", "mail_subject", "mail_text")}
         )
-        seen = int(sent["seen"]) if sent.get("seen", "").isdecimal() and len(sent["seen"]) < 9 else seen
+        sent_with = whole(sent.get("seen", ""), SMALL)
+        seen = seen if sent_with is None else sent_with
         try:
             if sent.get("act") == "keep":
                 completion.change_letter_text(ctx, of_kind, shown, seen)

@@ -21,13 +21,13 @@ from charthouse.record import api as record
 from charthouse.record.api import Meaning
 from charthouse.record.chart import Document
 from charthouse.web import document_acts
+from charthouse.web.numbers import number_of
 from charthouse.web.owing import note_kind, own
 from charthouse.web.proving import asks_secret, proved
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
 from .chart import open_chart, with_pages
-from .incomplete import number_of
 
 _MOST_AT_ONCE = 50
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from charthouse.foundation.access.api import Role, may
 from charthouse.foundation.ledger import api as ledger
 from charthouse.people import api as people
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _STATES = (
@@ -59,10 +60,6 @@ _WORDS = {
 _LONGEST = 200
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
-
-
 def _text(request: SignedInRequest, name: str, longest: int = _LONGEST) -> str:
     return " ".join(request.POST.get(name, "").replace("\0", "").split())[:longest]
 
@@ -76,7 +73,7 @@ def everybody(request: SignedInRequest) -> HttpResponse:
     wanted = people.AccountFilter(
         text=asked.get("text", "")[:_LONGEST].strip(),
         role=_ROLES.get(asked.get("role", "")),
-        facility=_number(asked.get("facility", "")),
+        facility=whole(asked.get("facility", "")),
         state=states.get(asked.get("state", "")),
     )
     page = people.find_accounts(request.access, wanted, asked.get("after", "")[:_LONGEST].replace("\0", ""))
@@ -122,9 +119,9 @@ def _grants(request: SignedInRequest) -> set[people.Grant]:
     chosen: set[people.Grant] = set()
     for box in request.POST.getlist("grant"):
         role, _, facility = box.partition("@")
-        if role not in _ROLES or (facility and _number(facility) is None):
+        if role not in _ROLES or (facility and whole(facility) is None):
             raise people.AccountError("That role or facility is not known. Load the page anew and choose again.")
-        chosen.add((_ROLES[role], _number(facility)))
+        chosen.add((_ROLES[role], whole(facility)))
     return chosen
 
 
@@ -220,9 +217,9 @@ def practitioner(request: SignedInRequest, account: int) -> HttpResponse:
 
         def act() -> str:
             chosen = request.POST.get("practitioner", "")
-            if chosen and _number(chosen) is None:
+            if chosen and whole(chosen) is None:
                 raise people.AccountError("Choose a practitioner of the directory.")
-            if not people.link_practitioner(request.access, account, _number(chosen)):
+            if not people.link_practitioner(request.access, account, whole(chosen)):
                 return "That is so already."
             if not chosen:
                 return "The account is no practitioner now."

@@ -21,6 +21,7 @@ from charthouse.identity import api as identity
 from charthouse.people import api as people
 from charthouse.record import api as record
 from charthouse.web import permissions
+from charthouse.web.numbers import number_of
 from charthouse.web.reading import note_search
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -52,10 +53,6 @@ KINDS = {
 
 def _said(request: SignedInRequest, name: str, longest: int = _LONGEST) -> str:
     return request.POST.get(name, "").strip()[:longest].replace("\0", "")
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
 
 
 def _uuid(text: str) -> UUID | None:
@@ -232,7 +229,7 @@ def _compared(
     _note(ctx, "merge", one.person, other.person)
     sources = (*one.sources, *other.sources)
     senders = _sender_names(sources)
-    picked = {name: _number(request.POST.get(f"shown_{name}", "")) for name in TITLES}
+    picked = {name: number_of(request.POST.get(f"shown_{name}", "")) for name in TITLES}
     fields = []
     for name, values in identity.compared_persons(ctx, one.person, other.person):
         distinct: dict[str, tuple[identity.SourcePatient, str]] = {}
@@ -263,7 +260,7 @@ def _compared(
 def _merge(request: SignedInRequest, one: identity.PersonSummary, other: identity.PersonSummary) -> HttpResponse:
     kept, gone = (other, one) if request.POST.get("survivor") == str(other.number) else (one, other)
     shown = {
-        name: _number(request.POST[f"shown_{name}"]) for name in TITLES if request.POST.get(f"shown_{name}", "")
+        name: number_of(request.POST[f"shown_{name}"]) for name in TITLES if request.POST.get(f"shown_{name}", "")
     }
     try:
         identity.merge(
@@ -402,8 +399,8 @@ def split(request: SignedInRequest, person: UUID, patient: int) -> HttpResponse:
         raise Http404("The person has no such record, or it is not in the record as a Patient.")
     sent = request.POST
     posted = request.method == "POST"
-    stays = _number(sent.get("stays", "")) if posted else bench.stays
-    goes = _number(sent.get("goes", "")) if posted else (bench.goes or -1)
+    stays = number_of(sent.get("stays", "")) if posted else bench.stays
+    goes = number_of(sent.get("goes", "")) if posted else (bench.goes or -1)
     going = (
         set(sent.getlist("goes_item"))
         if posted

@@ -13,6 +13,7 @@ from charthouse.completion.api import READ_CHARTS
 from charthouse.foundation.access.api import may
 from charthouse.people import api as people
 from charthouse.web import directory_reads, permissions
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _LONGEST = 200
@@ -21,10 +22,6 @@ _FOUND = 100
 
 def _text(text: str, longest: int = _LONGEST) -> str:
     return " ".join(text.replace("\0", "").split())[:longest]
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else None
 
 
 @screen(people.SEE_DIRECTORY)
@@ -37,7 +34,7 @@ def directory(request: SignedInRequest) -> HttpResponse:
     if view == "all" and text:
         page = people.PractitionerPage(tuple(people.find_practitioners(ctx, text, _FOUND)), None)
     elif view == "all":
-        page = people.browse_practitioners(ctx, _number(request.GET.get("after", "")))
+        page = people.browse_practitioners(ctx, whole(request.GET.get("after", "")))
     context = {
         "view": view,
         "text": text,
@@ -85,13 +82,13 @@ def merge(request: SignedInRequest, entry: int) -> HttpResponse:
     if one is None:
         raise Http404("There is no such practitioner.")
     given = request.POST if request.method == "POST" else request.GET
-    chosen = _number(given.get("other", ""))
+    chosen = whole(given.get("other", ""))
     other = people.practitioner(ctx, chosen) if chosen is not None else None
     if other is not None and other.id == one.id:
         messages.error(request, "These two entries are one already.")
         return redirect("practitioners-one", entry=one.id)
     fault, reason = "", _text(request.POST.get("reason", ""), 500)
-    survives = _number(request.POST.get("survivor", "")) or one.id
+    survives = whole(request.POST.get("survivor", "")) or one.id
     if request.method == "POST" and other is not None:
         survivor, leaving = (other, one) if survives == other.id else (one, other)
         try:
@@ -143,7 +140,7 @@ def correct_npi(request: SignedInRequest, entry: int) -> HttpResponse:
     """Set or clear the NPI of one of this practitioner's entries."""
 
     def act() -> str:
-        row = _number(request.POST.get("row", "")) or entry
+        row = whole(request.POST.get("row", "")) or entry
         npi = _text(request.POST.get("npi", ""), 20) or None
         people.correct_npi(request.access, row, npi, _text(request.POST.get("reason", ""), 500))
         return "The NPI is corrected, and holds against what arrives later."

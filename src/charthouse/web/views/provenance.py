@@ -13,7 +13,7 @@ from charthouse.record import api as record
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
-from .chart import open_chart
+from .chart import open_chart, version_of
 
 
 @screen(intake.READ_ORIGINAL)
@@ -22,8 +22,7 @@ def where_from(request: SignedInRequest, person: UUID, type: str, id: str) -> Ht
     """The provenance of an item's version (``?version=``, else the newest); only its body for a dialog."""
     opened = open_chart(request.access, person)
     item = record.resource(request.access, opened.patients, type, id)
-    version = request.GET.get("version", "")
-    found = intake.provenance(request.access, type, id, int(version) if version.isdecimal() else None)
+    found = intake.provenance(request.access, type, id, version_of(request))
     if item is None or found is None:
         raise Http404("The chart has no such item or version, or it is not open to you.")
     note_chart(request.access, person, "original", resource=(type, id))

@@ -19,6 +19,7 @@ from charthouse.web import permissions
 from charthouse.web.actions.export_lists import export_work_list, note_list
 from charthouse.web.actions.print_lists import print_list
 from charthouse.web.csv_text import csv_text
+from charthouse.web.numbers import whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 from .prints import pdf_response
@@ -115,7 +116,7 @@ def placeholders(request: SignedInRequest) -> HttpResponse:
 def decide_placeholders(request: SignedInRequest) -> HttpResponse:
     """The chosen values are not believed from now on, or are."""
     accepted = request.POST.get("verdict") == "accept"
-    ids = [int(each) for each in request.POST.getlist("id") if each.isdecimal() and len(each) < 18]
+    ids = [number for each in request.POST.getlist("id") if (number := whole(each)) is not None]
     try:
         identity.decide_placeholders(request.access, ids, accepted=accepted, why=request.POST.get("why", "")[:500])
     except identity.CannotDecide as error:

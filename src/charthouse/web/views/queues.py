@@ -26,6 +26,7 @@ from charthouse.foundation.rulepacks import api as rulepacks
 from charthouse.foundation.work import api as work
 from charthouse.people import api as people
 from charthouse.web import permissions
+from charthouse.web.numbers import SMALL, number_of, whole
 from charthouse.web.printing import day_of
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -86,7 +87,7 @@ def _queue(ctx: AccessContext, code: str) -> work.Queue:
 def _chosen(ctx: AccessContext, asked: Any) -> Chosen:
     kept = {name: asked.get(name, "")[:100].replace("\0", "") for name in _FILTERS}
     tab = kept["tab"] if kept["tab"] in TABS else "open"
-    facility = int(kept["facility"]) if kept["facility"].isdecimal() and len(kept["facility"]) < 10 else None
+    facility = whole(kept["facility"], SMALL)
     since, until = day_of(kept["from"]), day_of(kept["to"])
     today = clock.today(configuration().time_zone)
     before = _starts(until + timedelta(days=1)) if until and until < date.max else None
@@ -168,10 +169,6 @@ def _lines(
     ]
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 19 else -1
-
-
 def note_items(ctx: AccessContext, queue: str, items: Sequence[work.WorkItem]) -> None:
     """Items were shown, with their patients in words."""
     patients = dict.fromkeys(item.patient for item in items if item.patient)
@@ -207,7 +204,7 @@ def desk(request: SignedInRequest, code: str) -> HttpResponse:
     narrowed = chosen.filtered
     total = work.count(ctx, code, chosen.wanted) if narrowed or chosen.tab == "finished" else counted[chosen.tab]
     note_items(ctx, code, page.items)
-    hand, place = _number(request.GET.get("hand", "")), _number(request.GET.get("place", ""))
+    hand, place = number_of(request.GET.get("hand", "")), number_of(request.GET.get("place", ""))
     without_tab = {name: value for name, value in chosen.kept.items() if name != "tab"}
     views = work.views(ctx, code)
     facilities = people.facilities()
@@ -352,7 +349,7 @@ def act(request: SignedInRequest, code: str) -> HttpResponse:
         chosen = []
     done, refused = work.do_to_each(
         code,
-        [(_number(id), _number(version)) for id, _, version in chosen],
+        [(number_of(id), number_of(version)) for id, _, version in chosen],
         lambda id, version: do(ctx, id, version, said),
     )
     if done:
@@ -368,7 +365,7 @@ def _back(request: SignedInRequest, code: str) -> HttpResponse:
     """To the item by itself where that was at hand, else to the list as it was, at the same place."""
     alone = request.POST.get("alone", "")
     if alone:
-        return redirect("queue-item", code=code, item=max(_number(alone), 0))
+        return redirect("queue-item", code=code, item=max(number_of(alone), 0))
     kept = _chosen(request.access, request.POST).kept
     for name in ("hand", "place", "after"):
         if value := request.POST.get(name, ""):
@@ -402,7 +399,7 @@ def views(request: SignedInRequest, code: str) -> HttpResponse:
     _queue(ctx, code)
     try:
         if remove := request.POST.get("remove", ""):
-            work.remove_view(ctx, code, _number(remove))
+            work.remove_view(ctx, code, number_of(remove))
             messages.success(request, "The view was removed.")
             return redirect("queue", code=code)
         made = work.save_view(ctx, code, request.POST.get("name", ""), _chosen(ctx, request.POST).kept)

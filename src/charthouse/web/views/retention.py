@@ -19,6 +19,7 @@ from charthouse.record import api as record
 from charthouse.web import permissions
 from charthouse.web.actions.print_certificate import print_certificate
 from charthouse.web.actions.printed import PrintError
+from charthouse.web.numbers import whole
 from charthouse.web.reading import note_chart
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -39,8 +40,7 @@ def _patients(request: SignedInRequest, person: UUID) -> tuple[int, ...]:
 @require_safe
 def eligible(request: SignedInRequest) -> HttpResponse:
     """The charts whose time is over, as far as one page looks."""
-    after = request.GET.get("after", "")
-    page = record.untouched(request.access, int(after) if after.isdecimal() and len(after) < 18 else 0)
+    page = record.untouched(request.access, whole(request.GET.get("after", "")) or 0)
     persons = dict.fromkeys(identity.persons_of(page.patients).values())
     code, year = request.GET.get("rule", ""), _year(request.GET.get("year", ""))
     rows = []
@@ -74,7 +74,7 @@ _CHART_RULES = ("record.retention-conditions", "record.retention-adults", "recor
 
 
 def _year(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) == 4 and int(text) > 1 else None
+    return whole(text) if len(text) == 4 and text > "0001" else None
 
 
 def _kept(code: str, year: int | None) -> str:

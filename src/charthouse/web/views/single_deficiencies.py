@@ -22,6 +22,7 @@ from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext
 from charthouse.people import api as people
 from charthouse.web.board_words import moment
+from charthouse.web.numbers import SMALL, whole
 from charthouse.web.printing import words
 from charthouse.web.security.api import SignedInRequest, screen
 
@@ -66,8 +67,7 @@ def filters_of(ctx: AccessContext, asked: Any) -> tuple[DeficiencyFilters, dict[
         nameless=bool(said["nameless"]),
         disputed=bool(said["disputed"]),
     )
-    if said["facility"].isdecimal() and len(said["facility"]) < 10:
-        wanted = replace(wanted, facility=int(said["facility"]))
+    wanted = replace(wanted, facility=whole(said["facility"], SMALL))
     if said["practitioner"]:
         who = completion.named([said["practitioner"]]).get(said["practitioner"])
         wanted = replace(wanted, practitioner=who.keys if who else (said["practitioner"],))

@@ -16,6 +16,7 @@ from charthouse.foundation.access.api import AccessContext
 from charthouse.identity import api as identity
 from charthouse.record import api as record
 from charthouse.web import permissions
+from charthouse.web.numbers import page_of
 from charthouse.web.printing import day_of
 from charthouse.web.reading import note_words
 from charthouse.web.security.api import SignedInRequest, screen
@@ -32,8 +33,7 @@ def _typed(request: SignedInRequest, name: str) -> str:
 
 
 def _page(request: SignedInRequest) -> int:
-    given = request.GET.get("page", "1")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 4 else 1
+    return page_of(request.GET.get("page", ""))
 
 
 @screen(permissions.READ_CHART)
