@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import (
     assert_no_axe_violations,
@@ -107,7 +108,7 @@ def test_an_order_is_changed_by_keyboard(stay: str, visit: Any) -> None:
     page.get_by_role("button", name="Move Insurance card up").focus()
     press(page, "u")
     page.get_by_text("As this site wants it, version 1").wait_for()
-    assert page.locator("tbody th").first.inner_text() == "Insurance card"
+    expect(page.locator("tbody th").first).to_have_text("Insurance card", use_inner_text=True)
     focused = page.get_by_role("button", name="Move Insurance card up").and_(page.locator(":focus"))
     focused.wait_for()
     press(page, "d")

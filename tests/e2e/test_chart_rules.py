@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import assert_open_to_everybody, assert_the_keys_are_named, press
 from tests.unit.completion.test_rule_screens import OWN, SUMMARY
@@ -134,7 +135,7 @@ def test_a_trial_is_stopped_by_key(visit: Any, house: dict[str, Any]) -> None:
     page.get_by_text("The trial waits for the worker.").wait_for()
     press(page, "s")
     page.get_by_text("Stopped.").wait_for()
-    assert page.get_by_role("button", name="Stop").count() == 0
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
 
 
 def _work() -> None:

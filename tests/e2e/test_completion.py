@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import (
     SIZES,
@@ -180,7 +181,7 @@ def test_a_chart_is_analysed_by_keyboard_and_the_next_opens(house: dict[str, Any
     assert_no_axe_violations(page)
     page.get_by_role("button", name="Waive").last.click()
     page.get_by_text("Waived; it stays readable below.").wait_for()
-    assert page.get_by_label("Checklist").get_by_role("listitem").count() == count - 1
+    expect(page.get_by_label("Checklist").get_by_role("listitem")).to_have_count(count - 1)
     press(page, "N")
     page.get_by_label("In words").fill("The consent is not dated.")
     page.get_by_label("Or by name or NPI").fill("Okafor")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support import screens as every
 
@@ -187,7 +188,7 @@ def test_a_queue_of_duplicates_is_cleared_by_keyboard_alone(filled: None, visit:
         page.wait_for_url(lambda url, before=here: url != before)
     page.get_by_text("Nothing waits for anybody in this queue now.").wait_for()
     assert _open(beside, queue) == 1, "the one that was asked about is held"
-    assert "Held" in page.locator("tbody").inner_text()
+    expect(page.locator("tbody")).to_contain_text("Held", use_inner_text=True)
 
 
 def test_a_preview_that_comes_late_leaves_the_keyboard_its_place(filled: None, visit: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import (
     assert_no_axe_violations,
@@ -91,7 +92,7 @@ def test_a_screen_is_open_to_everybody(open_page: Any, path: str) -> None:
 
 def test_what_was_destroyed_says_so_to_everybody(open_page: Any) -> None:
     page = open_page(f"{CHART}/documents/DocumentReference/documentreference-77", status=410)
-    assert "Under the rule" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Under the rule", use_inner_text=True)
     assert_open_to_everybody(page)
     assert_the_keys_are_named(page)
 
@@ -119,5 +120,5 @@ def test_without_its_script_the_page_still_links_everywhere(site: Any, browser: 
     page = context.new_page()
     page.goto(f"{site.url}{CHART}/results")
     page.get_by_role("link", name="Source of Potassium").first.click()
-    assert page.get_by_role("heading", level=1).inner_text() == "Where this came from"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Where this came from", use_inner_text=True)
     context.close()

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 ADMISSION = (
     "MSH|^~\\&|ADT|NORTHFIELD|CHARTHOUSE|HIM|20261106081500-0600||ADT^A01^ADT_A01|NF-1|P|2.5.1\r"
@@ -69,13 +70,13 @@ def _go(page: Any, letter: str, title: str) -> None:
 def test_three_letters_lead_to_the_chart(sent: None, visit: Any) -> None:
     page = _open(visit)
     banner = page.get_by_role("region", name="Patient")
-    assert "Quellmann" in banner.inner_text()
-    assert "00418823" in banner.inner_text()
-    assert "Allergy: Penicillin G" in banner.inner_text()
+    expect(banner).to_contain_text("Quellmann", use_inner_text=True)
+    expect(banner).to_contain_text("00418823", use_inner_text=True)
+    expect(banner).to_contain_text("Allergy: Penicillin G", use_inner_text=True)
     _go(page, "e", "Encounters")
-    assert "Lindqvist" in page.locator(".timeline").inner_text()
+    expect(page.locator(".timeline")).to_contain_text("Lindqvist", use_inner_text=True)
     _go(page, "p", "Problems")
-    assert "Acute on chronic diastolic heart failure" in page.locator("tbody").inner_text()
+    expect(page.locator("tbody")).to_contain_text("Acute on chronic diastolic heart failure", use_inner_text=True)
 
 
 @pytest.mark.parametrize("letter", list("oedrvpmaixtc"))
@@ -86,22 +87,22 @@ def test_every_section_of_the_chart_opens(sent: None, visit: Any, letter: str) -
         page.keyboard.press(letter)
     section = page.locator(".sections [aria-current=page]")
     assert section.get_attribute("data-key") == f"g {letter}"
-    assert page.get_by_role("heading", level=1).count() == 1
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
 
 
 def test_a_result_is_read_down_to_its_segment(sent: None, visit: Any) -> None:
     page = _open(visit)
     _go(page, "r", "Results")
     potassium = page.locator("tr", has_text="Potassium")
-    assert "6.8" in potassium.inner_text()
-    assert "Critically high" in potassium.inner_text()
+    expect(potassium).to_contain_text("6.8", use_inner_text=True)
+    expect(potassium).to_contain_text("Critically high", use_inner_text=True)
     potassium.get_by_role("link", name="Source of Potassium").click()
     dialog = page.get_by_role("dialog", name="Where did this come from")
     dialog.wait_for()
     marked = dialog.locator("li.marked")
     assert marked.count() >= 1
     assert any("OBX|2|NM|2823-3" in text for text in marked.all_inner_texts())
-    assert "NF-2" in dialog.inner_text()
+    expect(dialog).to_contain_text("NF-2", use_inner_text=True)
 
 
 def test_what_could_not_be_filed_is_explained_and_refused(sent: None, visit: Any) -> None:
@@ -109,7 +110,7 @@ def test_what_could_not_be_filed_is_explained_and_refused(sent: None, visit: Any
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/unfiled/\d+$"))
-    assert "PID" in page.locator(".notice").first.inner_text()
+    expect(page.locator(".notice").first).to_contain_text("PID", use_inner_text=True)
     page.keyboard.press("r")
     page.get_by_text("it still cannot be filed").wait_for()
     page.wait_for_load_state()
@@ -124,7 +125,7 @@ def test_all_of_it_stands_in_the_ledger(sent: None, visit: Any) -> None:
     _open(visit)
     page = visit("/ledger/?actor=okafor&action=chart.read")
     assert page.locator("tbody tr").count() >= 1
-    assert "R. Okafor" in page.locator("tbody").inner_text()
+    expect(page.locator("tbody")).to_contain_text("R. Okafor", use_inner_text=True)
     page = visit("/ledger/?actor=okafor&action=patient.search")
     assert "quellmann" not in page.locator("main").inner_text().casefold()
     page.goto(page.url.split("/ledger/")[0] + "/ledger/seal")

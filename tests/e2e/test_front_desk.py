@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.support.screens import (
     assert_no_axe_violations,
@@ -76,7 +77,7 @@ def test_a_walk_in_who_is_here_is_not_made_again(hospital: None, visit: Any) -> 
     page.get_by_role("link", name="Quellmann, Ottilie").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/chart/**")
-    assert "00418823" in page.locator(".banner").inner_text()
+    expect(page.locator(".banner")).to_contain_text("00418823", use_inner_text=True)
 
 
 def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, visit: Any) -> None:
@@ -84,7 +85,7 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     page.keyboard.type("Okonkwo")
     page.keyboard.press("Enter")
     page.get_by_text("Not filed.").wait_for()
-    assert page.locator("[aria-invalid=true]").count() == 3
+    expect(page.locator("[aria-invalid=true]")).to_have_count(3)
     assert_no_axe_violations(page)
     # The focus stands in the first field at fault.
     page.keyboard.type("Marisol")
@@ -97,15 +98,15 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     page.get_by_label("Given name").press("Enter")
     page.wait_for_url("**/chart/**")
     chart = page.url.rstrip("/")
-    assert "Okonkwo, Marisol" in page.locator(".banner").inner_text()
-    assert "900001" in page.locator(".banner").inner_text()
+    expect(page.locator(".banner")).to_contain_text("Okonkwo, Marisol", use_inner_text=True)
+    expect(page.locator(".banner")).to_contain_text("900001", use_inner_text=True)
 
     page.keyboard.press("g")
     page.keyboard.press("y")
     page.get_by_role("heading", name="Demographics", level=1).wait_for()
     page.keyboard.press("p")
     page.locator("#print").get_by_role("button", name="Print for use here").wait_for()
-    assert "Face sheet" in page.locator("#print").inner_text()
+    expect(page.locator("#print")).to_contain_text("Face sheet", use_inner_text=True)
     page.keyboard.press("Escape")
     page.locator("#print").wait_for(state="hidden")
     page.keyboard.press("e")
@@ -116,8 +117,10 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     _type(page, Why_it_is_corrected="Married")
     page.keyboard.press("Enter")
     page.get_by_text("Former values are kept below").wait_for()
-    assert "Okonkwo-Vance, Marisol" in page.locator(".banner").inner_text()
-    assert "Okonkwo, Marisol" in page.get_by_role("region", name="Former values").inner_text()
+    expect(page.locator(".banner")).to_contain_text("Okonkwo-Vance, Marisol", use_inner_text=True)
+    expect(page.get_by_role("region", name="Former values")).to_contain_text(
+        "Okonkwo, Marisol", use_inner_text=True
+    )
     assert_no_axe_violations(page)
     assert_nothing_is_cut_off(page)
 
@@ -144,7 +147,7 @@ def test_a_walk_in_is_registered_corrected_and_a_paper_filed(hospital: None, vis
     page.keyboard.press("Enter")
     page.get_by_text("The same file is in this chart since").wait_for()
     page.get_by_text("is here and need not be chosen again").wait_for()
-    assert "card.tif" in page.locator(".waits").inner_text()
+    expect(page.locator(".waits")).to_contain_text("card.tif", use_inner_text=True)
     assert_no_axe_violations(page)
     page.emulate_media(color_scheme="dark")
     assert_no_axe_violations(page, "color-contrast")
@@ -169,7 +172,8 @@ def test_every_form_is_open_to_everybody(hospital: None, visit: Any, form: str) 
     page.keyboard.press("Enter")
     page.wait_for_url("**/chart/**")
     page.goto(f"{page.url.rstrip('/')}/new/{form}")
-    assert page.evaluate(NOWHERE) == [] and page.locator("main [data-key=p], main [data-key=P]").count() == 0
+    expect(page.locator("main [data-key=p], main [data-key=P]")).to_have_count(0)
+    assert page.evaluate(NOWHERE) == []
     assert_open_to_everybody(page)
 
 

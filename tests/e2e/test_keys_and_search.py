@@ -51,8 +51,8 @@ def test_w_says_where_the_item_at_hand_came_from_and_escape_closes(open_page: An
     page.keyboard.press("w")
     dialog = page.get_by_role("dialog", name="Where did this come from")
     dialog.wait_for()
-    assert "OBX|2|NM|" in dialog.locator("li.marked").inner_text()
-    assert "<b>hemolyzed</b>" in dialog.inner_text()
+    expect(dialog.locator("li.marked")).to_contain_text("OBX|2|NM|", use_inner_text=True)
+    expect(dialog).to_contain_text("<b>hemolyzed</b>", use_inner_text=True)
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
     assert _focused(page) == "Potassium"
@@ -68,8 +68,8 @@ def test_a_document_opens_beside_its_list_and_the_list_keeps_the_focus(open_page
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="History and physical").wait_for()
     current = page.locator("[aria-current=true]")
-    assert current.count() == 1
-    assert "History and physical" in current.inner_text()
+    expect(current).to_have_count(1)
+    expect(current).to_contain_text("History and physical", use_inner_text=True)
     page.go_back()
     page.get_by_role("heading", name="Discharge summary").wait_for()
 
@@ -110,7 +110,7 @@ def test_escape_closes_the_answers_and_then_leaves_the_box(open_page: Any) -> No
     page.keyboard.type("mar")
     page.get_by_role("option").first.wait_for()
     page.keyboard.press("Escape")
-    assert page.get_by_role("option").count() == 0
+    expect(page.get_by_role("option")).to_have_count(0)
     assert page.get_by_role("combobox", name="Find a patient").input_value() == "mar"
     page.keyboard.press("Escape")
     assert page.get_by_role("combobox", name="Find a patient").input_value() == ""
@@ -122,12 +122,12 @@ def test_enter_lists_everybody_without_the_words_in_the_address(open_page: Any) 
     page.keyboard.type("many")
     page.keyboard.press("Enter")
     page.wait_for_url("**/find/")
-    assert page.locator("tbody tr").count() == 27
+    expect(page.locator("tbody tr")).to_have_count(27)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/chart/{LIDIA}/")
     page.go_back()
-    assert page.locator("tbody tr").count() == 27
+    expect(page.locator("tbody tr")).to_have_count(27)
 
 
 def test_a_stale_answer_never_replaces_a_newer_one(
@@ -161,7 +161,7 @@ def test_keys_keep_out_of_fields_and_can_be_switched_off(open_page: Any) -> None
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys of this screen")
     dialog.wait_for()
-    assert "Refuse" in dialog.inner_text()
+    expect(dialog).to_contain_text("Refuse", use_inner_text=True)
     dialog.get_by_role("checkbox").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("b")
@@ -184,14 +184,14 @@ def test_the_skip_link_leads_past_the_rail(open_page: Any) -> None:
 
 def test_a_hostile_name_is_only_ever_text(open_page: Any, site: Any) -> None:
     page = open_page(f"/chart/{site.fakes.HOSTILE}/")
-    assert site.fakes.BAD_NAME in page.locator(".banner-name").inner_text()
+    expect(page.locator(".banner-name")).to_contain_text(site.fakes.BAD_NAME, use_inner_text=True)
     page.keyboard.press("/")
     page.keyboard.type("<script>")
     page.get_by_role("option").first.wait_for()
-    assert site.fakes.BAD_NAME in page.get_by_role("option").first.inner_text()
+    expect(page.get_by_role("option").first).to_contain_text(site.fakes.BAD_NAME, use_inner_text=True)
     page.evaluate("document.querySelector('[data-find]').form.requestSubmit()")
     page.wait_for_url("**/find/")
-    assert site.fakes.BAD_NAME in page.locator("tbody").inner_text()
+    expect(page.locator("tbody")).to_contain_text(site.fakes.BAD_NAME, use_inner_text=True)
 
 
 def test_enter_opens_the_only_patient_found(open_page: Any, site: Any) -> None:
@@ -205,7 +205,7 @@ def test_enter_opens_the_only_patient_found(open_page: Any, site: Any) -> None:
 
 def test_the_rail_opens_as_a_menu_in_a_narrow_window(open_page: Any) -> None:
     page = open_page("/", (390, 844))
-    assert not page.get_by_role("link", name="Rules").is_visible()
+    expect(page.get_by_role("link", name="Rules")).not_to_be_visible()
     page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Rules").click()
     page.wait_for_url("**/rules/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.layout
 
@@ -15,10 +16,10 @@ def test_the_message_at_hand_is_explained_beside_the_list(open_page: Any) -> Non
     page.keyboard.press("j")
     preview = page.locator("#preview")
     preview.get_by_role("heading", name="ORU^R01").wait_for()
-    assert "PID-3 is empty" in preview.inner_text()
+    expect(preview).to_contain_text("PID-3 is empty", use_inner_text=True)
     page.keyboard.press("Enter")
     page.wait_for_url("**/unfiled/4712")
-    assert page.locator("li.marked mark").inner_text() == "00418823^^^NORTHFIEL"
+    expect(page.locator("li.marked mark")).to_have_text("00418823^^^NORTHFIEL", use_inner_text=True)
 
 
 def test_a_message_is_tried_again_by_one_key(open_page: Any, site: Any) -> None:
@@ -74,4 +75,4 @@ def test_the_ledger_is_filtered_and_checked(open_page: Any, site: Any) -> None:
     page.goto(f"{site.url}/ledger/seal")
     page.keyboard.press("v")
     page.get_by_text("Damaged.").wait_for()
-    assert "Entry 3-17 is not as it was sealed." in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Entry 3-17 is not as it was sealed.", use_inner_text=True)

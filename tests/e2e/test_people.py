@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support import screens as checks
 
@@ -150,7 +151,7 @@ def test_roles_are_changed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_text("The roles are changed").wait_for()
-    assert page.get_by_text("Cancer registrar everywhere").count() == 1
+    expect(page.get_by_text("Cancer registrar everywhere")).to_have_count(1)
 
 
 def test_a_facility_is_closed_by_keyboard_after_its_inpatients_were_told_of(
@@ -220,7 +221,7 @@ def test_duplicates_are_compared_and_merged_by_keyboard(visit: Any, ids: dict[st
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_text("Merged. Both names find").wait_for()
-    assert page.get_by_text("One accent, one person").count() == 1
+    expect(page.get_by_text("One accent, one person")).to_have_count(1)
     page.get_by_role("button", name="Undo the merge").first.click()
     dialog = page.get_by_role("dialog", name="Undo this merge")
     dialog.get_by_label("Why").fill("They are cousins")
@@ -247,7 +248,7 @@ def test_a_client_is_added_and_revoked_by_keyboard(visit: Any, ids: dict[str, in
     page.get_by_role("button", name="Revoke this client").focus()
     page.keyboard.press("Enter")
     page.get_by_text("Its tokens are refused from now on").wait_for()
-    assert page.get_by_role("button", name="Revoke this client").count() == 0
+    expect(page.get_by_role("button", name="Revoke this client")).to_have_count(0)
 
 
 def test_the_tour_is_taken_left_and_resumed_by_keyboard(visit: Any, ids: dict[str, int]) -> None:
@@ -266,4 +267,4 @@ def test_the_tour_is_taken_left_and_resumed_by_keyboard(visit: Any, ids: dict[st
     page.wait_for_url("**/tour/4")
     page.keyboard.press("x")
     page.get_by_role("heading", name="Today").wait_for()
-    assert page.get_by_text("step 4 of 12").count() == 0
+    expect(page.get_by_text("step 4 of 12")).to_have_count(0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import assert_no_axe_violations, assert_open_to_everybody, assert_the_keys_are_named
 
@@ -145,8 +146,8 @@ def test_a_merge_that_was_wrong_is_undone(index: Path, visit: Any) -> None:
     page.keyboard.type("Both cards seen.")
     page.keyboard.press("Enter")
     page.get_by_text("Merged. It stands below").wait_for()
-    assert page.get_by_role("heading", level=1).inner_text() == "Ostrander, Tilly"
-    assert page.get_by_role("table").first.locator("tbody tr").count() == 2
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ostrander, Tilly", use_inner_text=True)
+    expect(page.get_by_role("table").first.locator("tbody tr")).to_have_count(2)
     page.get_by_role("link", name=re.compile("Undo: Merged")).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Undo: Merged", level=1).wait_for()
@@ -155,22 +156,22 @@ def test_a_merge_that_was_wrong_is_undone(index: Path, visit: Any) -> None:
     page.keyboard.type("They are sisters.")
     page.keyboard.press("Enter")
     page.get_by_text("Undone. Everything that was moved").wait_for()
-    assert page.get_by_role("heading", level=1).inner_text() == "Quellmann, Ottilie"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Quellmann, Ottilie", use_inner_text=True)
     past = page.get_by_role("region", name="The past of this person, newest first")
     words = past.inner_text()
     assert words.index("They are sisters.") < words.index("Both cards seen.")
     assert "Undone: Merged" in words and words.count("R. Okafor") == 2 and "Laboratory" in words
-    assert page.get_by_role("heading", name="Not the same").count() == 1
+    expect(page.get_by_role("heading", name="Not the same")).to_have_count(1)
     assert_open_to_everybody(page)
 
 
 def test_an_update_that_is_held_is_decided(index: Path, visit: Any) -> None:
     page = visit("/queues/identity.suspected-overlays/")
-    assert "Zabrisky" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Zabrisky", use_inner_text=True)
     page.locator("[data-item]").first.focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Whose update is this?").wait_for()
-    assert "Hallgrim" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Hallgrim", use_inner_text=True)
     assert_open_to_everybody(page)
     assert_the_keys_are_named(page)
     page.keyboard.press("D")
@@ -194,16 +195,16 @@ def test_the_overlay_is_split(index: Path, visit: Any) -> None:
     assert_the_keys_are_named(page)
     first, second = page.locator("[name=goes_item]").all()
     assert not first.is_checked() and second.is_checked()
-    assert "1 of 2 items go." in page.locator("[data-going]").inner_text()
+    expect(page.locator("[data-going]")).to_contain_text("1 of 2 items go.", use_inner_text=True)
     second.focus()
     page.keyboard.press("x")
-    assert "0 of 2 items go." in page.locator("[data-going]").inner_text()
+    expect(page.locator("[data-going]")).to_contain_text("0 of 2 items go.", use_inner_text=True)
     page.keyboard.press("x")
     _focused(page, "Why these are two persons")
     page.keyboard.type("Two passports.")
     page.keyboard.press("Enter")
     page.get_by_text("Split. Each of the two").wait_for()
-    assert page.get_by_role("heading", level=1).inner_text() == "Zabrisky, Noor"
+    expect(page.get_by_role("heading", level=1)).to_have_text("Zabrisky, Noor", use_inner_text=True)
     words = page.get_by_role("region", name="The past of this person, newest first").inner_text()
     assert "Split" in words and "Two passports." in words and "R. Okafor" in words
     assert "found to be of the same person" in words and "The desk says so." in words
@@ -266,7 +267,7 @@ def test_the_laboratory_was_told(index: Path, visit: Any, beside: Any) -> None:
     assert events[-3:] == ["A40", "A37", "A37"], "a merge, its undoing, a split"
     page = visit("/")
     _person(page, "zabri", "Zabrisky")
-    assert "Laboratory: arrived" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Laboratory: arrived", use_inner_text=True)
 
 
 def test_the_board_and_its_lists(index: Path, visit: Any) -> None:
@@ -276,7 +277,7 @@ def test_the_board_and_its_lists(index: Path, visit: Any) -> None:
     page.get_by_role("link", name="Decisions lately").focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Decisions lately", level=1).wait_for()
-    assert "R. Okafor" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("R. Okafor", use_inner_text=True)
     assert_open_to_everybody(page)
     with page.expect_download() as download:
         page.keyboard.press("c")
@@ -313,4 +314,4 @@ def test_values_that_stand_for_none_are_chosen_and_decided_by_keyboard(visit: An
     page.keyboard.press("Enter")
     page.get_by_text("They are not believed from now on.").wait_for()
     row = page.get_by_role("row", name=re.compile("1 shelter st"))
-    assert "Not believed. R. Okafor: A shelter." in row.inner_text()
+    expect(row).to_contain_text("Not believed. R. Okafor: A shelter.", use_inner_text=True)

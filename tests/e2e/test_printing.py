@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import assert_no_axe_violations
 
@@ -46,13 +47,13 @@ def test_p_asks_and_enter_prints_for_use_here(open_page: Any, beside: Any, path:
     page.keyboard.press("p")
     dialog = page.locator("#print")
     dialog.get_by_role("button", name="Print for use here").wait_for()
-    assert what in dialog.inner_text()
+    expect(dialog).to_contain_text(what, use_inner_text=True)
     assert page.evaluate("document.activeElement.textContent") == "Print for use here"
     assert_no_axe_violations(page)
     page.keyboard.press("Enter")
     line = wait_for_print(page, beside, before)
     assert (line.detail["part"], line.detail["use"]) == (part, "here")
-    assert not dialog.is_visible(), "the dialog is done with"
+    expect(dialog).not_to_be_visible()
     assert page.url.endswith(path), "the chart stays where it was"
 
 
@@ -66,7 +67,7 @@ def test_a_disclosure_is_not_sent_without_a_recipient_and_a_purpose(open_page: A
     page.wait_for_timeout(300)
     assert dialog.is_visible() and len(printed(beside)) == before
     page.keyboard.press("Escape")
-    assert not dialog.is_visible()
+    expect(dialog).not_to_be_visible()
 
 
 def test_what_is_wrong_is_said_on_a_page_of_its_own_and_can_be_mended(open_page: Any) -> None:

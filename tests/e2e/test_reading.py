@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import assert_open_to_everybody, assert_the_keys_are_named
 
@@ -35,8 +36,8 @@ def test_words_of_all_charts(open_page: Any) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("More than 1,000 found for").wait_for()
     assert {each.casefold() for each in page.locator("mark").all_inner_texts()} == {"heart", "failure"}
-    assert page.get_by_text("Machine-read").is_visible()
-    assert page.locator(".hits b").count() == 0
+    expect(page.get_by_text("Machine-read")).to_be_visible()
+    expect(page.locator(".hits b")).to_have_count(0)
     assert "heart" not in page.url and "heart" not in page.title().casefold()
     assert_open_to_everybody(page)
     assert_the_keys_are_named(page)
@@ -83,7 +84,7 @@ def test_finding_on_a_page_that_the_server_draws(open_page: Any) -> None:
     page.keyboard.press("f")
     page.keyboard.type("operative")
     page.locator(".page rect.now, .page rect").first.wait_for(state="attached")
-    assert page.locator(".page rect").count() == 1
+    expect(page.locator(".page rect")).to_have_count(1)
     page.get_by_label("Find in this document").fill("")
     page.locator(".page rect").wait_for(state="detached")
 
@@ -138,4 +139,4 @@ def test_changes_are_gone_through_by_key(open_page: Any) -> None:
     page.get_by_label("Only what differs").check()
     page.get_by_role("button", name="Compare").click()
     page.wait_for_url("**only=changes**")
-    assert page.locator("tr.same").count() == 0
+    expect(page.locator("tr.same")).to_have_count(0)

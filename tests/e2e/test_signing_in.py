@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.screens import assert_no_axe_violations
 from tests.support.threads import beside
@@ -108,7 +109,7 @@ def test_a_refusal_says_what_is_missing(site: Any, visitor: Any, inside: Any) ->
     beside(lambda: RoleGrant.objects.filter(user_id=visitor.id).update(role="instructor"))
     inside.goto(site.url + "/unfiled/")
     inside.get_by_role("heading", name="Not open to you").wait_for()
-    assert "Instructor" in inside.locator("main").inner_text()
+    expect(inside.locator("main")).to_contain_text("Instructor", use_inner_text=True)
     assert_no_axe_violations(inside)
 
 
@@ -122,8 +123,6 @@ def test_what_was_being_written_comes_back_after_the_lock(site: Any, inside: Any
     unlock(inside)
     inside.wait_for_url("**/unfiled/4712")
     field = inside.get_by_label("Time zone of times without one")
-    from playwright.sync_api import expect
-
     expect(field).to_have_value("America/Chicago, I think")
 
 

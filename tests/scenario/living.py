@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tests.support.screens import assert_no_axe_violations
+from playwright.sync_api import expect
+
+from tests.support.screens import assert_no_axe_violations, press
 
 
 class Place(Protocol):
@@ -37,7 +39,7 @@ class Person:
         return self.page
 
     def finds(self, letters: str, name: str) -> None:
-        self.page.keyboard.press("/")
+        press(self.page, "/")
         # At once, so that no answer to the first letters comes between the arrow and Enter.
         self.page.keyboard.insert_text(letters)
         self.page.get_by_role("option", name=name).first.wait_for()
@@ -47,10 +49,10 @@ class Person:
         self.page.keyboard.press("Enter")
         self.page.wait_for_url("**/chart/**")
         self.looks("Overview")
-        assert name in self.page.get_by_role("region", name="Patient").inner_text()
+        expect(self.page.get_by_role("region", name="Patient")).to_contain_text(name, use_inner_text=True)
 
     def goes(self, letter: str, title: str) -> None:
-        self.page.keyboard.press("g")
+        press(self.page, "g")
         self.page.keyboard.press(letter)
         self.looks(title)
 

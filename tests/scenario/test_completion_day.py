@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from charthouse.completion import api as completion
 from charthouse.completion.api import ChartState
@@ -217,11 +218,11 @@ def the_technician_clears_the_analysis(department: Department) -> None:
 
 def _opens_and_ticks(page: Any, count: int) -> None:
     links = page.get_by_role("link", name=re.compile("^The .* is not signed"))
-    assert links.count() == count
+    expect(links).to_have_count(count)
     for at in range(count):
         links.nth(at).click()
         page.get_by_label("I read it and sign it").nth(at).wait_for()
-    assert page.get_by_text("went home well").count() == count
+    expect(page.get_by_text("went home well")).to_have_count(count)
 
 
 def _signs(page: Any, count: int) -> None:
@@ -239,7 +240,7 @@ def the_first_physician_finishes_at_the_desk(department: Department) -> None:
     novak = department.person("novak")
     page = novak.page
     novak.goes("Shift+O", "What I owe")
-    assert "5 in 5 charts" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("5 in 5 charts", use_inner_text=True)
     _opens_and_ticks(page, 3)
     assert_no_axe_violations(page)
     _signs(page, 3)
@@ -284,7 +285,7 @@ def what_is_not_his_is_given_to_another(department: Department) -> None:
     hana.looks("Deficiencies without a name")
     press(page, "n")
     hana.looks("Chart analysis")
-    assert "Said not to be theirs" in page.get_by_label("Checklist").inner_text()
+    expect(page.get_by_label("Checklist")).to_contain_text("Said not to be theirs", use_inner_text=True)
     press(page, "A")
     page.get_by_label("Or by name or NPI").fill("Chen")
     page.get_by_role("button", name="Assign").last.click()
@@ -298,7 +299,7 @@ def the_second_finishes_on_a_telephone(department: Department) -> None:
     chen = department.person("chen", TELEPHONE)
     page = chen.page
     _goes_to_what_is_owed(chen)
-    assert "5 in 5 charts" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("5 in 5 charts", use_inner_text=True)
     page.get_by_role("link", name="Addendum").first.click()
     chen.looks("Addendum")
     page.get_by_role("textbox", name="Text").fill("The mesh was of the size that the consent names.")
@@ -306,7 +307,8 @@ def the_second_finishes_on_a_telephone(department: Department) -> None:
     page.get_by_label("Sign it at once").check()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="File the addendum").click()
-    page.get_by_text("mesh was of the size").first.wait_for()
+    page.get_by_text("Addendum filed and signed. It stands with the document.").wait_for()
+    chen.looks("What I owe")
     department.works()
     _goes_to_what_is_owed(chen)
     _writes_the_summary(chen)
@@ -340,7 +342,7 @@ def the_third_becomes_delinquent_and_gets_letters(department: Department, manage
     page = manager.page
     page.goto(f"{department.address}/letters/")
     manager.looks("Letters to practitioners")
-    assert page.locator("tbody").get_by_text("Sent").count() == 2
+    expect(page.locator("tbody").get_by_text("Sent")).to_have_count(2)
 
 
 def _makes_letters(department: Department, hana: Person, key: str, title: str) -> None:
@@ -397,7 +399,7 @@ def the_third_is_suspended(department: Department, manager: Person) -> None:
 def the_third_completes_and_is_cleared(department: Department, manager: Person) -> None:
     mendez = department.person("mendez")
     page = _goes_to_what_is_owed(mendez)
-    assert "2 overdue" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("2 overdue", use_inner_text=True)
     _opens_and_ticks(page, 2)
     _signs(page, 2)
     department.works()
@@ -411,7 +413,7 @@ def the_third_completes_and_is_cleared(department: Department, manager: Person) 
     manager.page.get_by_text("Nothing delinquent is left.").first.wait_for()
     manager.page.goto(f"{department.address}/incomplete/board")
     manager.looks("Completion of charts")
-    assert "0.0 %" in manager.page.locator("main").inner_text()
+    expect(manager.page.locator("main")).to_contain_text("0.0 %", use_inner_text=True)
     manager.leaves()
     assert len(department.charts(ChartState.COMPLETE)) == 40
 

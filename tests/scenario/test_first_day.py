@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.support.sites import Site
 
@@ -65,20 +66,20 @@ def test_a_patient_is_found_by_three_letters_and_the_chart_is_read(helen: Person
     helen.goes("d", "Documents")
     helen.page.get_by_role("link", name="Discharge summary").first.click()
     helen.page.get_by_role("heading", name="Discharge summary").wait_for()
-    assert "torsemide 40 mg daily (CHANGED" in helen.page.locator("main").inner_text()
+    expect(helen.page.locator("main")).to_contain_text("torsemide 40 mg daily (CHANGED", use_inner_text=True)
     helen.looks("Documents")
 
 
 def test_a_result_is_read_down_to_its_segment(helen: Person) -> None:
     helen.goes("r", "Results")
     row = helen.page.locator("tr", has_text="Potassium").filter(has_text="5.9")
-    assert "High" in row.inner_text()
+    expect(row).to_contain_text("High", use_inner_text=True)
     row.get_by_role("link", name="Source of Potassium").click()
     dialog = helen.page.get_by_role("dialog", name="Where did this come from")
     dialog.wait_for()
     marked = dialog.locator("li.marked").all_inner_texts()
     assert any("|2823-3^Potassium^LN||5.9|" in text for text in marked)
-    assert "CORELINK|LVMC" in dialog.inner_text()
+    expect(dialog).to_contain_text("CORELINK|LVMC", use_inner_text=True)
     helen.page.keyboard.press("Escape")
 
 
@@ -89,8 +90,8 @@ def test_a_lost_result_is_mended_in_a_corrected_copy(helen: Person) -> None:
     page.get_by_role("row", name="CORELINK").filter(has_text="no identifier").get_by_role("link").first.click()
     page.wait_for_url(re.compile(r"/unfiled/\d+$"))
     helen.looks("ORU^R01")
-    assert "PID-3" in page.locator(".notice").first.inner_text()
-    assert "Okonjo-Reyes^Marcus" in page.locator("main").inner_text()
+    expect(page.locator(".notice").first).to_contain_text("PID-3", use_inner_text=True)
+    expect(page.locator("main")).to_contain_text("Okonjo-Reyes^Marcus", use_inner_text=True)
     page.keyboard.press("e")
     dialog = page.get_by_role("dialog", name="Correct a copy")
     text = dialog.get_by_label("The corrected message")
@@ -101,7 +102,7 @@ def test_a_lost_result_is_mended_in_a_corrected_copy(helen: Person) -> None:
 
     helen.finds("oko", "Okonjo-Reyes, Marcus D")
     helen.goes("r", "Results")
-    assert page.locator("tr", has_text="Potassium").filter(has_text="5.6").count() == 1
+    expect(page.locator("tr", has_text="Potassium").filter(has_text="5.6")).to_have_count(1)
 
 
 def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Site, helen: Person) -> None:
@@ -110,12 +111,12 @@ def test_a_result_that_came_before_its_patient_is_tried_again(charthouse: Site, 
     page.goto(f"{charthouse.address}/unfiled/")
     page.get_by_role("row", name="Riverside Clinic").get_by_role("link").first.click()
     page.wait_for_url(re.compile(r"/unfiled/\d+$"))
-    assert "not in the record" in page.locator(".notice").first.inner_text()
+    expect(page.locator(".notice").first).to_contain_text("not in the record", use_inner_text=True)
     page.keyboard.press("r")
     page.get_by_text("Filed. The reason it waited").wait_for()
     helen.finds("eve", "Everhart-Singh, Cosima")
     helen.goes("r", "Results")
-    assert "7.9" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("7.9", use_inner_text=True)
 
 
 def test_the_privacy_officer_sees_all_of_it_and_the_ledger_is_whole(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.support.sites import Site
 
@@ -96,7 +97,7 @@ def test_a_walk_in_who_is_here_is_not_made_twice(manuel: Person) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/chart/[0-9a-f-]+/"))
     manuel.looks("Overview")
-    assert "0041703" in page.get_by_role("region", name="Patient").inner_text()
+    expect(page.get_by_role("region", name="Patient")).to_contain_text("0041703", use_inner_text=True)
 
 
 def test_a_walk_in_who_is_not_here_has_a_chart_at_once(manuel: Person) -> None:
@@ -110,12 +111,12 @@ def test_a_walk_in_who_is_not_here_has_a_chart_at_once(manuel: Person) -> None:
     page.get_by_label("Given name").press("Enter")
     page.wait_for_url(re.compile("/chart/[0-9a-f-]+/"))
     manuel.looks("Overview")
-    assert "Vandersloot, Ingrid" in page.get_by_role("region", name="Patient").inner_text()
+    expect(page.get_by_role("region", name="Patient")).to_contain_text("Vandersloot, Ingrid", use_inner_text=True)
     # One person, and no question whether there are two.
     page.keyboard.press("/")
     page.keyboard.type("vanderslo")
     page.get_by_role("option", name="Vandersloot, Ingrid").wait_for()
-    assert page.get_by_role("option").filter(has_text="Vandersloot").count() == 1
+    expect(page.get_by_role("option").filter(has_text="Vandersloot")).to_have_count(1)
     page.keyboard.press("Escape")
     assert waiting(manuel) == (1, 1)
 
@@ -132,12 +133,12 @@ def test_a_paper_is_scanned_and_a_missing_date_loses_nothing(manuel: Person) -> 
     page.keyboard.press("Enter")
     page.get_by_text("Give the date on the document.").wait_for()
     manuel.looks("File a paper")
-    assert "scan0007.tif" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("scan0007.tif", use_inner_text=True)
     manuel.writes(Date_on_the_document="1 Nov 2026")
     page.keyboard.press("Enter")
     page.get_by_role("img", name="Page 2 of 2").wait_for()
     manuel.looks("Documents")
-    assert "Insurance card" in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("Insurance card", use_inner_text=True)
 
 
 def test_a_face_sheet_is_printed_for_use_here(manuel: Person) -> None:
@@ -172,7 +173,7 @@ def test_a_held_item_is_handed_over(charthouse: Site, manuel: Person, browser: A
     helen.goes("5", PAIRS)
     helen.page.get_by_role("link", name="Mine").click()
     helen.page.wait_for_url(re.compile("tab=mine"))
-    assert "Pryce, Gwendolyn Anne" in helen.page.locator("tbody").inner_text()
+    expect(helen.page.locator("tbody")).to_contain_text("Pryce, Gwendolyn Anne", use_inner_text=True)
     helen.page.keyboard.press("j")
     helen.page.locator("#preview").get_by_text("Colin has the card.").first.wait_for()
     helen.looks(PAIRS)

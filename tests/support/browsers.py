@@ -36,8 +36,10 @@ def find_browser() -> str | None:
 def launched(path: str) -> Iterator[Any]:
     """The browser at this path. Playwright keeps an event loop in the thread as long as it runs, under which Django
     refuses the database; so close it before other tests."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # As long as pages are waited for.
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield opened
