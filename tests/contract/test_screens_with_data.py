@@ -55,6 +55,7 @@ NOT_FOLLOWED = {
     "person-number", "quality-print", "quality-csv", "quality-decide",
     "document-codes-map", "document-codes-end", "chart-order-move", "chart-order-restore",
     "chart-rule-change", "chart-rules-back", "chart-rules-progress", "chart-rules-adopt", "chart-rules-again",
+    "chart-rules-stop",
     # Nothing was tried in the demonstration; tests/unit/completion/test_rule_screens.py opens these with data.
     "chart-rules-trial", "chart-rules-charts",
     "hold", "hold-lift", "destruction-ask", "retention-ask", "destruction-confirm",

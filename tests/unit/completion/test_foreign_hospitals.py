@@ -633,7 +633,7 @@ def test_a_chart_from_elsewhere_lacks_what_the_rules_say(db: None, chart: Chart)
         found: list[Finding] = []
         for some in all_encounters(SYSTEM):
             for facts in some:
-                found += findings_of(facts, NOW)
+                found += findings_of(facts, 0, NOW)
     assert sorted(f"{each.kind} {each.what.value}" for each in found) == sorted(chart.lacks)
     owed = {f"{each.kind} {each.what.value}": each.owed_by.name if each.owed_by else "" for each in found}
     assert all(name in owed[what] for what, name in chart.owed.items()), owed

@@ -213,7 +213,8 @@ def test_a_job_whose_worker_was_killed_runs_again(committed_db: str, monkeypatch
     process.stdout.close()
     assert upkeep.retry_abandoned() == 0, "its heart may still beat"
     monkeypatch.setattr(upkeep, "DEAD_AFTER", 0)
-    assert upkeep.retry_abandoned() == 1
+    # Where a minute began meanwhile, one that the worker defers by itself was under way, too.
+    assert upkeep.retry_abandoned() >= 1
     assert (jobs.status(id) or pytest.fail()).state is jobs.JobState.WAITING
 
 
