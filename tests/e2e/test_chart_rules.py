@@ -133,8 +133,11 @@ def test_a_trial_is_stopped_by_key(visit: Any, house: dict[str, Any]) -> None:
     page = visit(f"/chart-rules/trials/{house['trial']}")
     press(page, "r")
     page.get_by_text("The trial waits for the worker.").wait_for()
+    assert_the_keys_are_named(page)
+    _keep(page, "trial-that-waits")
     press(page, "s")
     page.get_by_text("Stopped.").wait_for()
+    _keep(page, "trial-stopped")
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
 
 

@@ -42,9 +42,7 @@ def _bar(what: str) -> Iterator[Any]:
 
 def adopt(
     note: Annotated[str, typer.Option("--note", help="Why these rules are switched on.")],
-    file: Annotated[
-        Path | None, typer.Argument(help="A pack of rules in place of those in force, or beside them.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(help="A pack of rules, laid over those in force.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Analyse complete charts of any age, too.")] = False,
     format: _Format = "words",
 ) -> None:

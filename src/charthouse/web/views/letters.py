@@ -28,7 +28,7 @@ _KINDS = {kind.value: kind for kind in completion.LetterKind}
 
 
 def _page(request: SignedInRequest) -> int:
-    return page_of(request.GET.get("page", ""))
+    return page_of(request.GET.get("page", ""), 5)
 
 
 @screen(completion.SEE_LETTERS)

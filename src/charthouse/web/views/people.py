@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from charthouse.foundation.access.api import Role, may
 from charthouse.foundation.ledger import api as ledger
 from charthouse.people import api as people
-from charthouse.web.numbers import whole
+from charthouse.web.numbers import SMALL, whole
 from charthouse.web.security.api import SignedInRequest, screen
 
 _STATES = (
@@ -73,7 +73,7 @@ def everybody(request: SignedInRequest) -> HttpResponse:
     wanted = people.AccountFilter(
         text=asked.get("text", "")[:_LONGEST].strip(),
         role=_ROLES.get(asked.get("role", "")),
-        facility=whole(asked.get("facility", "")),
+        facility=whole(asked.get("facility", ""), SMALL),
         state=states.get(asked.get("state", "")),
     )
     page = people.find_accounts(request.access, wanted, asked.get("after", "")[:_LONGEST].replace("\0", ""))
@@ -119,9 +119,9 @@ def _grants(request: SignedInRequest) -> set[people.Grant]:
     chosen: set[people.Grant] = set()
     for box in request.POST.getlist("grant"):
         role, _, facility = box.partition("@")
-        if role not in _ROLES or (facility and whole(facility) is None):
+        if role not in _ROLES or (facility and whole(facility, SMALL) is None):
             raise people.AccountError("That role or facility is not known. Load the page anew and choose again.")
-        chosen.add((_ROLES[role], whole(facility)))
+        chosen.add((_ROLES[role], whole(facility, SMALL)))
     return chosen
 
 
