@@ -10,9 +10,10 @@ from typing import Any
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.prepared import planned_anew
 from charthouse.record.api import TYPE_ID, source_rows
 
-from .assembly_models import DocumentPiece, PieceMapping
+from .assembly_models import PieceMapping
 from .domain.pieces import Coding, classified, title_of
 from .permissions import CLASSIFY
 
@@ -50,7 +51,10 @@ def said(places: Iterable[Place]) -> dict[Place, str]:
         by_type.setdefault(kind, []).append(row)
     found: dict[Place, str] = {}
     for kind, rows in by_type.items():
-        told = DocumentPiece.objects.filter(type=TYPE_ID[kind], resource__in=rows).values_list("resource", "piece")
+        told = planned_anew(
+            "SELECT resource, piece FROM completion_document_piece WHERE type = %s AND resource = ANY(%s)",
+            [TYPE_ID[kind], rows],
+        )
         found |= {(kind, row): piece for row, piece in told}
     return found
 

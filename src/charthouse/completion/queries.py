@@ -57,10 +57,8 @@ def facts_of(ctx: AccessContext, encounters: Sequence[str], site: Site | None = 
     found: dict[str, EncounterFacts] = {}
     directory = Directory(ctx)
     for begin in range(0, len(encounters), TOGETHER):
-        with connection.cursor() as cursor:
-            standing = record.encounters_standing(cursor, ctx, encounters[begin : begin + TOGETHER])
-            known = _known(cursor, ctx, [row for row, _ in standing], directory, site)
-            found |= {each.id: each for each in known}
+        standing = record.encounters_standing(ctx, encounters[begin : begin + TOGETHER])
+        found |= {each.id: each for each in _known(ctx, [row for row, _ in standing], directory, site)}
     return found
 
 
@@ -71,7 +69,7 @@ def encounters_called(ctx: AccessContext, name: str) -> list[str]:
     with connection.cursor() as cursor:
         if record.current(cursor, ctx, [("Encounter", name)]):
             return [name]
-        return record.encounters_numbered(cursor, ctx, name)
+    return record.encounters_numbered(ctx, name)
 
 
 def spans(ctx: AccessContext) -> list[Span]:
@@ -80,10 +78,9 @@ def spans(ctx: AccessContext) -> list[Span]:
     require(ctx, ANALYSE)
     found: list[Span] = []
     after = 0
-    with connection.cursor() as cursor:
-        while rows := record.encounter_rows_after(cursor, ctx, after, _SPAN):
-            found.append((after, rows[-1][0]))
-            after = rows[-1][0]
+    while rows := record.encounter_rows_after(ctx, after, _SPAN):
+        found.append((after, rows[-1][0]))
+        after = rows[-1][0]
     return [*found, (after, None)]
 
 
@@ -97,11 +94,10 @@ def all_encounters(
     directory = Directory(ctx)
     after, upto = span
     while True:
-        with connection.cursor() as cursor:
-            standing = record.encounter_rows_after(cursor, ctx, after, together, upto)
-            if not standing:
-                return
-            found = _known(cursor, ctx, [row for row, _ in standing], directory, site)
+        standing = record.encounter_rows_after(ctx, after, together, upto)
+        if not standing:
+            return
+        found = _known(ctx, [row for row, _ in standing], directory, site)
         yield [each for each in found if each.status not in NEVER]
         after = standing[-1][0]
 
@@ -124,9 +120,9 @@ class Read:
     packed: Packed
 
 
-def stamps(cursor: Any, rows: Sequence[int]) -> dict[int, int]:
+def stamps(rows: Sequence[int]) -> dict[int, int]:
     """Of what the facts of encounters would be read now."""
-    return {row: stamp ^ shape() for row, stamp in record.stamps_of(cursor, rows, LOOKED_AT).items()}
+    return {row: stamp ^ shape() for row, stamp in record.stamps_of(rows, LOOKED_AT).items()}
 
 
 def kept(rows: Sequence[int]) -> Iterator[Read]:
@@ -139,14 +135,14 @@ def kept(rows: Sequence[int]) -> Iterator[Read]:
 
 
 def _known(
-    cursor: Any, ctx: AccessContext, rows: Sequence[int], directory: Directory, site: Site | None
+    ctx: AccessContext, rows: Sequence[int], directory: Directory, site: Site | None
 ) -> list[EncounterFacts]:
     """The facts of encounters that stand, in the order of their rows."""
     # What is parsed here is let go soon; searching for cycles among it costs more than all else.
     with without_collection():
         found: list[Read] = []
         if site is None:
-            stand = stamps(cursor, rows)
+            stand = stamps(rows)
             found = [
                 each
                 for each in kept(rows)
@@ -154,36 +150,34 @@ def _known(
             ]
         there = {each.row for each in found}
         if missing := [row for row in rows if row not in there]:
-            found += read_from_record(cursor, ctx, missing, site)
+            found += read_from_record(ctx, missing, site)
         return directory.facts_of(sorted(found, key=lambda each: each.row))
 
 
-def read_from_record(cursor: Any, ctx: AccessContext, rows: Sequence[int], site: Site | None = None) -> list[Read]:
+def read_from_record(ctx: AccessContext, rows: Sequence[int], site: Site | None = None) -> list[Read]:
     """The facts of those of these encounters that stand, from the record as far as the asker may see it."""
     with without_collection():
         # The stamp is taken first: what is filed meanwhile makes it old.
-        stand = stamps(cursor, rows)
+        stand = stamps(rows)
         return [
             Read(facts.row, facts.patient, stand.get(facts.row), labels, packed.pack(facts))
-            for facts, labels in _read(cursor, ctx, rows, site)
+            for facts, labels in _read(ctx, rows, site)
         ]
 
 
-def _read(
-    cursor: Any, ctx: AccessContext, rows: Sequence[int], site: Site | None
-) -> Iterator[tuple[EncounterFacts, int]]:
+def _read(ctx: AccessContext, rows: Sequence[int], site: Site | None) -> Iterator[tuple[EncounterFacts, int]]:
     """The facts of encounters as the record tells them, each with the labels of all that was read."""
-    stored = record.encounters_at(cursor, ctx, rows)
+    stored = record.encounters_at(ctx, rows)
     rows = [each.row for each in stored]
-    written = record.of_encounters(cursor, ctx, rows, _DOCUMENTS)
-    done = record.of_encounters(cursor, ctx, rows, ("Procedure",))
+    written = record.of_encounters(ctx, rows, _DOCUMENTS)
+    done = record.of_encounters(ctx, rows, ("Procedure",))
     verbal = [
         each
         for kind in _ORDERS
-        for each in record.coded_of_encounters(cursor, ctx, rows, kind, ("category",), reading.codes().verbal)
+        for each in record.coded_of_encounters(ctx, rows, kind, ("category",), reading.codes().verbal)
     ]
     asked = record.coded_of_encounters(
-        cursor, ctx, rows, "ServiceRequest", ("code", "category"), reading.codes().consultation
+        ctx, rows, "ServiceRequest", ("code", "category"), reading.codes().consultation
     )
     procedures = _by_encounter(done, reading.procedure_of)
     # Reports of pathology are asked for where somebody operated; other reports are of no concern here.
@@ -191,13 +185,13 @@ def _read(
     taken: list[record.Stored] = []
     if cut:
         written += record.coded_of_encounters(
-            cursor, ctx, cut, "DiagnosticReport", ("category", "code"), reading.codes().pathology
+            ctx, cut, "DiagnosticReport", ("category", "code"), reading.codes().pathology
         )
-        taken = record.of_encounters(cursor, ctx, cut, ("Specimen",))
+        taken = record.of_encounters(ctx, cut, ("Specimen",))
     specimens = _by_encounter(taken, reading.specimen_of)
-    notes = _notes(cursor, ctx, rows, written, site)
+    notes = _notes(ctx, rows, written, site)
     documents: dict[int, list[DocumentFact]] = {}
-    for row, fact in _documents(cursor, [*written, *notes], site):
+    for row, fact in _documents([*written, *notes], site):
         documents.setdefault(row, []).append(fact)
     orders = _by_encounter(verbal, reading.order_of)
     consults = _by_encounter(asked, reading.consult_of)
@@ -217,7 +211,7 @@ def _read(
 
 
 def _notes(
-    cursor: Any, ctx: AccessContext, rows: Sequence[int], written: Sequence[record.Stored], site: Site | None
+    ctx: AccessContext, rows: Sequence[int], written: Sequence[record.Stored], site: Site | None
 ) -> list[record.Stored]:
     """Notes that are told as reports of results. A report that only repeats a document, or is one of pathology that
     was read already, is none."""
@@ -228,7 +222,7 @@ def _notes(
         else {coding: piece for each in site_maps().by_source.values() for coding, piece in each.items()}
     )
     found = record.coded_of_encounters(
-        cursor, ctx, rows, "DiagnosticReport", ("code",), sorted(codes_of(wanted, mapped.items()))
+        ctx, rows, "DiagnosticReport", ("code",), sorted(codes_of(wanted, mapped.items()))
     )
     if not found:
         return []
@@ -243,9 +237,7 @@ def _notes(
     ]
 
 
-def _documents(
-    cursor: Any, stored: Sequence[record.Stored], site: Site | None
-) -> Iterator[tuple[int, DocumentFact]]:
+def _documents(stored: Sequence[record.Stored], site: Site | None) -> Iterator[tuple[int, DocumentFact]]:
     """Documents as facts, each with the row of its encounter. What part of a chart one is, a person's word says,
     else the codes that the site maps (or ``site`` in their place), else what is known of codes."""
     maps = SiteMaps({0: site}) if site is not None else site_maps()
@@ -254,7 +246,8 @@ def _documents(
     sources: dict[tuple[str, int], int] = {}
     if maps.by_source.keys() - {0}:
         for kind in sorted({each.type for each in stored}):
-            found = record.sources_of_rows(cursor, kind, [each.row for each in stored if each.type == kind])
+            with connection.cursor() as cursor:
+                found = record.sources_of_rows(cursor, kind, [each.row for each in stored if each.type == kind])
             sources |= {(kind, row): source for row, source in found.items()}
     for each in stored:
         place = (each.type, each.row)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ _PCS = ("http://www.cms.gov/Medicare/Coding/ICD10", "http://hl7.org/fhir/sid/icd
 _OURS = "urn:charthouse:fhir:StructureDefinition:"
 #: Extensions that HL7 v2 is mapped to: PR1-9, and ORC-11 with its time.
 ANESTHESIA, AUTHENTICATED = f"{_OURS}procedure-anesthesia", f"{_OURS}order-authenticated"
-_RELATED = b'"related"'
 #: Where a document says who attests it.
 _SIGNING = frozenset({"authenticator", "attester", "extension"})
 _FIRST_YEAR, _LAST_YEAR = 1800, 2999
@@ -272,7 +271,7 @@ def document_of(stored: record.Stored, site: Mapping[Coding, str] | None = None)
         corrected="amended" if "amended" in (resource.get("docStatus"), status) else "",
         sides=_sides(read) if read else frozenset(),
         operated_on=operated,
-        procedure=_procedure(resource) if report or "event" in resource or _RELATED in stored.content else "",
+        procedure=_procedure(resource),
         added_to=tuple(record.added_to(resource)) if more else (),
         number=_own_number(resource),
     )
@@ -324,8 +323,9 @@ def _writers(resource: Json, report: bool) -> list[record.Party]:
 
 def _procedure(resource: Json) -> str:
     """The Procedure a document is about."""
-    related = [*_items(_object(resource.get("context")).get("related"))]
-    related += [one for each in _objects(resource.get("event")) for one in _items(each.get("detail"))]
+    related = _items(_object(resource.get("context")).get("related"))
+    if "event" in resource:
+        related = [*related, *(one for each in _objects(resource["event"]) for one in _items(each.get("detail")))]
     for each in related:
         kind, _, number = str(_object(each).get("reference") or "").partition("/")
         if kind == "Procedure":
@@ -461,11 +461,16 @@ def party(reference: Any) -> Party | None:
     return _party(found)
 
 
-def _party(found: record.Party) -> Party:
-    kind, slash, number = found.key.partition("/")
+@lru_cache(maxsize=4096)
+def _called(key: str, name: str) -> Party:
+    kind, slash, number = key.partition("/")
     if slash and kind == "Practitioner":
-        return Party(number, found.name)
-    return Party("", found.name, found.key if found.key.startswith("user:") else "")
+        return Party(number, name)
+    return Party("", name, key if key.startswith("user:") else "")
+
+
+def _party(found: record.Party) -> Party:
+    return _called(found.key, found.name)
 
 
 def _instant(text: Any) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -24,5 +25,7 @@ def spread(work: Callable[[T], R], pieces: Sequence[T]) -> Iterator[R]:
         yield from map(work, pieces)
         return
     connections.close_all()
-    with multiprocessing.get_context("fork").Pool(cores) as pool:
+    # What all of them have from this process lives as long as they do: the cycle collector need not walk it, nor
+    # write into its pages.
+    with multiprocessing.get_context("fork").Pool(cores, gc.freeze) as pool:
         yield from pool.imap(work, pieces)

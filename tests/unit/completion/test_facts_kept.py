@@ -146,20 +146,17 @@ class Charts:
             return
 
     def visit(self, visit: str) -> str:
-        with connection.cursor() as cursor:
-            (id,) = record.encounters_numbered(cursor, SYSTEM, f"V-{self.id(visit)}")
+        (id,) = record.encounters_numbered(SYSTEM, f"V-{self.id(visit)}")
         return id
 
     @property
     def rows(self) -> list[int]:
-        with connection.cursor() as cursor:
-            wanted = [self.visit(each) for each in VISITS]
-            return [row for row, _ in record.encounters_standing(cursor, SYSTEM, wanted)]
+        wanted = [self.visit(each) for each in VISITS]
+        return [row for row, _ in record.encounters_standing(SYSTEM, wanted)]
 
     def read(self) -> list[EncounterFacts]:
         """The facts as the record says them now."""
-        with connection.cursor() as cursor:
-            return Directory(SYSTEM).facts_of(read_from_record(cursor, SYSTEM, self.rows))
+        return Directory(SYSTEM).facts_of(read_from_record(SYSTEM, self.rows))
 
 
 def owed(row: int) -> list[tuple[Any, ...]]:
@@ -181,16 +178,15 @@ def alike(facts: EncounterFacts) -> list[tuple[Any, ...]]:
 
 def copied(charts: Charts) -> list[EncounterFacts]:
     """The same charts as another sender tells them who knows nothing but how they are now."""
-    with connection.cursor() as cursor:
-        resources = [
-            each.resource
-            for visit in charts.rows
-            for stored in (
-                record.encounters_at(cursor, SYSTEM, [visit]),
-                record.of_encounters(cursor, SYSTEM, [visit], ("DocumentReference", "Procedure")),
-            )
-            for each in stored
-        ]
+    resources = [
+        each.resource
+        for visit in charts.rows
+        for stored in (
+            record.encounters_at(SYSTEM, [visit]),
+            record.of_encounters(SYSTEM, [visit], ("DocumentReference", "Procedure")),
+        )
+        for each in stored
+    ]
     number, of = next(_numbers), {str(each["subject"]["reference"]) for each in resources}
     told = orjson.dumps(resources).decode()
     for each in of:
@@ -231,8 +227,7 @@ def test_deficiencies_are_those_of_the_final_state_however_it_came_about(committ
         drain(DEFICIENCIES)
         now_is = charts.read()
         # What is kept is what the record says, and not behind.
-        with connection.cursor() as cursor:
-            stand = stamps(cursor, charts.rows)
+        stand = stamps(charts.rows)
         held = list(kept(charts.rows))
         assert {each.row: each.stamp for each in held} == stand
         assert sorted(Directory(SYSTEM).facts_of(held), key=lambda each: each.row) == now_is
@@ -287,9 +282,9 @@ def test_what_is_behind_is_read_from_the_record_and_the_rest_is_not(
     read: list[int] = []
     real = queries.read_from_record
 
-    def watched(cursor: Any, ctx: AccessContext, rows: Any, site: Any = None) -> Any:
+    def watched(ctx: AccessContext, rows: Any, site: Any = None) -> Any:
         read.extend(rows)
-        return real(cursor, ctx, rows, site)
+        return real(ctx, rows, site)
 
     monkeypatch.setattr(queries, "read_from_record", watched)
     monkeypatch.setattr(keep_facts, "read_from_record", watched)

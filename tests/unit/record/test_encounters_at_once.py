@@ -37,36 +37,36 @@ def test_what_stands_of_these_encounters_and_may_be_seen(book: Book) -> None:
     book.file(order("o6", "e1", "A"))
     book.file(order("o6", "e1", "C"))  # changed: what it was before is not found
 
-    listed = record.encounter_rows_after(book.cursor, SYSTEM, 0, 2)
+    listed = record.encounter_rows_after(SYSTEM, 0, 2)
     assert [id for _, id in listed] == ["e1", "e2"]
     rows = [row for row, _ in listed]
-    assert [id for _, id in record.encounter_rows_after(book.cursor, SYSTEM, rows[-1], 9)] == ["e3"]
-    assert record.encounters_standing(book.cursor, SYSTEM, ["e2", "gone", "e1", "none"]) == listed
-    assert [each.public_id for each in record.encounters_at(book.cursor, SYSTEM, rows)] == ["e1", "e2"]
+    assert [id for _, id in record.encounter_rows_after(SYSTEM, rows[-1], 9)] == ["e3"]
+    assert record.encounters_standing(SYSTEM, ["e2", "gone", "e1", "none"]) == listed
+    assert [each.public_id for each in record.encounters_at(SYSTEM, rows)] == ["e1", "e2"]
 
     def ids(found: list[record.Stored]) -> list[str]:
         return sorted(each.public_id for each in found)
 
     few, all_labels = asker(Label(0)), SYSTEM
-    assert ids(record.of_encounters(book.cursor, all_labels, rows, ("ServiceRequest",))) == ["o1", "o2", "o4", "o6"]
-    assert ids(record.of_encounters(book.cursor, few, rows, ("ServiceRequest",))) == ["o1", "o2", "o6"]
+    assert ids(record.of_encounters(all_labels, rows, ("ServiceRequest",))) == ["o1", "o2", "o4", "o6"]
+    assert ids(record.of_encounters(few, rows, ("ServiceRequest",))) == ["o1", "o2", "o6"]
     coded = ("ServiceRequest", ("code", "category"))
-    assert ids(record.coded_of_encounters(book.cursor, all_labels, rows, *coded, ("A",))) == ["o1", "o4"]
-    assert ids(record.coded_of_encounters(book.cursor, few, rows, *coded, ("A", "B"))) == ["o1", "o2"]
-    assert ids(record.coded_of_encounters(book.cursor, few, rows, *coded, ("VE",))) == ["o1", "o2", "o6"]
-    assert record.encounters_numbered(book.cursor, SYSTEM, "V-e2") == ["e2"]
-    assert record.encounters_numbered(book.cursor, SYSTEM, "V-gone") == []
+    assert ids(record.coded_of_encounters(all_labels, rows, *coded, ("A",))) == ["o1", "o4"]
+    assert ids(record.coded_of_encounters(few, rows, *coded, ("A", "B"))) == ["o1", "o2"]
+    assert ids(record.coded_of_encounters(few, rows, *coded, ("VE",))) == ["o1", "o2", "o6"]
+    assert record.encounters_numbered(SYSTEM, "V-e2") == ["e2"]
+    assert record.encounters_numbered(SYSTEM, "V-gone") == []
 
 
 def test_an_encounters_stamp_is_another_whenever_anything_of_it_is(book: Book) -> None:
     book.file({"resourceType": "Patient", "id": "p1"}, encounter("e1"), encounter("e2"))
-    rows = [row for row, _ in record.encounter_rows_after(book.cursor, SYSTEM, 0, 9)]
-    seen = [record.stamps_of(book.cursor, rows, ("ServiceRequest",))]
+    rows = [row for row, _ in record.encounter_rows_after(SYSTEM, 0, 9)]
+    seen = [record.stamps_of(rows, ("ServiceRequest",))]
 
     def after(*resources: dict[str, Any], deleted: bool = False) -> tuple[bool, bool]:
         """Whether the stamps of both became ones that they never were."""
         book.file(*resources, deleted=deleted)
-        seen.append(record.stamps_of(book.cursor, rows, ("ServiceRequest",)))
+        seen.append(record.stamps_of(rows, ("ServiceRequest",)))
         one, other = (seen[-1][row] not in {each[row] for each in seen[:-1]} for row in rows)
         return one, other
 

@@ -15,6 +15,7 @@ from charthouse.completion.domain import packed
 from charthouse.completion.domain.facts import EncounterFacts
 from charthouse.completion.facts_models import ChartFacts
 from charthouse.completion.queries import Directory, Read, Span, kept, read_from_record, stamps
+from charthouse.foundation.prepared import planned_anew
 from charthouse.record import api as record
 
 from ._acting import SYSTEM
@@ -71,8 +72,7 @@ def facts_of(rows: Sequence[int], *, anew: bool = False) -> list[EncounterFacts]
     all ``anew``) from the record, and then kept."""
     found: list[Read] = []
     if not anew:
-        with connection.cursor() as cursor:
-            stand = stamps(cursor, rows)
+        stand = stamps(rows)
         found = [each for each in kept(rows) if each.stamp == stand.get(each.row)]
     there = {each.row for each in found}
     found += _read_and_keep([row for row in rows if row not in there])
@@ -84,8 +84,7 @@ def _read_and_keep(rows: Sequence[int]) -> list[Read]:
     goes."""
     if not rows:
         return []
-    with connection.cursor() as cursor:
-        read = read_from_record(cursor, SYSTEM, rows)
+    read = read_from_record(SYSTEM, rows)
     _keep(read)
     if gone := sorted(set(rows) - {each.row for each in read}):
         ChartFacts.objects.filter(encounter__in=gone).delete()
@@ -95,17 +94,16 @@ def _read_and_keep(rows: Sequence[int]) -> list[Read]:
 def _keep(read: Sequence[Read]) -> None:
     if not read:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _KEEP,
-            [
-                [each.row for each in read],
-                [each.patient for each in read],
-                [each.stamp for each in read],
-                [each.labels for each in read],
-                [packed.written(each.packed) for each in read],
-            ],
-        )
+    planned_anew(
+        _KEEP,
+        [
+            [each.row for each in read],
+            [each.patient for each in read],
+            [each.stamp for each in read],
+            [each.labels for each in read],
+            [packed.written(each.packed) for each in read],
+        ],
+    )
 
 
 def set_behind(documents: Iterable[str]) -> None:
@@ -134,9 +132,8 @@ def rebuild_facts(span: Span = (0, None), *, everything: bool = False) -> Rebuil
     after, upto = span
     while True:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                rows = [row for row, _ in record.encounter_rows_after(cursor, SYSTEM, after, _AT_ONCE, upto)]
-                stand = stamps(cursor, rows) if rows else {}
+            rows = [row for row, _ in record.encounter_rows_after(SYSTEM, after, _AT_ONCE, upto)]
+            stand = stamps(rows) if rows else {}
             last = rows[-1] if len(rows) == _AT_ONCE else upto
             between = ChartFacts.objects.filter(encounter__gt=after)
             if last is not None:

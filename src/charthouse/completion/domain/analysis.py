@@ -58,6 +58,10 @@ class _Case:
     document: DocumentFact | None = None
 
 
+#: The encounter itself, the one case of what is demanded of it.
+_WHOLE = [_Case()]
+
+
 @dataclass(frozen=True, slots=True)
 class _Window:
     """The time in which these pieces satisfy a demand of one case."""
@@ -79,10 +83,14 @@ class _Window:
         return not self.by or not known or any(who.is_(other) for who in known for other in self.by)
 
     def covers(self, document: DocumentFact) -> bool:
+        if document.piece not in self.pieces:
+            return False
         at = document.authored
-        return self.takes(document) and (
-            at is None or ((self.since is None or self.since <= at) and (self.until is None or at <= self.until))
-        )
+        if at is not None and (
+            (self.since is not None and at < self.since) or (self.until is not None and at > self.until)
+        ):
+            return False
+        return self.takes(document)
 
 
 @lru_cache(maxsize=64)
@@ -101,13 +109,16 @@ class _Analysis:
         self.whole = [each for each in self.documents if not each.added_to]
         self.operations = _operations(facts.procedures, self.zone)
         self.sessions = _sessions(self.operations)
+        self._listed: dict[Each, list[_Case]] = {}
 
     def found(self, demands: Iterable[Demand]) -> Iterable[Finding]:
         for demand in demands:
             yield from self._of(demand)
 
     def _of(self, demand: Demand) -> Iterable[Finding]:
-        cases = [case for case in self._cases(demand.each) if self._holds(demand.when, case, unknown=False)]
+        cases = self._cases(demand)
+        if demand.when:
+            cases = [case for case in cases if self._holds(demand.when, case, unknown=False)]
         if not cases:
             return
         if demand.accept:
@@ -120,11 +131,22 @@ class _Analysis:
 
     # What is demanded of
 
-    def _cases(self, each: Each) -> list[_Case]:
+    def _cases(self, demand: Demand) -> list[_Case]:
+        each = demand.each
+        if each is Each.ENCOUNTER:
+            return _WHOLE
         if each is Each.OPERATION:
             return self.operations
         if each is Each.SESSION:
             return self.sessions
+        if each not in self._listed:
+            self._listed[each] = self._list(each)
+        cases = self._listed[each]
+        if demand.pieces and each is Each.DOCUMENT:
+            cases = [one for one in cases if one.document is not None and one.document.piece in demand.pieces]
+        return cases
+
+    def _list(self, each: Each) -> list[_Case]:
         if each is Each.ORDER:
             return [
                 _Case(f"{one.type}/{one.id}", one.title, one.ordered, order=one)
@@ -137,9 +159,7 @@ class _Analysis:
                 for one in sorted(self.facts.consults, key=lambda one: (one.ordered or _EARLY, one.id))
                 if one.stands
             ]
-        if each is Each.DOCUMENT:
-            return [_Case(f"{one.type}/{one.id}", one.title, one.authored, document=one) for one in self.documents]
-        return [_Case()]
+        return [_Case(f"{one.type}/{one.id}", one.title, one.authored, document=one) for one in self.documents]
 
     # Documents that satisfy
 
@@ -237,22 +257,24 @@ class _Analysis:
     # What the chart says itself
 
     def _evident(self, demand: Demand, case: _Case) -> Finding | None:
-        due = self._earliest(demand.due, case)
         if demand.evidence is Evidence.FINAL_DIAGNOSIS:
             there = any(each.final for each in self.facts.diagnoses)
-            return None if there else self._finding(demand, case, demand.missing, due)
-        if demand.evidence is Evidence.DISPOSITION:
+        elif demand.evidence is Evidence.DISPOSITION:
             there = self.facts.disposition is not None
-            return None if there else self._finding(demand, case, demand.missing, due)
-        if case.order is not None:
-            at = case.order.authenticated
-            if at is None:
-                return self._finding(demand, case, What.UNSIGNED, due)
-            return self._finding(demand, case, What.LATE, due) if due is not None and at > due else None
-        document = case.document
-        if document is None or not document.unsigned or (demand.pieces and document.piece not in demand.pieces):
+        elif case.order is not None:
+            return self._authenticated(demand, case, case.order)
+        else:
+            there = case.document is None or not case.document.unsigned
+        if there:
             return None
-        return self._finding(demand, case, What.UNSIGNED, due, document=document)
+        what = demand.missing if case.document is None else What.UNSIGNED
+        return self._finding(demand, case, what, self._earliest(demand.due, case), document=case.document)
+
+    def _authenticated(self, demand: Demand, case: _Case, order: OrderFact) -> Finding | None:
+        due, at = self._earliest(demand.due, case), order.authenticated
+        if at is None:
+            return self._finding(demand, case, What.UNSIGNED, due)
+        return self._finding(demand, case, What.LATE, due) if due is not None and at > due else None
 
     # What does not fit
 
@@ -369,13 +391,20 @@ class _Analysis:
     # Moments
 
     def _earliest(self, bounds: Sequence[Bound], case: _Case) -> datetime | None:
-        return min((at for each in bounds if (at := self._instant(each, case)) is not None), default=None)
+        found = None
+        for each in bounds:
+            at = self._instant(each, case)
+            if at is not None and (found is None or at < found):
+                found = at
+        return found
 
     def _instant(self, bound: Bound | None, case: _Case) -> datetime | None:
         """The instant of a bound. Days are of the calendar: so many days before begin with their midnight, so many
         after end with theirs."""
-        at = self._moment(bound.moment, case) if bound is not None else None
-        if at is None or bound is None:
+        if bound is None:
+            return None
+        at = self._moment(bound.moment, case)
+        if at is None:
             return None
         if not bound.days:
             return at + bound.time

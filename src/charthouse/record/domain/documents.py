@@ -259,16 +259,19 @@ def attestations(resource: Mapping[str, Any]) -> list[Attestation]:
     """Who attests a document that calls itself authenticated, the first the one who answers for it."""
     if not is_final(resource):
         return []
-    found = [
-        Attestation(_meaning(_first(part.get("meaning"), "valueCode")), party, _time(part))
-        for part in _extensions(resource, ATTESTER)
-        if (party := party_of(_first(part.get("party"), "valueReference"))) is not None
-    ]
-    found += [
-        Attestation(Meaning.AUTHENTICATOR, party, str(each.get("time") or ""))
-        for each in objects(resource.get("attester"))
-        if (party := party_of(each.get("party"))) is not None
-    ]
+    found: list[Attestation] = []
+    if "extension" in resource:
+        found += [
+            Attestation(_meaning(_first(part.get("meaning"), "valueCode")), party, _time(part))
+            for part in _extensions(resource, ATTESTER)
+            if (party := party_of(_first(part.get("party"), "valueReference"))) is not None
+        ]
+    if "attester" in resource:
+        found += [
+            Attestation(Meaning.AUTHENTICATOR, party, str(each.get("time") or ""))
+            for each in objects(resource["attester"])
+            if (party := party_of(each.get("party"))) is not None
+        ]
     lone = party_of(resource.get("authenticator"))
     if lone is not None and all(each.party != lone for each in found):
         found.insert(0, Attestation(Meaning.AUTHENTICATOR, lone))
