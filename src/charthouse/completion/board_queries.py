@@ -24,7 +24,7 @@ from .board_models import NO_DAY
 from .chart_queries import NOT_STATED
 from .domain.periods import months_later
 from .domain.states import ChartState
-from .naming import named
+from .naming import named, standing_for
 from .permissions import READ_CHARTS
 from .seeing import facilities_reached
 
@@ -308,22 +308,25 @@ def _age_title(span: str) -> str:
 
 def _practitioners(open: Counter[str], late: Counter[str], most: int) -> tuple[Owing, ...]:
     """Those who owe most, each once however the record names them."""
-    known = named(key for key in open if key)
-    numbers: dict[str, Owing] = {}
-    for key, number in open.items():
-        if not key or not number:
-            continue
-        who = known.get(key)
-        name = who.key if who else key
-        before = numbers.get(name)
-        numbers[name] = Owing(
-            name,
-            who.shown if who else key,
-            who.entry if who else None,
-            number + (before.open if before else 0),
-            late[key] + (before.overdue if before else 0),
+    stands_for = standing_for(key for key, number in open.items() if key and number)
+    owed: Counter[str] = Counter()
+    overdue: Counter[str] = Counter()
+    for key, one in stands_for.items():
+        owed[one] += open[key]
+        overdue[one] += late[key]
+    first = sorted(owed, key=lambda one: (-overdue[one], -owed[one], one))[:most]
+    known = named(first)
+    listed = [
+        Owing(
+            key,
+            known[key].shown if key in known else key,
+            known[key].entry if key in known else None,
+            owed[key],
+            overdue[key],
         )
-    return tuple(sorted(numbers.values(), key=lambda each: (-each.overdue, -each.open, each.name))[:most])
+        for key in first
+    ]
+    return tuple(sorted(listed, key=lambda each: (-each.overdue, -each.open, each.name)))
 
 
 def rate(ctx: AccessContext) -> Rate:

@@ -15,7 +15,8 @@ class RuleTrial(models.Model):
     ``recipe`` is how they came about from those of version ``base``; ``content`` are the rules themselves and
     ``digest`` the SHA-256 of them, by which they are adopted. ``over`` says which charts. ``job`` tries them and
     ``result`` holds what it found: counts, and rows of the record, no words. ``adopted`` is the version they
-    became; ``analysing`` the job that analyses the charts again and ``analysed`` what that came to so far.
+    became; ``analysing`` the job that analyses the charts again and ``analysed`` what that came to so far, and
+    when it ended, for jobs that are over are cleared away.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -330,6 +330,12 @@ class FullTrial:
     analysing: JobStatus | None
     analysed: int
     turns: Mapping[str, int]
+    analysis_ended: bool
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do: the rules were tried and, if they were adopted, the charts analysed."""
+        return self.line.finished is not None and (self.line.adopted is None or self.analysis_ended)
 
     def number(self, effect: str) -> int:
         return sum(each.count for each in self.groups if each.effect == effect)
@@ -402,6 +408,7 @@ def rule_trial(ctx: AccessContext, id: UUID) -> FullTrial | None:
         analysing=status(row.analysing) if row.analysing is not None else None,
         analysed=analysed.get("charts", 0),
         turns=analysed.get("turns", {}),
+        analysis_ended=bool(analysed.get("ended")),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from html import escape
 from typing import Any
 from uuid import UUID
@@ -14,10 +16,15 @@ from django.test import Client
 from charthouse.completion import api as completion
 from charthouse.completion.actions import adopt_tried
 from charthouse.completion.actions.adopt_tried import analyse_by_adopted
+from charthouse.completion.domain.rule_recipes import Way
 from charthouse.completion.models import AdoptedRules, Chart, Deficiency
 from charthouse.completion.rule_models import RuleTrial
+from charthouse.completion.rule_recipes import Recipe
+from charthouse.completion.rule_scopes import Over, Which
 from charthouse.foundation.access.api import Role
 from charthouse.foundation.clock import frozen
+from charthouse.foundation.jobs import engine
+from charthouse.foundation.jobs.api import JobState, run_worker
 from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.people import api as people
 from charthouse.people.testing import sign_in
@@ -26,7 +33,7 @@ from tests.support.readers import said
 from .desk_house import NOW
 from .visits import MANAGER, SYSTEM, coded, document, encounter, patient, send
 
-SUMMARY = "completion.discharge-summary"
+SUMMARY, HISTORY = "completion.discharge-summary", "completion.history-and-physical"
 #: A rule of a site's own: whoever stays leaves with a nursing note.
 OWN = """\
 pack: completion.site
@@ -52,19 +59,24 @@ rules:
 """
 
 
+def two_stays() -> None:
+    """Two stays that were analysed: one with nothing in it, one with a discharge summary."""
+    doctor = {"reference": "Practitioner/dr", "display": "Ada Quill"}
+    part = [{"type": [{"coding": [{"code": "ATND"}]}], "individual": doctor}]
+    send(
+        {"resourceType": "Practitioner", "id": "dr", "name": [{"family": "Quill", "given": ["Ada"]}]},
+        patient(), encounter(participant=part),
+        patient("p2", "Lark"), encounter("e2", of="p2", participant=part),
+        document("s", coded("18842-5"), of="p2", visit="e2", author=[doctor], at="2026-03-05T16:00:00Z"),
+    )  # fmt: skip
+    completion.analyse_charts([facts.row for some in completion.all_encounters(SYSTEM) for facts in some])
+
+
 @pytest.fixture
 def browser(db: None) -> Any:
-    """A manager, before two stays that were analysed: one with nothing in it, one with a discharge summary."""
+    """A manager, before the two stays."""
     with frozen(NOW):
-        doctor = {"reference": "Practitioner/dr", "display": "Ada Quill"}
-        part = [{"type": [{"coding": [{"code": "ATND"}]}], "individual": doctor}]
-        send(
-            {"resourceType": "Practitioner", "id": "dr", "name": [{"family": "Quill", "given": ["Ada"]}]},
-            patient(), encounter(participant=part),
-            patient("p2", "Lark"), encounter("e2", of="p2", participant=part),
-            document("s", coded("18842-5"), of="p2", visit="e2", author=[doctor], at="2026-03-05T16:00:00Z"),
-        )  # fmt: skip
-        completion.analyse_charts([facts.row for some in completion.all_encounters(SYSTEM) for facts in some])
+        two_stays()
         made = people.add_account(
             SYSTEM, username="obi", display_name="K. Obi", roles=[Role.MANAGER], require_totp=False
         )
@@ -329,6 +341,55 @@ def test_a_trial_is_stopped_and_an_analysis_goes_on(browser: Client) -> None:
     assert browser.post(f"/chart-rules/trials/{trial}/again").status_code == 302
     assert "waits for the worker" in said(browser.get(f"/chart-rules/trials/{trial}"))
     assert len(entries(SYSTEM, Filters(action="completion.stop-rules")).lines) == 2
+
+
+def test_a_worker_that_is_at_it_stops_between_two_steps_and_the_rest_follows(
+    committed_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.app.periodic_registry, "periodic_tasks", {})
+    monkeypatch.setattr(adopt_tried, "_AT_ONCE", 1)
+    real, begun, stopped = adopt_tried.analyse_charts, threading.Event(), threading.Event()
+
+    def waits(rows: Any, why: str) -> Any:
+        begun.set()
+        assert stopped.wait(20)
+        # The next step tells how far it is, and learns then that it is to stop.
+        time.sleep(0.3)
+        return real(rows, why)
+
+    monkeypatch.setattr(adopt_tried, "analyse_charts", waits)
+    with frozen(NOW):
+        two_stays()
+        trial = completion.try_rules(MANAGER, Recipe(Way.OFF, code=HISTORY, kinds=("hospital",)), Over(Which.ALL))
+        completion.run_trial(trial)
+        digest = RuleTrial.objects.get(pk=trial).digest
+        completion.adopt_tried(MANAGER, trial, digest, "Committee of March")
+        worker = threading.Thread(target=run_worker, kwargs={"wait": False})
+        worker.start()
+        assert begun.wait(20)
+        completion.stop_trial(MANAGER, trial)
+        stopped.set()
+        worker.join(timeout=20)
+        half = completion.rule_trial(MANAGER, trial)
+        assert half is not None and half.analysing is not None
+        assert half.analysing.state is JobState.CANCELLED, half.analysing.error
+        assert not half.over
+        assert half.analysed == 1 and states("history-and-physical") == ["closed", "open"]
+        completion.go_on(MANAGER, trial)
+        run_worker(wait=False)
+        whole = completion.rule_trial(MANAGER, trial)
+        assert whole is not None and whole.over and whole.analysed == 2 and whole.turns == {"closed": 2}
+        assert states("history-and-physical") == ["closed", "closed"]
+
+
+def test_an_analysis_that_ended_is_known_to_have_ended_when_its_job_is_cleared_away(browser: Client) -> None:
+    trial = trial_of(change(browser, HISTORY, "off"))
+    adopt(browser, trial)
+    RuleTrial.objects.filter(pk=trial).update(analysing=987_654_321)
+    assert "Broken off after 0 charts." in said(browser.get(f"/chart-rules/trials/{trial}"))
+    analyse_by_adopted(trial)
+    page = said(browser.get(f"/chart-rules/trials/{trial}"))
+    assert "2 charts analysed." in page and "Broken off" not in page and "Go on" not in page
 
 
 def test_a_job_stops_where_it_is_asked_to(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:

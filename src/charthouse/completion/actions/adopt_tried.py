@@ -18,6 +18,7 @@ from charthouse.completion.permissions import ADOPT_RULES
 from charthouse.completion.rule_models import RuleTrial
 from charthouse.completion.touched_queries import looked_at_nightly
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.clock import wall
 from charthouse.foundation.jobs import api as jobs
 
 from ._acting import words_of
@@ -70,6 +71,7 @@ def go_on(ctx: AccessContext, trial: UUID) -> None:
         status = jobs.status(tried.analysing) if tried.analysing is not None else None
         if status is not None and not status.finished:
             raise CompletionError("The charts are being analysed already.")
+        tried.analysed = _so_far(tried) | {"ended": None}
         _let_analyse(tried)
 
 
@@ -101,6 +103,7 @@ def analyse_by_adopted(trial: UUID, tell: Tell = lambda done, total: None) -> An
             kept.analysed = so_far
             kept.save(update_fields=["analysed"])
     tell(total, total)
+    RuleTrial.objects.filter(pk=trial).update(analysed=so_far | {"ended": wall().isoformat()})
     return Analysed(so_far["charts"], dict(so_far["turns"]))
 
 

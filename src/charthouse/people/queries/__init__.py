@@ -41,6 +41,7 @@ from .practitioners import (
     practitioner,
     practitioner_rows,
     practitioners_by_public_id,
+    practitioners_standing_for,
 )
 from .sessions import (
     OBLIGATIONS_KEY,
@@ -102,6 +103,7 @@ __all__ = [
     "practitioner",
     "practitioner_rows",
     "practitioners_by_public_id",
+    "practitioners_standing_for",
     "session_name",
     "sessions_of",
     "state_of",

@@ -211,14 +211,14 @@ def _trial(request: SignedInRequest, id: UUID) -> dict[str, Any]:
         raise Http404("There is no such trial of rules.")
     names = {each.id: each.name for each in people.facilities()}
     job = found.job if found.line.adopted is None else found.analysing
-    done = found.line.finished is not None if found.line.adopted is None else bool(job and job.finished)
+    under_way = not found.over and job is not None and not job.finished
     return {
         "trial": found,
         "line": found.line,
         "place": names.get(found.line.over.facility or 0, ""),
         "job": job,
-        "running": not done and job is not None and not job.finished,
-        "broken": not done if job is None else job.state in {JobState.FAILED, JobState.CANCELLED},
+        "running": under_way,
+        "broken": not found.over and not under_way,
         "stopped": job is not None and job.state is JobState.CANCELLED,
     }
 

@@ -97,8 +97,8 @@ def days(request: SignedInRequest) -> HttpResponse:
     benchmark = float(parameter(completion.RATE, "benchmark"))
     context = {
         "counted": [
-            (each, each.day.isoformat(), cells)
-            for each, cells in zip(reversed(counted), reversed(day_rows(counted)), strict=True)
+            (each.day.isoformat(), day, numbers, at)
+            for each, (day, *numbers, at) in zip(reversed(counted), reversed(day_rows(counted)), strict=True)
         ],
         "columns": DAY_COLUMNS,
         "trends": trends_of(counted, benchmark),
