@@ -411,8 +411,10 @@ def destroyed(ctx: AccessContext, patients: Sequence[int], types: Sequence[str] 
     return [record.Gone("DocumentReference", _id("DocumentReference", 77), 2, _asked(5))] if 1 in patients else []
 
 
-def untouched(ctx: AccessContext, after: int = 0, limit: int = 100) -> record.Eligible:
-    return record.Eligible((1,), 5_000, 5_000)
+def due_charts(ctx: AccessContext, charts: object, **asked: object) -> record.DueCharts:
+    due = record.Due(date(2019, 4, 30), "record.retention-adults")
+    row = record.DueChart((1,), date(2012, 4, 30), due, record.Hindrance())
+    return record.DueCharts((row,), 1_001, "2012-04-30.1")
 
 
 def overdue_documents(ctx: AccessContext, charts: object, **asked: object) -> record.OverduePage:
@@ -432,6 +434,10 @@ def unsigned_documents(ctx: AccessContext, *, everybodys: bool = False, limit: i
 
 def person_of_public(ctx: AccessContext, public_id: str) -> UUID | None:
     return LIDIA
+
+
+def charts_of(ctx: AccessContext, patients: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    return {row: rows for rows in PATIENTS.values() for row in rows if row in set(patients)}
 
 
 def persons_of(patients: Sequence[int]) -> dict[int, UUID]:
@@ -1092,7 +1098,7 @@ def verify() -> ledger.Report:
 
 FAKES: dict[Any, tuple[Any, ...]] = {
     fhir: (finding_kind, found_in, findings_of),
-    identity: (find, surviving, patients_of, person_of_public, persons_of, sources_named, summary),
+    identity: (find, surviving, charts_of, patients_of, person_of_public, persons_of, sources_named, summary),
     record: (
         chart_summary,
         encounters,
@@ -1127,7 +1133,7 @@ FAKES: dict[Any, tuple[Any, ...]] = {
         destruction,
         stones,
         destroyed,
-        untouched,
+        due_charts,
         overdue_documents,
         hindrances,
         unsigned_documents,

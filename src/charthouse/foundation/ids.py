@@ -31,11 +31,11 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 def named_text(*parts: str) -> str:
     """:func:`named_id` in its usual spelling."""
-    pieces: list[bytes] = []
+    content = b""
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        pieces += (len(data).to_bytes(4, "big"), data)
-    digits = hashlib.blake2b(b"".join(pieces), digest_size=16).hexdigest()
+        content += b"%b%b" % (len(data).to_bytes(4, "big"), data)
+    digits = hashlib.blake2b(content, digest_size=16).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
 

@@ -117,6 +117,18 @@ def persons_of(patients: Iterable[int]) -> dict[int, UUID]:
     return _mapping("SELECT patient, person FROM identity_source_patient WHERE patient = ANY(%s)", list(patients))
 
 
+def charts_of(ctx: AccessContext, patients: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """All source patients of the persons of these; only of persons of whom the asker may see a source patient."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.patient, array_agg(o.patient ORDER BY o.patient) FROM identity_source_patient s "
+            "JOIN identity_source_patient o ON o.person = s.person WHERE s.patient = ANY(%s) "
+            "GROUP BY s.patient HAVING bool_or(o.labels & %s = 0)",
+            [list(patients), ~int(ctx.clearance)],
+        )
+        return {patient: tuple(chart) for patient, chart in cursor.fetchall()}
+
+
 def sources_of(ctx: AccessContext, person: UUID) -> list[SourcePatient]:
     """The source patients of a person that the asker may see: the one changed last first, those that their sender
     merged away at the end."""

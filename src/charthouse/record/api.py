@@ -93,6 +93,7 @@ from .domain.retention import Due
 from .domain.text_rows import TextSection
 from .domain.types import DIRECTORY_TYPES, TYPE_ID, TYPE_NAME
 from .domain.words import Snippet, asked, places, snippets
+from .due_queries import DueChart, DueCharts, due_charts
 from .encounter_queries import (
     coded_of_encounters,
     encounter_rows_after,
@@ -158,7 +159,6 @@ from .result_queries import report_results, results, vitals
 from .retention_queries import (
     Asked,
     DocumentTime,
-    Eligible,
     Gone,
     HoldRow,
     Retention,
@@ -171,7 +171,6 @@ from .retention_queries import (
     own_periods,
     retention,
     stones,
-    untouched,
 )
 from .searching.errors import SearchError
 from .searching.parsing import leading, narrowed
@@ -266,7 +265,8 @@ __all__ = [
     "DocumentTime",
     "DoneHere",
     "Due",
-    "Eligible",
+    "DueChart",
+    "DueCharts",
     "Ended",
     "Extent",
     "FacilityCensus",
@@ -364,6 +364,7 @@ __all__ = [
     "document_versions",
     "documents",
     "done_here",
+    "due_charts",
     "editable",
     "encounter_rows_after",
     "encounters",
@@ -464,7 +465,6 @@ __all__ = [
     "types_present",
     "unsigned_count",
     "unsigned_documents",
-    "untouched",
     "version_at",
     "versions",
     "vitals",

@@ -483,3 +483,20 @@ class Tombstone(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["kind", "type", "item", "version"], name="record_tombstone_once")
         ]
+
+
+@table(TableClass.PATIENT, split=Split.REBUILT)
+class LastEntry(models.Model):
+    """The latest day (UTC) that any item of a source patient tells of; where none has a date, not ``dated``, the
+    day the last was filed. Kept up by a consumer of events, to list charts by; what is done to a chart is decided
+    by its items. ``born`` is the birth date as it is recorded, empty without one, null where it was not looked at
+    yet."""
+
+    patient = models.BigIntegerField(primary_key=True)
+    day = models.DateField()
+    dated = models.BooleanField()
+    born = models.TextField(db_collation="C", null=True)
+
+    class Meta:
+        db_table = "record_last_entry"
+        indexes = [models.Index(fields=["day", "patient"], name="record_last_entry_day")]

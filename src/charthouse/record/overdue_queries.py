@@ -57,6 +57,10 @@ class Hindrance:
     matters: tuple[str, ...] = ()
     asked: int | None = None
 
+    @property
+    def none(self) -> bool:
+        return not self.matters and self.asked is None
+
 
 def overdue_documents(
     ctx: AccessContext,

@@ -34,9 +34,6 @@ from .permissions import READ_RETENTION
 
 Patients = Sequence[int]
 PATIENT, DESTROYED = TYPE_ID["Patient"], STATE_NUMBER[State.DESTROYED]
-PAGE = 100
-#: Source patients of one page that are looked at for charts whose time is over.
-WINDOW = 5_000
 
 #: When an item ended or happened; null for one without a date, which decides nothing where another has one.
 _ENDED = "CASE WHEN isfinite(r.main_high) THEN r.main_high WHEN isfinite(r.main_low) THEN r.main_low END"
@@ -256,6 +253,29 @@ def certificate_id(destruction: int) -> str:
     return named_text("destruction", str(destruction))
 
 
+@dataclass(frozen=True, slots=True)
+class LastEntry:
+    """The latest day (UTC) that any item of a source patient tells of; where none has a date, the day the last was
+    filed."""
+
+    day: date
+    dated: bool
+
+
+def last_entries(cursor: Any, patients: Collection[int]) -> dict[int, LastEntry]:
+    """The last entry of each of these source patients that has one."""
+    cursor.execute(
+        f"SELECT r.patient, max({_ENDED}), max(r.filed_at) FROM record_resource r "  # noqa: S608
+        "WHERE r.patient = ANY(%s) AND r.type <> %s AND r.state <> %s AND NOT (r.public_id = ANY(%s)) "
+        "GROUP BY r.patient",
+        [list(patients), PATIENT, DESTROYED, certificates(cursor, list(patients))],
+    )
+    return {
+        patient: LastEntry((ended or filed).date(), ended is not None)
+        for patient, ended, filed in cursor.fetchall()
+    }
+
+
 def _births(cursor: Any, patients: Patients) -> list[str]:
     return list(births_of(cursor, patients).values())
 
@@ -388,37 +408,3 @@ def destroyed_on(ctx: AccessContext, kind: str, public_id: str) -> datetime | No
         )
         found = cursor.fetchone()
     return found[0] if found else None
-
-
-@dataclass(frozen=True, slots=True)
-class Eligible:
-    """Source patients whose own last entry is older than the shortest period; ``next`` continues behind them."""
-
-    patients: tuple[int, ...]
-    looked_at: int
-    next: int | None
-
-
-def untouched(ctx: AccessContext, after: int = 0, limit: int = PAGE) -> Eligible:
-    """Source patients whose charts may be due: nothing in them is younger than the shortest period of the rules.
-
-    One page looks at :data:`WINDOW` patients at the most. Whether a person's whole chart is due is said by
-    :func:`retention`. Raises PermissionRefused.
-    """
-    require(ctx, READ_RETENTION)
-    numbers = periods()
-    shortest = min([*numbers.conditions, numbers.adults])
-    before = years_after(today(configuration().time_zone), -shortest)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH looked AS (SELECT id FROM record_resource WHERE type = %s AND id > %s ORDER BY id LIMIT %s) "  # noqa: S608
-            "SELECT l.id, EXISTS (SELECT FROM record_resource r WHERE r.patient = l.id AND r.type <> %s "
-            "AND r.state <> %s) AND NOT EXISTS (SELECT FROM record_resource r WHERE r.patient = l.id "
-            f"AND r.type <> %s AND r.state <> %s AND {_ENDED} >= %s) FROM looked l ORDER BY l.id",
-            [PATIENT, after, WINDOW, PATIENT, DESTROYED, PATIENT, DESTROYED, before],
-        )
-        found = cursor.fetchall()
-    old = [row for row, is_old in found if is_old]
-    if len(old) > limit:
-        return Eligible(tuple(old[:limit]), len(found), old[limit - 1])
-    return Eligible(tuple(old), len(found), found[-1][0] if len(found) == WINDOW else None)

@@ -12,6 +12,7 @@ import pytest
 from charthouse.foundation.access.api import AccessContext, Label, PermissionRefused, Role
 from charthouse.record import api as record
 from charthouse.record.actions.index_texts import index_batch
+from charthouse.record.actions.settle_words import settle_words
 from charthouse.record.domain.text_rows import TextSection
 
 HIV = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]}
@@ -344,3 +345,10 @@ def test_large_texts_are_indexed_a_few_at_a_time_and_none_is_lost(
     assert record.text_lag().waiting == 0
     for number in range(7):
         assert ids(everywhere(make, f"rarity{number}")) == [f"n{number}"]
+
+
+def test_new_words_are_merged_into_the_index_by_whoever_may_not_own_it(charts: dict[str, int], make: Any) -> None:
+    before = ids(everywhere(make, "fracture"))
+    assert settle_words() > 0
+    assert settle_words() == 0
+    assert ids(everywhere(make, "fracture")) == before == ["new", "other"]

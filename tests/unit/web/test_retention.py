@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import threading
 import time
@@ -18,14 +19,18 @@ from django.db import connection
 from typer.testing import CliRunner
 
 from charthouse.foundation.access.api import PermissionRefused, Role, system_context
+from charthouse.foundation.events.api import drain
 from charthouse.foundation.files import api as files
 from charthouse.foundation.files import store
 from charthouse.identity import api as identity
 from charthouse.intake.api import Connector, provenance, take_in
 from charthouse.record import api as record
+from charthouse.record import due_queries
 from charthouse.record.actions import index_texts as indexing
 from charthouse.record.actions import read_scan as scanning
 from charthouse.record.actions.index_texts import index_all_anew, index_texts
+from charthouse.record.actions.note_last_entries import note_births, note_last_entries
+from charthouse.record.consumers import LAST_ENTRIES
 from charthouse.record.keepers import Keeper, declare_keeper
 from charthouse.record.verifying import verify
 from charthouse.web.actions.print_certificate import print_certificate
@@ -82,6 +87,7 @@ def old_chart() -> UUID:
     for other in others:
         identity.merge(SYSTEM, first, other, "The same.")
     index_texts()
+    note_entries()
     return first
 
 
@@ -94,6 +100,13 @@ def rows(query: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values or None)
         return list(cursor.fetchall())
+
+
+def note_entries() -> None:
+    """What a consumer of events does some seconds later."""
+    note_last_entries(
+        [row for (row,) in rows("SELECT id FROM record_resource WHERE type = %s", record.TYPE_ID["Patient"])]
+    )
 
 
 def destroyed(person: UUID) -> int:
@@ -194,12 +207,130 @@ def test_several_charts_are_asked_for_at_once(person: UUID) -> None:
     technician = client(Role.HIT)
     (otto,) = [hit.person for hit in identity.find(SYSTEM, "Weiss")]
     assert "Overbury" in said(technician.get("/retention/", {"year": "2001", "rule": "record.retention-adults"}))
-    assert "No chart here fits" in said(technician.get("/retention/", {"year": "1999"}))
+    assert "No chart fits" in said(technician.get("/retention/", {"year": "1999"}))
     sent = {"chosen": [str(person), str(otto)], "reason": "Their time is over."}
     assert "Asked for, of 2 charts" in said(technician.post("/retention/ask", sent, follow=True))
     assert said(technician.get("/retention/")).count("Asked for") == 2
     assert "asked for already" in said(technician.post("/retention/ask", sent, follow=True))
     assert len(rows("SELECT FROM record_destruction")) == 2
+
+
+def many_charts(count: int, first: int = 2001) -> list[UUID]:
+    """So many more charts of one entry each, in turn of three years."""
+    sounds = ("bar", "del", "fos", "gun", "him", "jor", "kel", "lam", "mos", "nor", "pik", "rus")
+    names = [(sounds[number // 12] + sounds[number % 12]).capitalize() for number in range(count)]
+    found: list[dict[str, Any]] = []
+    for number, name in enumerate(names):
+        born = f"{1930 + number * 7 % 40}-{1 + number * 5 % 12:02}-{1 + number % 28:02}"
+        found += [
+            {"resourceType": "Patient", "id": f"q{number}", "birthDate": born,
+             "name": [{"family": name, "given": [f"{sounds[number % 11]}ann".capitalize()]}]},
+            {"resourceType": "Condition", "id": f"qc{number}", "code": {"text": "Gout"},
+             "recordedDate": f"{first + number % 3}-03-0{1 + number % 9}",
+             "subject": {"reference": f"Patient/q{number}"}},
+        ]  # fmt: skip
+    send(bundle(*found), "many")
+    note_entries()
+    return [hit.person for name in names for hit in identity.find(SYSTEM, name)]
+
+
+def listed_on(answer: Any) -> list[str]:
+    return re.findall(r"data-item href=\"/chart/([0-9a-f-]+)/retention/", answer.content.decode())
+
+
+def test_the_list_goes_through_all_charts_page_by_page_and_its_filters_act_on_all(person: UUID) -> None:
+    many = many_charts(130)
+    technician = client(Role.HIT)
+    seen: list[str] = []
+    address, pages_read = "/retention/", 0
+    while address:
+        answer = technician.get(address)
+        assert "132 charts may be destroyed" in said(answer)
+        seen += listed_on(answer)
+        pages_read += 1
+        more = re.search(r'href="(/retention/\?after=[^"]+)"', answer.content.decode())
+        address = more[1] if more else ""
+    assert pages_read == 3 and len(seen) == len(set(seen)) == 132
+    assert {str(each) for each in many} < set(seen)
+    answer = technician.get("/retention/", {"year": "2003", "rule": "record.retention-adults"})
+    assert "43 charts of this filter may be destroyed" in said(answer) and len(listed_on(answer)) == 43
+    assert "No chart fits" in said(technician.get("/retention/", {"rule": "record.retention-minors"}))
+    assert listed_on(technician.get("/retention/", {"after": "nonsense"})) == seen[:50]
+    ended = technician.get("/retention/", {"after": "2003-03-09.9223372036854775807", "year": "2003"})
+    assert ended.status_code == 200
+    for role in (Role.CODER, Role.PHYSICIAN, Role.COORDINATOR):
+        assert client(role).get("/retention/").status_code == 403
+
+
+def test_more_than_a_thousand_are_said_so_and_can_be_gone_through(
+    person: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_queries, "COUNTED", 60)
+    monkeypatch.setattr(due_queries, "_CHUNK", 7)
+    many_charts(130)
+    ctx, after, seen = SYSTEM, "", list[tuple[int, ...]]()
+    while True:
+        page = record.due_charts(ctx, lambda patients: identity.charts_of(ctx, patients), after=after)
+        assert page.more_than_counted and page.count == 61
+        seen += [each.patients for each in page.rows]
+        if not (after := page.next):
+            break
+    assert len(seen) == len(set(seen)) == 132
+    assert [min(map(len, seen)), max(map(len, seen))] == [1, 2]
+
+
+def test_a_chart_leaves_the_list_with_a_new_entry_and_comes_back_when_that_was_wrong(person: UUID) -> None:
+    technician = client(Role.HIT)
+    (otto,) = [hit.person for hit in identity.find(SYSTEM, "Weiss")]
+    condition = {"resourceType": "Condition", "id": "c", "code": {"text": "Gout"},
+                 "subject": {"reference": "Patient/w"}}  # fmt: skip
+    patient = {"resourceType": "Patient", "id": "w", "birthDate": "1930-05-07", "gender": "male",
+               "name": [{"family": "Weiss", "given": ["Otto"]}]}  # fmt: skip
+    send(bundle(patient, {**condition, "recordedDate": "2025-01-05"}), "elsewhere")
+    # Even before the list knows, nobody is shown a chart that is not over.
+    assert str(otto) not in listed_on(technician.get("/retention/"))
+    note_entries()
+    assert "One chart may be destroyed" in said(technician.get("/retention/"))
+    send(bundle(patient, {**condition, "recordedDate": "2002-01-05"}), "elsewhere")
+    note_entries()
+    assert str(otto) in listed_on(technician.get("/retention/", {"year": "2002"}))
+    identity.merge(SYSTEM, person, otto, "The same.")
+    (both,) = listed_on(technician.get("/retention/", {"year": "2002"}))
+    assert both in (str(person), str(otto)) and not listed_on(technician.get("/retention/", {"year": "2001"}))
+
+
+def test_a_minor_of_then_is_listed_by_that_rule_and_not_before_coming_of_age(db: None) -> None:
+    child = {"resourceType": "Patient", "id": "k", "birthDate": "1990-05-07", "gender": "male",
+             "name": [{"family": "Young", "given": ["Kit"]}]}  # fmt: skip
+    baby = {**child, "id": "b", "birthDate": "2003-05-07", "name": [{"family": "Small", "given": ["Tim"]}]}
+    entries = [
+        {"resourceType": "Condition", "id": f"c{of}", "code": {"text": "Croup"}, "recordedDate": "2004-01-05",
+         "subject": {"reference": f"Patient/{of}"}}
+        for of in ("k", "b")
+    ]  # fmt: skip
+    send(bundle(child, baby, *entries), "elsewhere")
+    note_entries()
+    technician = client(Role.HIT)
+    wanted = {hit.person: name for name in ("Young", "Small") for hit in identity.find(SYSTEM, name)}
+    for person, name in wanted.items():
+        found = record.retention(SYSTEM, identity.patients_of(SYSTEM, person))
+        assert found.due is not None
+        answer = technician.get("/retention/", {"rule": found.due.rule, "year": "2004"})
+        assert (name in said(answer)) == found.over
+
+
+def test_what_is_filed_is_noted_by_the_consumer(committed_db: str) -> None:
+    old_chart()
+    rows("DELETE FROM record_last_entry RETURNING 1")
+    assert drain(LAST_ENTRIES) > 0
+    assert {day.year for (day,) in rows("SELECT day FROM record_last_entry")} == {2001}
+    person = identity.find(SYSTEM, "Overbury")[0].person
+    destroyed(person)
+    drain(LAST_ENTRIES)
+    assert rows("SELECT count(*) FROM record_last_entry") == [(1,)]
+    rows("UPDATE record_last_entry SET born = NULL RETURNING 1")
+    assert note_births() == 1 and note_births() == 0
+    assert rows("SELECT born FROM record_last_entry") == [("1930-05-07",)]
 
 
 def test_a_refused_destruction_leaves_the_chart(person: UUID) -> None:

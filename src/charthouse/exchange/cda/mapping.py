@@ -129,18 +129,18 @@ class Mapping:
             labels = [*self.security, *(each for each in self.entry_security if each not in self.security)]
             if labels:
                 resource["meta"] = {**resource.get("meta", {}), "security": labels}
-        # A number that keeps its digits is one to the validator only when it is read again.
-        valid = is_valid(resource) or is_valid(orjson.loads(orjson.dumps(resource)))
-        if not valid:
-            problem = validate(orjson.loads(orjson.dumps(resource)))[0]
-            self.fault(f"The {kind} made of it would not be valid: {problem.message} ({problem.path})")
-            return None
         if known is not None:
             content = orjson.dumps(resource)
             if orjson.dumps(known.resource) == content:
                 return {"reference": known.reference}
             mark = hashlib.blake2b(content, digest_size=8).hexdigest()
             return self.put(kind, f"{key}#{mark}", elements, mode=mode)
+        # A number that keeps its digits is one to the validator only when it is read again.
+        valid = is_valid(resource) or is_valid(orjson.loads(orjson.dumps(resource)))
+        if not valid:
+            problem = validate(orjson.loads(orjson.dumps(resource)))[0]
+            self.fault(f"The {kind} made of it would not be valid: {problem.message} ({problem.path})")
+            return None
         draft = Draft(kind, key, resource, mode, self.within + self.place, directory)
         self.drafts[kind, key] = draft
         if self.report is not None and not directory:
@@ -151,7 +151,9 @@ class Mapping:
         """The natural key of an entry: its id within its patient's, else what it says."""
         own = identity(statement.findall("id"))
         if not own:
-            own = "content:" + hashlib.blake2b(ElementTree.tostring(statement), digest_size=12).hexdigest()
+            # As bytes made at once, not letter group by letter group as ElementTree encodes.
+            content = ElementTree.tostring(statement, encoding="unicode").encode("ascii", "xmlcharrefreplace")
+            own = "content:" + hashlib.blake2b(content, digest_size=12).hexdigest()
         return f"{self.patient_key}/{own}{within}"
 
     def each_of(self, statements: Iterable[Part], act: Callable[[Part], bool]) -> bool:

@@ -79,7 +79,11 @@ def xsi_type(element: Element) -> str:
 
 @lru_cache(maxsize=16384)
 def coding(code: str, oid: str, name: str, display: str) -> tuple[tuple[str, str], ...]:
-    """A code as the items of a Coding; the same codes stand in document after document."""
+    """A code as the items of a Coding, none where it says nothing; the same codes stand in document after
+    document."""
+    code, display = said(code), said(display)
+    if not code:
+        return ()
     found = []
     system = code_system(oid, name)
     if system:
@@ -95,17 +99,9 @@ def coding_of(element: Element) -> Json | None:
     code = element.get("code")
     if not code or (element.get("nullFlavor") and not code.strip()):
         return None
-    code = said(code)
-    if not code:
-        return None
-    return dict(
-        coding(
-            code,
-            element.get("codeSystem") or "",
-            element.get("codeSystemName") or "",
-            said(element.get("displayName")),
-        )
-    )
+    get = element.get
+    known = coding(code, get("codeSystem") or "", get("codeSystemName") or "", get("displayName") or "")
+    return dict(known) if known else None
 
 
 def codings_of(element: Element) -> list[Json]:

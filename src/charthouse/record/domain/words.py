@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ MOST_TERMS = 12
 LONGEST_SEARCH = 200
 
 _RUN = re.compile(r"[^\W_]+")
+#: A letter or digit beyond ASCII.
+_FOREIGN = re.compile(r"[^\W\x00-\x7f]")
 _ASKED = re.compile(r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)"?|(?P<plain>\S+))')
 #: Ends of words that only look like a plural.
 _NO_PLURAL = ("ss", "us", "is")
@@ -39,10 +42,17 @@ class Word(NamedTuple):
 
 def words(text: str) -> Iterator[Word]:
     """The words of a text in order. Runs longer than :data:`LONGEST_WORD` are passed over."""
-    for found in _RUN.finditer(text):
-        start, end = found.span()
-        if end - start <= LONGEST_WORD:
-            yield Word(start, end, root(found.group()))
+    return _words(_RUN.finditer(text))
+
+
+def _words(runs: Iterable[re.Match[str]]) -> Iterator[Word]:
+    for found in runs:
+        if found.end() - found.start() <= LONGEST_WORD:
+            yield _word(found)
+
+
+def _word(run: re.Match[str]) -> Word:
+    return Word(*run.span(), root(run[0]))
 
 
 def roots(text: str) -> list[str]:
@@ -120,45 +130,74 @@ def asked(text: str) -> Asked:
 
 def places(text: str, wanted: Sequence[Term]) -> list[tuple[int, int]]:
     """Where the terms stand in a text, in order and without overlap, in characters."""
-    return _places(list(words(text)), wanted)
+    return list(_places(_Reading(text), wanted))
 
 
-def _places(there: Sequence[Word], wanted: Sequence[Term]) -> list[tuple[int, int]]:
-    by_root: dict[str, list[Term]] = {}
-    for term in wanted:
-        whole = len(term.roots) > 1 or not term.begins
-        by_root.setdefault(term.roots[0] if whole else "", []).append(term)
-    beginnings = by_root.get("", [])
-    return _merged(
-        [
-            (start, there[at + len(term.roots) - 1].end)
-            for at, (start, _, root) in enumerate(there)
-            if beginnings or root in by_root
-            for term in (*by_root.get(root, ()), *beginnings)
-            if _stands(there, at, term)
-        ]
-    )
+class _Reading:
+    """A text in which terms are looked for: only words are compared that have the term's letters, and those with
+    letters beyond ASCII."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._letters = text.lower()
+        self._foreign = [] if text.isascii() else list(_words(self._foreign_runs()))
+
+    def beginning(self, root: str) -> Iterator[Word]:
+        """The words in order that may have this root, or one that begins so; a word may come twice."""
+        # "ies" is "y" in a root.
+        sought = root[:-1] if root.endswith("y") else root
+        if not sought or len(self._letters) != len(self.text):
+            return words(self.text)
+        return merge(_words(self._runs_with(sought)), self._foreign)
+
+    def _runs_with(self, sought: str) -> Iterator[re.Match[str]]:
+        at = self._letters.find(sought)
+        while at >= 0:
+            found = _RUN.match(self.text, at) if not self.text[at - 1 : at].isalnum() else None
+            if found:
+                yield found
+            at = self._letters.find(sought, found.end() if found else at + 1)
+
+    def _foreign_runs(self) -> Iterator[re.Match[str]]:
+        end = 0
+        for letter in _FOREIGN.finditer(self.text):
+            start = letter.start()
+            if start < end:
+                continue
+            while start > 0 and self.text[start - 1].isalnum():
+                start -= 1
+            if found := _RUN.match(self.text, start):
+                end = found.end()
+                yield found
+
+    def following(self, word: Word) -> Iterator[Word]:
+        """The words behind a word."""
+        return _words(_RUN.finditer(self.text, word.end))
 
 
-def _stands(there: Sequence[Word], at: int, term: Term) -> bool:
+def _places(reading: _Reading, wanted: Iterable[Term]) -> Iterator[tuple[int, int]]:
+    """Where the terms stand, one after another; those that overlap as one."""
+    begin = end = -1
+    for start, stop in merge(*(_places_of(reading, term) for term in wanted)):
+        if start < end:
+            end = max(end, stop)
+            continue
+        if end >= 0:
+            yield begin, end
+        begin, end = start, stop
+    if end >= 0:
+        yield begin, end
+
+
+def _places_of(reading: _Reading, term: Term) -> Iterator[tuple[int, int]]:
     last = len(term.roots) - 1
-    if at + last >= len(there):
-        return False
-    for offset, wanted in enumerate(term.roots):
-        met = there[at + offset].root
-        if met != wanted and not (term.begins and offset == last and met.startswith(wanted)):
-            return False
-    return True
-
-
-def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(found):
-        if merged and start < merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged
+    for first in reading.beginning(term.roots[0]):
+        there = [first, *islice(reading.following(first), last)] if last else [first]
+        if len(there) > last and all(
+            met.root == wanted or (term.begins and at == last and met.root.startswith(wanted))
+            for at, (met, wanted) in enumerate(zip(there, term.roots, strict=True))
+        ):
+            yield first.start, there[-1].end
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +239,11 @@ class Snippet:
 def snippets(text: str, wanted: Sequence[Term], *, most: int = 2, around: int = 70) -> list[Snippet]:
     """The first parts of a text where the terms stand, each with ``around`` characters before and after, to whole
     words; one for each term that is there before a second of the same. Nothing where none is there."""
-    there = _beginning(text, wanted, most)
-    found = _places(there, wanted)[:most]
-    first = found[:1] if len(wanted) == 1 else [each for term in wanted for each in _places(there, [term])[:1]]
+    reading = _Reading(text)
+    found = list(islice(_places(reading, wanted), most))
+    first = found[:1]
+    if len(wanted) > 1:
+        first = [each for term in wanted for each in islice(_places(reading, [term]), 1)]
     chosen: list[list[int]] = []
     for start, end in sorted(first + found):
         low, high = max(0, start - around), min(len(text), end + around)
@@ -213,23 +254,6 @@ def snippets(text: str, wanted: Sequence[Term], *, most: int = 2, around: int = 
     return [_snippet(text, low, high, wanted) for low, high in chosen]
 
 
-def _beginning(text: str, wanted: Sequence[Term], most: int) -> list[Word]:
-    """The words of a text from its beginning, as far as the first parts to be shown are among them."""
-    there: list[Word] = []
-    coming = words(text)
-    missing: Sequence[Term] = wanted
-    step = _AT_ONCE
-    while more := list(islice(coming, step)):
-        there += more
-        missing = [term for term in missing if not _places(there, [term])]
-        if not missing and len(_places(there, wanted)) >= most:
-            break
-        step = len(there)
-    return there
-
-
-#: Words that are looked through before it is asked whether they are enough; then twice as many.
-_AT_ONCE = 150
 _INSIDE = re.compile(r"\w")
 
 

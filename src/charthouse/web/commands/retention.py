@@ -29,21 +29,16 @@ def eligible(most: Annotated[int, typer.Option(min=1, help="How many charts to l
     """List the charts whose time is over, with the rule that says so and what holds them."""
     ctx = system_context("command-line")
     table = Table("Person", "Last entry", "May be destroyed since", "Rule", "State")
-    after: int | None = 0
-    seen = set()
-    while after is not None and table.row_count < most:
-        page = record.untouched(ctx, after)
-        for person in dict.fromkeys(identity.persons_of(page.patients).values()):
-            found = record.retention(ctx, identity.patients_of(ctx, person))
-            if person in seen or not found.over or found.due is None or table.row_count == most:
-                continue
-            seen.add(person)
-            state = "held" if found.held else "asked for" if found.waiting else ""
-            table.add_row(str(person), f"{found.last}", f"{found.due.day}", found.due.rule, state)
-        after = page.next
+    page = record.due_charts(ctx, lambda patients: identity.charts_of(ctx, patients), limit=most)
+    persons = identity.persons_of([each.patients[0] for each in page.rows])
+    for each in page.rows:
+        state = "held" if each.hindrance.matters else "asked for" if each.hindrance.asked else ""
+        person = persons.get(each.patients[0])
+        table.add_row(str(person), f"{each.last}", f"{each.due.day}", each.due.rule, state)
     if table.row_count:
         Console(width=140).print(table)
-    typer.echo(f"{table.row_count} charts may be destroyed.")
+    count = "More than 1,000" if page.more_than_counted else f"{page.count}"
+    typer.echo(f"{count} charts may be destroyed." + (" The first are listed." if page.next else ""))
 
 
 @app.command()

@@ -39,20 +39,25 @@ def _patients(request: SignedInRequest, person: UUID) -> tuple[int, ...]:
 @screen(record.READ_RETENTION)
 @require_safe
 def eligible(request: SignedInRequest) -> HttpResponse:
-    """The charts whose time is over, as far as one page looks."""
-    page = record.untouched(request.access, whole(request.GET.get("after", "")) or 0)
-    persons = dict.fromkeys(identity.persons_of(page.patients).values())
+    """The charts whose time is over, a page of them."""
+    ctx = request.access
     code, year = request.GET.get("rule", ""), _year(request.GET.get("year", ""))
+    page = record.due_charts(
+        ctx,
+        lambda patients: identity.charts_of(ctx, patients),
+        rule=code,
+        year=year,
+        after=request.GET.get("after", ""),
+    )
+    persons = identity.persons_of([each.patients[0] for each in page.rows])
     rows = []
-    for person in persons:
-        summary = identity.summary(request.access, person)
-        found = record.retention(request.access, identity.patients_of(_WHOLE, person))
-        if summary is None or not found.over or found.due is None or found.last is None:
-            continue
-        if (not code or found.due.rule == code) and (year is None or found.last.year == year):
-            rows.append((person, summary, found))
+    for each in page.rows:
+        person = persons.get(each.patients[0])
+        summary = identity.summary(ctx, person) if person else None
+        if person is not None and summary is not None:
+            rows.append((person, summary, each))
     ledger.append_read(
-        request.access,
+        ctx,
         "record.retention-read",
         subjects=[ledger.Subject("person", str(person)) for person, _, _ in rows],
         detail={"shown": len(rows)},
@@ -60,8 +65,7 @@ def eligible(request: SignedInRequest) -> HttpResponse:
     context = {
         "rows": rows,
         "page": page,
-        "may_ask": may(request.access, record.ASK_TO_DESTROY)
-        and any(not found.held and not found.waiting for _, _, found in rows),
+        "may_ask": may(ctx, record.ASK_TO_DESTROY) and any(each.hindrance.none for _, _, each in rows),
         "kept": _kept(code, year),
         "year": year,
         "code": code,
@@ -83,9 +87,7 @@ def _kept(code: str, year: int | None) -> str:
 
 
 def _charts(patients: Collection[int]) -> dict[int, tuple[int, ...]]:
-    persons = identity.persons_of(patients)
-    whole = {person: identity.patients_of(_WHOLE, person) for person in set(persons.values())}
-    return {patient: whole[person] for patient, person in persons.items()}
+    return identity.charts_of(_WHOLE, patients)
 
 
 @screen(record.READ_RETENTION)
