@@ -46,18 +46,17 @@ NOT_SEARCHED = frozenset({"_format", "_pretty"})
 class FhirRequest:
     """One request of a client.
 
-    ``base`` is the address of the server, without a slash at its end; ``pairs`` the query's names and values,
-    decoded and in order, without ``_format`` and ``_pretty``. ``action`` is what the ledger calls it. A view says
-    in ``subjects`` what the ledger's entry is about, and in ``disclosed`` which items of which patients leave the
-    house; an action that wrote the entry itself sets ``logged``. A request within a bundle has ``headers`` and a
-    body, ``brought``, of its own. ``ahead`` is the resource (by type and id) that was read with who asks.
+    ``pairs`` are the query's names and values, decoded and in order, without ``_format`` and ``_pretty``.
+    ``action`` is what the ledger calls it. A view says in ``subjects`` what the ledger's entry is about, and in
+    ``disclosed`` which items of which patients leave the house; an action that wrote the entry itself sets
+    ``logged``. A request within a bundle has ``headers`` and a body, ``brought``, of its own. ``ahead`` is the
+    resource (by type and id) that was read with who asks.
     """
 
     raw: HttpRequest
     method: str
     client: Client
     ctx: AccessContext
-    base: str
     pairs: list[tuple[str, str]]
     prefer: Preference
     action: str
@@ -69,11 +68,18 @@ class FhirRequest:
     detail: dict[str, JSON] = field(default_factory=dict)
     logged: bool = False
     ahead: tuple[str, str, Kept | None] | None = None
+    _base: str = field(default="", init=False)
+
+    @property
+    def base(self) -> str:
+        """The address of the server, without a slash at its end."""
+        if not self._base:
+            self._base = base_url(self.raw)
+        return self._base
 
     def header(self, name: str) -> str | None:
         """A header of the request; None where it is not there."""
-        found: str | None = (self.raw.headers if self.headers is None else self.headers).get(name)
-        return found
+        return header_of(self.raw, name) if self.headers is None else self.headers.get(name)
 
     def body(self) -> bytes:
         """The body as it came. Raises FhirProblem 413 for one beyond the limit."""
@@ -161,6 +167,13 @@ def _too_large() -> FhirProblem:
     return problem(
         413, f"The body is larger than the limit of {LIMITS.document_bytes:,} bytes. Send it in several requests."
     )
+
+
+def header_of(request: HttpRequest, name: str) -> str | None:
+    """A header of a request; None where it is not there. To give one, ``request.headers`` reads all."""
+    key = name.upper().replace("-", "_")
+    found: str | None = request.META.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}")
+    return found
 
 
 def base_url(request: HttpRequest) -> str:
@@ -278,7 +291,7 @@ def _open(
             # RFC 6750, 3.1: a token that was sent and is not in force is named as such.
             headers={
                 "WWW-Authenticate": 'Bearer error="invalid_token"'
-                if "Authorization" in request.headers
+                if header_of(request, "Authorization") is not None
                 else "Bearer"
             },
         )
@@ -287,9 +300,8 @@ def _open(
         method=str(request.method),
         client=client,  # type: ignore[arg-type]  # None only where nobody is asked for
         ctx=client.ctx if client is not None else stranger(request),
-        base=base_url(request),
         pairs=pairs,
-        prefer=preference(request.headers.get("Prefer", "")),
+        prefer=preference(header_of(request, "Prefer") or ""),
         action=action,
         answers=_answers(request, also),
         ahead=ahead,
@@ -310,7 +322,7 @@ def _who(
 def _answers(request: HttpRequest, also: Sequence[str]) -> str:
     """The media type of the answer; empty for a file that is asked for as it is."""
     try:
-        return answer_type(request.headers.get("Accept", ""), request.GET.get("_format"), also)
+        return answer_type(header_of(request, "Accept") or "", request.GET.get("_format"), also)
     except FhirProblem:
         if _FILE.search(request.path_info) and "_format" not in request.GET:
             return ""
@@ -391,7 +403,7 @@ def _note_stranger(request: HttpRequest, found: FhirProblem) -> None:
 
 def _allow_origin(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Let pages of the origins named in ``fhir_origins`` (``site.toml``) read the answer; of none by default."""
-    origin = request.headers.get("Origin")
+    origin = header_of(request, "Origin")
     if origin and origin in configuration().extra.get("fhir_origins", ()):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = ALLOWED
