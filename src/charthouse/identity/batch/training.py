@@ -26,8 +26,9 @@ from charthouse.identity.domain.scorer import FIELDS
 
 from .beside import AT_RANDOM, USUALLY
 from .beside import LEVELS as BESIDE_LEVELS
+from .sieves import CODE, Codes
 from .table import Ints, Table, Values
-from .weighing import CODE, Codes, are_two_names, beside_codes, level_codes, name_codes
+from .weighing import are_two_names, beside_codes, level_codes, name_codes
 
 Floats = NDArray[np.float64]
 

@@ -174,7 +174,8 @@ class _Pairs:
         sieve = self._table.sieve(field)
         if sieve is not None and len(places):
             of = getattr(self._table, field).of
-            self._settle(field, places, sieve.codes(of[self.left[places]], of[self.right[places]]))
+            one, other = (of[side[places]].astype(np.int64) for side in (self.left, self.right))
+            self._settle(field, places, sieve.codes(one, other))
             self._let_go()
 
     def compare(self, field: str) -> None:
@@ -191,7 +192,8 @@ class _Pairs:
     def weight(self) -> Floats:
         """The bits of each pair, once all its levels are known."""
         bits = self._weigher.bits
-        names: Floats = sum(bits[field][self.codes[field]] for field in _NAMES)
+        given, family, middle = (bits[field][self.codes[field]] for field in _NAMES)
+        names: Floats = given + family + middle
         for field, terms in self._weigher.terms.items():
             same = self.codes[field] == _SAME
             names[same] += terms[getattr(self._table, field).of[self.left[same]]]
@@ -332,7 +334,7 @@ def _codes_of(
     one, other = values.of[left], values.of[right]
     if sieve is not None:
         asked = np.flatnonzero(codes == ASK)
-        codes[asked] = sieve.codes(one[asked], other[asked])
+        codes[asked] = sieve.codes(one[asked].astype(np.int64), other[asked].astype(np.int64))
     asked = np.flatnonzero(codes == ASK)
     codes[asked] = _compared(values, one[asked], other[asked], compare, code)
     return codes
