@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .judging import Judged
+from .sieves import among
 from .table import Ints, Longs
 
 #: So many pairs a row are looked at beside those of the keys, on the average at the most.
@@ -36,7 +37,7 @@ def pairs_between(groups: Ints, judged: Judged, left: Ints, right: Ints, source:
     first = order[starts[one][whose] + within // wide]
     second = order[starts[other][whose] + within % wide]
     codes = np.unique(np.minimum(first, second).astype(np.int64) * size + np.maximum(first, second))
-    codes = codes[~_among(codes, left.astype(np.int64) * size + right)]
+    codes = codes[~among(codes, left.astype(np.int64) * size + right)]
     low, high = (part.astype(np.int32) for part in np.divmod(codes, size))
     if source is not None:
         apart = source[low] != source[high]
@@ -54,11 +55,3 @@ def _likely(groups: Ints, judged: Judged) -> tuple[Longs, Longs, NDArray[np.floa
     np.maximum.at(best, place, judged.bits[some])
     one, other = np.divmod(codes, size)
     return one, other, best
-
-
-def _among(codes: Longs, ordered: Longs) -> NDArray[np.bool_]:
-    if not len(ordered):
-        return np.zeros(len(codes), dtype=bool)
-    place = np.minimum(np.searchsorted(ordered, codes), len(ordered) - 1)
-    found: NDArray[np.bool_] = ordered[place] == codes
-    return found

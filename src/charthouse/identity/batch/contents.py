@@ -62,9 +62,11 @@ def _is_listed(field: str) -> Callable[[str], bool]:
 
 
 def _whole_name(value: str) -> bool:
+    """Whether it is a few words, no number among them, one of them a given name that people bear; of family names
+    too many are not listed."""
     words = fold(value).split()
-    given, family = (term_frequencies()[field][0] for field in ("given", "family"))
-    return 2 <= len(words) <= 5 and any(word in given for word in words) and any(word in family for word in words)
+    given = term_frequencies()["given"][0]
+    return 2 <= len(words) <= 5 and all(map(str.isalpha, words)) and any(word in given for word in words)
 
 
 _LOOKS: dict[str, tuple[Callable[[str], bool], float]] = {

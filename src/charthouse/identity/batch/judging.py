@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from charthouse.identity.domain.decision import Candidate, Thresholds, conclude, lead_over_kin
 from charthouse.identity.domain.guards import Outcome
 from charthouse.identity.domain.model import Model
+from charthouse.identity.domain.scorer import FIELDS
 
 from .table import Ints, Table
 from .weighing import Floats, Weighed, Weigher, merged
 
-_CHUNK = 1_000_000
+_CHUNK = 250_000
 #: From so many pairs on a second process helps.
-_MANY = 3_000_000
+_MANY = 500_000
 NOBODY = UUID(int=0)
 Tell = Callable[[str, int, int], None]
 
@@ -111,7 +112,9 @@ def _judged(weigher: Weigher, chunks: list[tuple[Ints, Ints]], thresholds: Thres
     if many < _MANY or workers < 2 or "fork" not in multiprocessing.get_all_start_methods():
         yield from (_judge(weigher, left, right, thresholds) for left, right in chunks)
         return
-    # The table is too large to be handed over: the children have it from their parent.
+    # The table is too large to be handed over: the children have it, and what is measured of it, from their parent.
+    for field in FIELDS:
+        weigher.table.sieve(field)
     _Shared.weigher, _Shared.thresholds = weigher, thresholds
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         yield from pool.imap(_judge_shared, chunks)
@@ -136,9 +139,8 @@ def _judge(weigher: Weigher, left: Ints, right: Ints, thresholds: Thresholds) ->
     many = len(weighed)
     linked, review = np.zeros(many, dtype=bool), np.zeros(many, dtype=bool)
     conflict, bits = np.zeros(many, dtype=bool), weighed.weight.copy()
-    for place in range(many):
+    for place, weighing in enumerate(weighed.weighings(table)):
         one, other = (table.traits(int(side[place])) for side in (weighed.left, weighed.right))
-        weighing = weighed.weighing(place, table)
         verdict = conclude(one, Candidate(0, NOBODY, other), weighing, model, thresholds)
         linked[place] = verdict.outcome is Outcome.SAME
         review[place] = verdict.outcome is Outcome.PERHAPS

@@ -25,8 +25,9 @@ from charthouse.identity.domain.model import LEVELS, Model, default_shares, read
 from charthouse.identity.domain.scorer import FIELDS
 from charthouse.identity.domain.text import sound
 
+from .sieves import CODE, Codes
 from .table import Ints, Table
-from .weighing import CODE, Codes, level_codes, name_codes
+from .weighing import level_codes, name_codes
 
 #: What a model learnt here is called before the day and its digest.
 _SITE = "site"

@@ -17,7 +17,7 @@ from charthouse.identity.domain.names import Name
 from charthouse.identity.domain.reference import full_names, is_known_given
 from charthouse.identity.domain.traits import Traits
 
-from .sieves import SIEVES
+from .sieves import SIEVES, Sieve
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -51,6 +51,11 @@ class Values:
         """Let go of what only adding needs."""
         self._numbers = {}
 
+    def at(self, row: int) -> Any:
+        """The value of a patient; None where it has none."""
+        number = self._of[row]
+        return self.values[number] if number >= 0 else None
+
     @property
     def of(self) -> Ints:
         return np.frombuffer(self._of, dtype=np.int32) if len(self._of) else np.empty(0, np.int32)
@@ -83,7 +88,7 @@ class Table:
         self._given_word, self._joined_word, self._family_word = array("i"), array("i"), array("i")
         self._order, self._multiple = array("b"), array("b")
         self._closed: dict[str, Any] = {}
-        self._sieves: dict[str, Any] = {}
+        self._sieves: dict[str, Sieve] = {}
 
     def add(self, traits: Traits, beside: Sequence[str] = ()) -> int:
         """Add a patient, and what the columns beside say of it; its row."""
@@ -145,8 +150,8 @@ class Table:
     def _all(self) -> Iterable[Values]:
         return (*(value for value in vars(self).values() if isinstance(value, Values)), *self.beside)
 
-    def sieve(self, field: str) -> Any:
-        """What sorts pairs of a field's values before the comparator; None where it has none."""
+    def sieve(self, field: str) -> Sieve | None:
+        """What tells the level of most pairs of values without the comparator; None where nothing does."""
         if field not in SIEVES:
             return None
         if field not in self._sieves:
@@ -180,36 +185,31 @@ class Table:
         """The names of a patient."""
         if row in self.several:
             return self.several[row]
-        given, family = self.given.of[row], self.family.of[row]
-        if given < 0 and family < 0 and self.middle.of[row] < 0:
+        given, family, middle = self.given.at(row), self.family.at(row), self.middle.at(row)
+        if not (given or family or middle):
             return ()
-        generations = self._value(self.generation, row) or (0,)
-        first, middle = self.given.values[given] if given >= 0 else ("", self._value(self.middle, row) or ())
-        last, parts = self.family.values[family] if family >= 0 else ("", ())
-        return (Name(last, parts, first, middle, generations[0]),)
+        first, middle = given or ("", middle or ())
+        last, parts = family or ("", ())
+        generations = self.generation.at(row)
+        return (Name(last, parts, first, middle, generations[0] if generations else 0),)
 
     def traits(self, row: int) -> Traits:
         """The traits of a patient, as they were added but for use and end of names."""
         multiple = self._multiple[row]
         return Traits(
             names=self.names(row),
-            birth=self._value(self.birth, row) or "",
-            sex=self._value(self.sex, row) or "",
-            ssn=self._value(self.ssn, row) or "",
-            identifiers=self._value(self.identifier, row) or (),
-            phones=self._value(self.phone, row) or (),
-            emails=self._value(self.email, row) or (),
-            addresses=self._value(self.address, row) or (),
-            mother=self._value(self.mother, row) or (),
+            birth=self.birth.at(row) or "",
+            sex=self.sex.at(row) or "",
+            ssn=self.ssn.at(row) or "",
+            identifiers=self.identifier.at(row) or (),
+            phones=self.phone.at(row) or (),
+            emails=self.email.at(row) or (),
+            addresses=self.address.at(row) or (),
+            mother=self.mother.at(row) or (),
             multiple=None if multiple < 0 else bool(multiple),
             order=self._order[row],
-            deceased=self._value(self.deceased, row) or "",
+            deceased=self.deceased.at(row) or "",
         )
-
-    @staticmethod
-    def _value(values: Values, row: int) -> Any:
-        number = values._of[row]
-        return values.values[number] if number >= 0 else None
 
 
 _NOBODY = Name()

@@ -26,8 +26,9 @@ from charthouse.identity.domain.scorer import FIELDS
 
 from .beside import AT_RANDOM, USUALLY
 from .beside import LEVELS as BESIDE_LEVELS
+from .sieves import CODE, Codes
 from .table import Ints, Table, Values
-from .weighing import CODE, Codes, are_two_names, beside_codes, level_codes, name_codes
+from .weighing import are_two_names, beside_codes, level_codes, name_codes
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +46,8 @@ _TWINS, _NAMESAKES = 0.02, 0.03
 _FEW_FAMILIES = 0.3
 #: Pairs of a family of which there are so few for each pair of one person are hardly believed.
 _NO_FAMILIES = 0.02
+#: No more of all pairs are taken to be of one person, though a file of a few rows may hold nobody else.
+_MOST_OF_ONE = 0.5
 #: What two records of one person seldom differ in, however bad the data: levels of a field and their share at most.
 #: Without birth dates a couple at one address would else be learnt to be a person with two given names.
 _SELDOM = (
@@ -128,7 +131,7 @@ def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, 
         shares.update(dict.fromkeys(beside, usual))
     u = _levels(random_codes, None, fallback_u, _PRIOR_U, jeffreys=0.5)
     expected = 0.3 * table.size if source is None else 0.5 * int(np.bincount(source).min())
-    one = _Kind(expected / total, {field: _row(fallback_m[field]) for field in codes})
+    one = _Kind(min(expected / total, _MOST_OF_ONE), {field: _row(fallback_m[field]) for field in codes})
     strangers = _Kind(1.0, u)
     kin = _Kind(0.2 * expected / total, _kin_levels(u))
     has_family = bool((codes["family"] >= 0).any()) and bool(
@@ -158,7 +161,7 @@ def learn(table: Table, left: Ints, right: Ints, source: Ints | None = None, *, 
             float(probably.sum()),
             float(relatives[codes["birth"] >= 0].sum()),
         )
-        one.share = max((float(probably.sum()) * scale + 0.5) / total, 0.5 / total)
+        one.share = min((float(probably.sum()) * scale + 0.5) / total, _MOST_OF_ONE)
         if has_family:
             learnt = _levels(codes, relatives, {}, _PRIOR_KIN, start=_kin_levels(u))
             for field in (*_KIN_SAME, *beside):

@@ -1,12 +1,12 @@
 """Millions of pairs weighed as :func:`charthouse.identity.domain.scorer.weigh` weighs one.
 
-The comparators are the same functions, asked once for each pair of distinct values. Pairs that cannot come to
-``least`` bits any more are dropped before the dear comparisons.
+The comparators are the same functions, asked once for each pair of distinct values and only where no sieve tells
+what they would say. Pairs that cannot come to ``least`` bits any more are dropped before the dear comparisons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,17 +21,16 @@ from charthouse.identity.domain.scorer import FIELDS, Levels, Weighing, name_pai
 from charthouse.identity.domain.traits import Traits
 
 from . import beside
-from .table import Ints, Table, Values
+from .sieves import ASK, CODE, Codes, Sieve
+from .table import Ints, Longs, Table, Values
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.int8]
-#: The code of a level is its place among those of its field; -1 where a side says nothing.
-CODE = {field: {level: code for code, level in enumerate(levels)} for field, levels in LEVELS.items()}
 _SAME = 0
 _BESIDE = {level: code for code, level in enumerate(beside.LEVELS)}
 #: Fields in the order they are compared: what decides most for the least work first.
 _ORDER = (
-    "birth", "name", "sex", "ssn", "identifier", "generation", "phone", "email", "mother", "address",
+    "birth", "given", "family", "middle", "sex", "ssn", "identifier", "generation", "phone", "email", "mother",
+    "address",
 )  # fmt: skip
 _NAMES = ("given", "family", "middle")
 
@@ -62,24 +61,32 @@ class Weighed:
 
     def weighing(self, place: int, table: Table) -> Weighing:
         """One pair as the scorer gives it."""
-        names = {
-            field: LEVELS[field][code] if (code := int(self.levels[field][place])) >= 0 else None
-            for field in FIELDS
-        }
-        left, right = int(self.left[place]), int(self.right[place])
-        levels = Levels(**names)
-        given = family = ""
-        if levels.given == "same":
-            given = _shared(table, left, right, "given")
-        if levels.family == "same":
-            family = _shared(table, left, right, "family")
-        return Weighing(float(self.weight[place]), levels, given, family, float(self.beside[place]))
+        return next(self.take([place]).weighings(table))
 
+    def weighings(self, table: Table) -> Iterator[Weighing]:
+        """Every pair as the scorer gives it."""
+        levels = map(Levels._make, zip(*(self._names_of(field) for field in FIELDS), strict=True))
+        given, family = self._shared(table, "given"), self._shared(table, "family")
+        return map(Weighing, self.weight.tolist(), levels, given, family, self.beside.tolist())
 
-def _shared(table: Table, left: int, right: int, field: str) -> str:
-    mine = [getattr(name, field) for name in table.names(left)]
-    theirs = {getattr(name, field) for name in table.names(right)}
-    return next((word for word in mine if word in theirs), "")
+    def _names_of(self, field: str) -> list[str | None]:
+        # The last stands for -1: a side says nothing.
+        names = (*LEVELS[field], None)
+        return [names[code] for code in self.levels[field].tolist()]
+
+    def _shared(self, table: Table, field: str) -> list[str]:
+        """The name both sides have, where it is the same."""
+        found = [""] * len(self)
+        values: Values = getattr(table, field)
+        for place in np.flatnonzero(self.levels[field] == _SAME).tolist():
+            left, right = int(self.left[place]), int(self.right[place])
+            if left in table.several or right in table.several:
+                theirs = {getattr(name, field) for name in table.names(right)}
+                mine = (getattr(name, field) for name in table.names(left))
+                found[place] = next((word for word in mine if word in theirs), "")
+            else:
+                found[place] = values.at(left)[0]
+        return found
 
 
 def merged(parts: list[Weighed]) -> Weighed:
@@ -99,39 +106,30 @@ class Weigher:
     def __init__(self, table: Table, model: Model) -> None:
         self.table = table
         self.model = model
-        self._bits = {
+        self.bits = {
             field: np.array([model.weights[field][level] for level in levels] + [0.0])
             for field, levels in LEVELS.items()
         }
-        self._terms = {
+        self.terms = {
             field: _term_bits(values, model.frequencies.get(field))
             for field, values in (("given", table.given), ("family", table.family))
         }
-        most = {field: max(0.0, float(bits.max())) for field, bits in self._bits.items()}
-        most["name"] = sum(
-            most[field] + (float(self._terms[field].max(initial=0.0)) if field in self._terms else 0.0)
-            for field in _NAMES
-        )
+        self.most = {field: max(0.0, float(bits.max())) for field, bits in self.bits.items()}
+        for field, terms in self.terms.items():
+            self.most[field] = max(self.most[field], float(self.bits[field][_SAME] + terms.max(initial=0.0)))
         self._beside = [
             _Column(values, column) for values, column in zip(table.beside, model.beside, strict=bool(model.beside))
         ]
-        rest = sum(column.most for column in self._beside)
-        self._reach = [sum(most[field] for field in _ORDER[place + 1 :]) + rest for place in range(len(_ORDER))]
 
     def weigh(self, left: Ints, right: Ints, least: float | None = None) -> Weighed:
-        """The pairs (left[i], right[i]) that weigh ``least`` bits or more; all of them where it is None."""
-        weighed = Weighed(left, right, np.full(len(left), self.model.prior), {}, np.zeros(len(left)))
-        for place, field in enumerate(_ORDER):
-            if field == "name":
-                self._weigh_names(weighed)
-            else:
-                codes = level_codes(self.table, field, weighed.left, weighed.right)
-                weighed.levels[field] = codes
-                weighed.weight += self._bits[field][codes]
-            if least is not None:
-                kept = weighed.weight + self._reach[place] >= least - 1e-9
-                if not kept.all():
-                    weighed = weighed.take(kept)
+        """The pairs (left[i], right[i]) that weigh ``least`` bits or more, among some that weigh less; all of them
+        where it is None."""
+        pairs = _Pairs(self, left, right, least, sum(column.most for column in self._beside))
+        for field in _ORDER:
+            pairs.sieve(field)
+        for field in _ORDER:
+            pairs.compare(field)
+        weighed = Weighed(pairs.left, pairs.right, pairs.weight(), pairs.codes, np.zeros(len(pairs.left)))
         for column in self._beside:
             column.weigh(weighed)
         if self.model.two_names:
@@ -142,20 +140,112 @@ class Weigher:
             weighed.beside += bits
         return weighed
 
-    def _weigh_names(self, weighed: Weighed) -> None:
-        table, left, right = self.table, weighed.left, weighed.right
-        given, family, middle = name_codes(table, left, right)
-        bits = self._bits["given"][given] + self._bits["family"][family] + self._bits["middle"][middle]
-        for field, codes, values in (("given", given, table.given), ("family", family, table.family)):
+
+class _Pairs:
+    """Pairs whose levels are found out field by field: what the sieves tell first, then what only comparators can.
+
+    Those that cannot come to ``least`` bits any more are let go on the way; ``rest`` are bits they may get besides.
+    Where a patient has several names all of them are compared, and ``_names`` has the bits of the best.
+    """
+
+    def __init__(self, weigher: Weigher, left: Ints, right: Ints, least: float | None, rest: float) -> None:
+        table = weigher.table
+        self._weigher, self._table, self._least = weigher, table, least
+        self.left, self.right = left, right
+        self.codes = {field: _there(getattr(table, field), left, right) for field in FIELDS}
+        self._several = table.has_several[left] | table.has_several[right]
+        self._names = np.zeros(len(left))
+        for field in _NAMES:
+            self.codes[field][self._several] = ASK
+        # The most that each pair may come to, as far as its levels are known.
+        self._reach = np.full(len(left), weigher.model.prior + rest)
+        for field in FIELDS:
+            self._reach[self.codes[field] == ASK] += weigher.most[field]
+        self._let_go()
+
+    def sieve(self, field: str) -> None:
+        """Settle what can be told without a comparator."""
+        if field == "given":
+            self._settle_crossings()
+        asked = self.codes[field] == ASK
+        if field in _NAMES:
+            asked &= ~self._several
+        places = np.flatnonzero(asked)
+        sieve = self._table.sieve(field)
+        if sieve is not None and len(places):
+            of = getattr(self._table, field).of
+            one, other = (of[side[places]].astype(np.int64) for side in (self.left, self.right))
+            self._settle(field, places, sieve.codes(one, other))
+            self._let_go()
+
+    def compare(self, field: str) -> None:
+        """Settle the rest."""
+        if field == "given":
+            self._compare_several()
+        places = np.flatnonzero(self.codes[field] == ASK)
+        if len(places):
+            values: Values = getattr(self._table, field)
+            one, other = values.of[self.left[places]], values.of[self.right[places]]
+            self._settle(field, places, _compared(values, one, other, _COMPARE[field], CODE[field]))
+            self._let_go()
+
+    def weight(self) -> Floats:
+        """The bits of each pair, once all its levels are known."""
+        bits = self._weigher.bits
+        given, family, middle = (bits[field][self.codes[field]] for field in _NAMES)
+        names: Floats = given + family + middle
+        for field, terms in self._weigher.terms.items():
+            same = self.codes[field] == _SAME
+            names[same] += terms[getattr(self._table, field).of[self.left[same]]]
+        names[self._several] = self._names[self._several]
+        found: Floats = self._weigher.model.prior + bits["birth"][self.codes["birth"]] + names
+        for field in _ORDER:
+            if field not in _NAMES and field != "birth":
+                found += bits[field][self.codes[field]]
+        return found
+
+    def _settle(self, field: str, places: Longs, codes: Codes) -> None:
+        self.codes[field][places] = codes
+        if self._least is None:
+            return
+        most, bits = self._weigher.most[field], self._weigher.bits[field][codes]
+        if field in self._weigher.terms:
             same = codes == _SAME
-            bits[same] += self._terms[field][values.of[left[same]]]
-        for place in np.flatnonzero(table.has_several[left] | table.has_several[right]):
-            best = name_pair(table.names(int(left[place])), table.names(int(right[place])), self.model)
-            bits[place] = best[0]
-            for codes, field, level in zip((given, family, middle), _NAMES, best[1:4], strict=True):
-                codes[place] = CODE[field][level] if level else -1
-        weighed.weight += bits
-        weighed.levels.update(given=given, family=family, middle=middle)
+            of = getattr(self._table, field).of
+            bits[same] += self._weigher.terms[field][of[self.left[places[same]]]]
+        self._reach[places] += np.where(codes == ASK, 0.0, bits - most)
+
+    def _settle_crossings(self) -> None:
+        """Both names are told by the level of the given name, so that they do not count twice."""
+        crossings = _crossings(self._table, self.left, self.right)
+        for level, places in zip(("exchanged", "crossed"), crossings, strict=True):
+            open_ = np.array(places, dtype=np.int64)
+            open_ = open_[~self._several[open_]]
+            self._settle("given", open_, np.full(len(open_), CODE["given"][level], dtype=np.int8))
+            for field in ("family", "middle"):
+                asked = open_[self.codes[field][open_] == ASK]
+                self._settle(field, asked, np.full(len(asked), -1, dtype=np.int8))
+
+    def _compare_several(self) -> None:
+        for place in np.flatnonzero(self._several).tolist():
+            one, other = (self._table.names(int(side[place])) for side in (self.left, self.right))
+            best = name_pair(one, other, self._weigher.model)
+            self._names[place] = best[0]
+            for field, level in zip(_NAMES, best[1:4], strict=True):
+                self.codes[field][place] = CODE[field][level] if level else -1
+        most = sum(self._weigher.most[field] for field in _NAMES)
+        self._reach[self._several] += self._names[self._several] - most
+
+    def _let_go(self) -> None:
+        if self._least is None:
+            return
+        # Sums in another order differ in their last places.
+        kept = self._reach >= self._least - 1e-6
+        if np.count_nonzero(kept) > 0.9 * len(kept):
+            return
+        self.left, self.right = self.left[kept], self.right[kept]
+        self.codes = {field: codes[kept] for field, codes in self.codes.items()}
+        self._several, self._names, self._reach = self._several[kept], self._names[kept], self._reach[kept]
 
 
 class _Column:
@@ -228,59 +318,46 @@ def _crossings(table: Table, left: Ints, right: Ints) -> tuple[list[int], list[i
 
 def level_codes(table: Table, field: str, left: Ints, right: Ints) -> Codes:
     """The levels of one field (names: of each patient's first name) for pairs of rows."""
-    return _codes_of(getattr(table, field), left, right, lambda: table.sieve(field), _COMPARE[field], CODE[field])
+    values: Values = getattr(table, field)
+    return _codes_of(values, left, right, table.sieve(field), _COMPARE[field], CODE[field])
 
 
 def _codes_of(
     values: Values,
     left: Ints,
     right: Ints,
-    sieve: Callable[[], Any] | None,
+    sieve: Sieve | None,
     compare: Callable[[Any, Any], str | None],
     code: dict[str, int],
 ) -> Codes:
-    held = values.of
-    a, b = held[left], held[right]
-    codes = np.full(len(left), -1, dtype=np.int8)
-    present = (a >= 0) & (b >= 0)
-    equal = present & (a == b)
-    codes[equal] = _of_themselves(values, a[equal], compare, code)
-    others = np.flatnonzero(present & (a != b))
-    if len(others):
-        a, b = a[others].astype(np.int64), b[others].astype(np.int64)
-        pair = np.minimum(a, b) * len(values.values) + np.maximum(a, b)
-        distinct, place = np.unique(pair, return_inverse=True)
-        codes[others] = _compared(sieve() if sieve else None, values, distinct, compare, code)[place]
+    codes = _there(values, left, right)
+    one, other = values.of[left], values.of[right]
+    if sieve is not None:
+        asked = np.flatnonzero(codes == ASK)
+        codes[asked] = sieve.codes(one[asked].astype(np.int64), other[asked].astype(np.int64))
+    asked = np.flatnonzero(codes == ASK)
+    codes[asked] = _compared(values, one[asked], other[asked], compare, code)
     return codes
 
 
-def _of_themselves(
-    values: Values, numbers: Ints, compare: Callable[[Any, Any], str | None], code: dict[str, int]
-) -> Codes:
-    if not len(numbers):
-        return np.empty(0, np.int8)
-    distinct, place = np.unique(numbers, return_inverse=True)
-    known = values.values
-    found = np.array([_code(compare(known[number], known[number]), code) for number in distinct], dtype=np.int8)
-    return found[place]
+def _there(values: Values, left: Ints, right: Ints) -> Codes:
+    """ASK where both sides say something; -1 where one does not."""
+    return np.where((values.of[left] >= 0) & (values.of[right] >= 0), ASK, -1).astype(np.int8)
 
 
 def _compared(
-    sieve: Any,
-    values: Values,
-    pairs: NDArray[np.int64],
-    compare: Callable[[Any, Any], str | None],
-    code: dict[str, int],
+    values: Values, one: Ints, other: Ints, compare: Callable[[Any, Any], str | None], code: dict[str, int]
 ) -> Codes:
+    """What the comparator says of pairs of values; it is asked once for each pair of distinct ones."""
     known, many = values.values, len(values.values)
-    lows, highs = np.divmod(pairs, many)
-    found = np.full(len(pairs), code.get("different", -1), dtype=np.int8)
-    asked = np.arange(len(pairs)) if sieve is None else np.flatnonzero(sieve.undecided(lows, highs))
-    found[asked] = [
+    pairs = np.minimum(one, other).astype(np.int64) * many + np.maximum(one, other)
+    distinct, place = np.unique(pairs, return_inverse=True)
+    lows, highs = np.divmod(distinct, many)
+    found = [
         _code(compare(known[low], known[high]), code)
-        for low, high in zip(lows[asked].tolist(), highs[asked].tolist(), strict=True)
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
     ]
-    return found
+    return np.array(found, dtype=np.int8)[place]
 
 
 def _code(level: str | None, code: dict[str, int]) -> int:
