@@ -103,7 +103,11 @@ def analyse_by_adopted(trial: UUID, tell: Tell = lambda done, total: None) -> An
             kept.analysed = so_far
             kept.save(update_fields=["analysed"])
     tell(total, total)
-    RuleTrial.objects.filter(pk=trial).update(analysed=so_far | {"ended": wall().isoformat()})
+    with transaction.atomic():
+        kept = RuleTrial.objects.select_for_update().get(pk=trial)
+        so_far = _so_far(kept)
+        kept.analysed = so_far | {"ended": wall().isoformat()}
+        kept.save(update_fields=["analysed"])
     return Analysed(so_far["charts"], dict(so_far["turns"]))
 
 
