@@ -314,7 +314,10 @@ def _practitioners(open: Counter[str], late: Counter[str], most: int) -> tuple[O
     for key, one in stands_for.items():
         owed[one] += open[key]
         overdue[one] += late[key]
-    first = sorted(owed, key=lambda one: (-overdue[one], -owed[one], one))[:most]
+    # Of those who owe as much as the last that is shown the names decide, so all of them are named.
+    amounts = sorted(((overdue[one], owed[one]) for one in owed), reverse=True)
+    least = amounts[:most][-1] if amounts[:most] else (0, 0)
+    first = [one for one in owed if (overdue[one], owed[one]) >= least]
     known = named(first)
     listed = [
         Owing(
@@ -326,7 +329,7 @@ def _practitioners(open: Counter[str], late: Counter[str], most: int) -> tuple[O
         )
         for key in first
     ]
-    return tuple(sorted(listed, key=lambda each: (-each.overdue, -each.open, each.name)))
+    return tuple(sorted(listed, key=lambda each: (-each.overdue, -each.open, each.name))[:most])
 
 
 def rate(ctx: AccessContext) -> Rate:
