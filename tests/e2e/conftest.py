@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -197,8 +197,24 @@ def beside() -> Any:
     return _beside
 
 
+_PAGES = pytest.StashKey[list[Any]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A test that fails says what stood on its pages."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for page in item.stash.get(_PAGES, []):
+            with suppress(Exception):
+                focus = page.evaluate("document.activeElement?.outerHTML?.slice(0, 300)")
+                told = f"{page.url}\nfocus: {focus}\n{page.locator('body').inner_text(timeout=2_000)[:4_000]}"
+                report.sections.append(("page", told))
+    return report
+
+
 @pytest.fixture
-def visit(served: str, signed_in: Any, browser: Any) -> Iterator[Any]:
+def visit(served: str, signed_in: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """``visit("/path", (width, height), status=200)``: a page of somebody signed in. Fails where the console shows
     an error or a breach of the content policy."""
     contexts = []
@@ -219,6 +235,7 @@ def visit(served: str, signed_in: Any, browser: Any) -> Iterator[Any]:
         )
         contexts.append(context)
         page = context.new_page()
+        request.node.stash.setdefault(_PAGES, []).append(page)
         page.set_default_timeout(15_000)
         page.on("console", lambda message: complain(message, status))
         page.on("pageerror", lambda error: complaints.append(str(error)))

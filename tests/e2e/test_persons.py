@@ -91,6 +91,7 @@ def index(served: str, signed_in: Any, beside: Any, tmp_path_factory: pytest.Tem
 def _person(page: Any, letters: str, name: str) -> None:
     """From anywhere to the page of a person, by keyboard."""
     page.keyboard.press("/")
+    expect(page.get_by_role("combobox", name="Find a patient")).to_be_focused()
     page.keyboard.insert_text(letters)
     page.get_by_role("option", name=name).first.wait_for()
     page.keyboard.press("ArrowDown")

@@ -7,7 +7,7 @@ import base64
 import json
 import resource as limits
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -23,7 +23,8 @@ from charthouse.foundation.database.scratch import scratch_database
 from charthouse.foundation.spreading import spread
 from charthouse.record import api as record
 
-from .actions.keep_facts import rebuild_facts
+from .actions.keep_facts import kept_facts
+from .domain.facts import EncounterFacts
 from .facts_models import ChartFacts
 from .queries import Span, all_encounters, findings_of, spans
 
@@ -139,17 +140,20 @@ def _worked(work: Callable[[Span], tuple[int, int, int, int]], /) -> tuple[int, 
 
 
 def _rebuilt_and_analysed(span: Span) -> tuple[int, int, int, int]:
-    read = rebuild_facts(span).read
-    return (read, *_analysed(span)[1:])
+    return _judged(kept_facts(span))
 
 
 def _analysed(span: Span) -> tuple[int, int, int, int]:
-    analysed = findings = 0
-    for some in all_encounters(_CTX, span):
-        for facts in some:
-            analysed += 1
-            findings += len(findings_of(facts, 0, _NOW))
-    return 0, analysed, findings, round(limits.getrusage(limits.RUSAGE_SELF).ru_maxrss / 1024)
+    return _judged((0, some) for some in all_encounters(_CTX, span))
+
+
+def _judged(found: Iterable[tuple[int, Sequence[EncounterFacts]]]) -> tuple[int, int, int, int]:
+    read = analysed = findings = 0
+    for number, some in found:
+        read += number
+        analysed += len(some)
+        findings += sum(len(findings_of(facts, 0, _NOW)) for facts in some)
+    return read, analysed, findings, round(limits.getrusage(limits.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def _spent() -> float:

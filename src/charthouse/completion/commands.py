@@ -25,13 +25,13 @@ from charthouse.foundation.rulepacks.api import FacilityType, RulePackError
 from charthouse.foundation.spreading import spread
 
 from . import assembly_commands, desk_commands, letter_commands
-from .actions.keep_facts import rebuild_facts
+from .actions.keep_facts import kept_facts, rebuild_facts
 from .adopted import adopted_version, sets_of, told_in_force, told_with_file
 from .domain.analysis import analyse
 from .domain.facts import EncounterFacts
 from .domain.findings import Finding, What
 from .domain.rules import RuleError, RuleSet
-from .queries import Span, all_encounters, encounters_called, facts_of, findings_of, spans
+from .queries import Span, encounters_called, facts_of, findings_of, spans
 
 app = typer.Typer(no_args_is_help=True, help="What a chart has to have, and what charts lack.")
 
@@ -108,7 +108,8 @@ def analyse_charts(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="table, or json on one line.")] = Format.TABLE,
 ) -> None:
-    """What charts lack, now, by the rules in force here. Nothing is opened, closed or changed.
+    """What charts lack, now, by the rules in force here. Nothing is opened, closed or changed; with --all what is
+    kept of charts for the analysis is brought up to date on the way.
 
     With --rules also what the rules of that file would open and close, beside the rules in force.
     """
@@ -165,7 +166,7 @@ class _Tally:
 
 def _tallied(rules: _Rules, now: datetime, span: Span) -> _Tally:
     tally = _Tally()
-    for some in all_encounters(_CTX, span):
+    for _, some in kept_facts(span):
         for facts in some:
             tally.encounters += 1
             found = rules.found_in(facts, now)

@@ -154,11 +154,14 @@ def _known(
         return directory.facts_of(sorted(found, key=lambda each: each.row))
 
 
-def read_from_record(ctx: AccessContext, rows: Sequence[int], site: Site | None = None) -> list[Read]:
-    """The facts of those of these encounters that stand, from the record as far as the asker may see it."""
+def read_from_record(
+    ctx: AccessContext, rows: Sequence[int], site: Site | None = None, stand: Mapping[int, int] | None = None
+) -> list[Read]:
+    """The facts of those of these encounters that stand, from the record as far as the asker may see it. ``stand``
+    are the stamps they had, where the caller took them already."""
     with without_collection():
         # The stamp is taken first: what is filed meanwhile makes it old.
-        stand = stamps(rows)
+        stand = stamps(rows) if stand is None else stand
         return [
             Read(facts.row, facts.patient, stand.get(facts.row), labels, packed.pack(facts))
             for facts, labels in _read(ctx, rows, site)

@@ -8,9 +8,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from django.db import connections
+
+from .memory import without_collection
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,4 +31,10 @@ def spread(work: Callable[[T], R], pieces: Sequence[T]) -> Iterator[R]:
     # What all of them have from this process lives as long as they do: the cycle collector need not walk it, nor
     # write into its pages.
     with multiprocessing.get_context("fork").Pool(cores, gc.freeze) as pool:
-        yield from pool.imap(work, pieces)
+        yield from pool.imap(partial(_worked, work), pieces)
+
+
+def _worked(work: Callable[[T], R], piece: T) -> R:
+    """What comes of one piece, the cycle collector at rest meanwhile."""
+    with without_collection():
+        return work(piece)

@@ -80,10 +80,10 @@ def test_what_the_key_says_is_found_and_no_more_and_rules_are_tried(
 
     whole = run("analyse", "--all")
     assert whole["encounters"] == line["encounters"]
-    # From what is kept flat the same is found as from the record.
+    # From what is kept flat, which the analysis of all does on its way, the same is found as from the record.
     kept = run("rebuild")
-    assert kept["read"] == kept["encounters"]
-    assert run("rebuild") == {**kept, "read": 0}
+    assert kept["read"] == 0
+    assert run("rebuild", "--all") == {**kept, "read": kept["encounters"]}
     assert run("analyse", "--all") == whole
     tried = tmp_path / "tried.yaml"
     tried.write_text(PACK, "utf-8")

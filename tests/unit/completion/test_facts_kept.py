@@ -282,9 +282,9 @@ def test_what_is_behind_is_read_from_the_record_and_the_rest_is_not(
     read: list[int] = []
     real = queries.read_from_record
 
-    def watched(ctx: AccessContext, rows: Any, site: Any = None) -> Any:
+    def watched(ctx: AccessContext, rows: Any, site: Any = None, stand: Any = None) -> Any:
         read.extend(rows)
-        return real(ctx, rows, site)
+        return real(ctx, rows, site, stand)
 
     monkeypatch.setattr(queries, "read_from_record", watched)
     monkeypatch.setattr(keep_facts, "read_from_record", watched)
@@ -305,8 +305,17 @@ def test_what_is_behind_is_read_from_the_record_and_the_rest_is_not(
         read.clear()
         analyse_charts([one, other])
         assert read == []
+        # All of a house at once: what is behind is read and kept on the way, the rest is taken as it is kept.
+        charts.file("d", "a", 1, "final")
+        read.clear()
+        ((number, listed),) = keep_facts.kept_facts()
+        assert read == [one] and number == 1
+        assert listed == [each for some in all_encounters(SYSTEM) for each in some]
+        assert [number for number, _ in keep_facts.kept_facts()] == [0] and read == [one]
         # An encounter that does not stand any more is not kept.
         send({**charts._visit("a"), "status": "entered-in-error"})
+        assert [[each.row for each in some] for _, some in keep_facts.kept_facts()] == [[other]]
+        assert not ChartFacts.objects.filter(encounter=one).exists()
         assert keep_facts.rebuild_facts() == keep_facts.Rebuilt(1, 0)
         assert list(ChartFacts.objects.values_list("encounter", flat=True)) == [other]
 

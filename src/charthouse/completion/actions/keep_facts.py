@@ -6,15 +6,17 @@ that the earlier did. Whoever needs charts as well takes the rows first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
 
 from charthouse.completion.domain import packed
+from charthouse.completion.domain.analysis import NEVER
 from charthouse.completion.domain.facts import EncounterFacts
 from charthouse.completion.facts_models import ChartFacts
 from charthouse.completion.queries import Directory, Read, Span, kept, read_from_record, stamps
+from charthouse.foundation.memory import without_collection
 from charthouse.foundation.prepared import planned_anew
 from charthouse.record import api as record
 
@@ -79,12 +81,12 @@ def facts_of(rows: Sequence[int], *, anew: bool = False) -> list[EncounterFacts]
     return Directory(SYSTEM).facts_of(sorted(found, key=lambda each: each.row))
 
 
-def _read_and_keep(rows: Sequence[int]) -> list[Read]:
-    """The facts of encounters whose rows are taken. What does not stand any more has none; what was kept of it
-    goes."""
+def _read_and_keep(rows: Sequence[int], stand: Mapping[int, int] | None = None) -> list[Read]:
+    """The facts of encounters whose rows are taken, with the stamps they had before where those are known. What
+    does not stand any more has none; what was kept of it goes."""
     if not rows:
         return []
-    read = read_from_record(SYSTEM, rows)
+    read = read_from_record(SYSTEM, rows, stand=stand)
     _keep(read)
     if gone := sorted(set(rows) - {each.row for each in read}):
         ChartFacts.objects.filter(encounter__in=gone).delete()
@@ -129,6 +131,30 @@ def rebuild_facts(span: Span = (0, None), *, everything: bool = False) -> Rebuil
     ``everything`` all; facts of encounters that do not stand any more go. Some hundred at a time, each its own
     transaction; broken off, the same call goes on."""
     looked = read = 0
+    for rows, found in _brought_up_to_date(span, everything):
+        looked += len(rows)
+        read += len(found)
+    return Rebuilt(looked, read)
+
+
+def kept_facts(span: Span = (0, None)) -> Iterator[tuple[int, list[EncounterFacts]]]:
+    """The facts of every encounter that took place, or of those of a span, some hundred at a time, brought up to
+    date on the way as ``rebuild_facts`` does; with how many were read from the record."""
+    directory = Directory(SYSTEM)
+    for rows, found in _brought_up_to_date(span, False):
+        with without_collection():
+            known = {each.row: each for each in found}
+            if others := [row for row in rows if row not in known]:
+                known |= {each.row: each for each in kept(others)}
+                # What was kept a moment ago somebody else may have set behind since.
+                missing = [row for row in others if row not in known]
+                known |= {each.row: each for each in read_from_record(SYSTEM, missing)} if missing else {}
+            facts = directory.facts_of([known[row] for row in rows if row in known])
+            yield len(found), [each for each in facts if each.status not in NEVER]
+
+
+def _brought_up_to_date(span: Span, everything: bool) -> Iterator[tuple[list[int], list[Read]]]:
+    """The encounters that stand, some hundred at a time, and what had to be read of them."""
     after, upto = span
     while True:
         with transaction.atomic():
@@ -143,8 +169,8 @@ def rebuild_facts(span: Span = (0, None), *, everything: bool = False) -> Rebuil
             behind.update(held.keys() - set(rows))
             if behind:
                 take(sorted(behind))
-                read += len(_read_and_keep(sorted(behind)))
-        looked += len(rows)
+            found = _read_and_keep(sorted(behind), stand)
+        yield rows, found
         if len(rows) < _AT_ONCE:
-            return Rebuilt(looked, read)
+            return
         after = rows[-1]

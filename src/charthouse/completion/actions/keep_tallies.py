@@ -12,10 +12,11 @@ _COLUMNS = ", ".join(_SORT)
 _AT_ONCE = 2_000
 
 # Each takes only what nobody has locked, and waits for nobody: an analysis that waits for these rows waits shortly.
+# An array, because IN (SELECT … LIMIT) may be planned to be asked again, locks and all, for each row beside it.
 _LATE = """
-UPDATE completion_deficiency SET late = NOT late WHERE id IN (
+UPDATE completion_deficiency SET late = NOT late WHERE id = ANY(ARRAY(
   SELECT id FROM completion_deficiency d WHERE d.state IN ('open', 'proposed') AND {turned}
-   ORDER BY d.id LIMIT %s FOR UPDATE SKIP LOCKED)
+   ORDER BY d.id LIMIT %s FOR UPDATE SKIP LOCKED))
 """
 _TURNED = ("NOT d.late AND d.due <= %s", "d.late AND (d.due > %s OR d.due IS NULL)")
 _JOIN = f"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -91,7 +91,9 @@ def codings_of(resource: Mapping[str, Any]) -> tuple[Coding, ...]:
     coding of its own, of no system."""
     found: dict[Coding, None] = {}
     for name in _KINDS.get(str(resource.get("resourceType")), ()):
-        for concept in _listed(resource.get(name)):
+        if (said := resource.get(name)) is None:
+            continue
+        for concept in _listed(said):
             codings = [each for each in _listed(concept.get("coding")) if each.get("code")]
             for each in codings:
                 found[str(each.get("system") or ""), str(each["code"])] = None
@@ -131,10 +133,8 @@ def suggested(title: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda slug: -found[slug])[:3])
 
 
-def _listed(value: Any) -> Iterator[Mapping[str, Any]]:
-    for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, dict):
-            yield each
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
 
 
 #: A sender's own code of a report is only taken for a note's where it is this long: short ones name tests, too.

@@ -15,9 +15,10 @@ from charthouse.record import schema
 
 _BATCH = 1_000
 
+# An array, because IN (SELECT … LIMIT) may be planned to be asked again, locks and all, for each row beside it.
 _TAKE = """
-DELETE FROM record_superseded WHERE (type, resource) IN (
-    SELECT type, resource FROM record_superseded ORDER BY type, resource LIMIT %s FOR UPDATE SKIP LOCKED)
+DELETE FROM record_superseded WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM record_superseded ORDER BY type, resource LIMIT %s FOR UPDATE SKIP LOCKED))
 RETURNING type, resource
 """
 # The range lets the BRIN index find the pages in one pass; the list chooses within them.
