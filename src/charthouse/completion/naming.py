@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from charthouse.foundation.access.api import system_context
 from charthouse.people.api import (
     account_links,
+    joined_practitioners,
     names_of,
     practitioner,
+    practitioner_ids,
     practitioners_by_public_id,
-    practitioners_standing_for,
 )
 
 _PRACTITIONER = "Practitioner/"
@@ -33,19 +34,13 @@ def standing_for(keys: Iterable[str]) -> dict[str, str]:
     """For each of these names that which stands for all names of the same practitioner (``Named.key``); for a name
     that nobody knows, itself. Nothing else is asked of the directory, so that there may be thousands."""
     wanted = {each for each in keys if each}
-    ids = {each: each.removeprefix(_PRACTITIONER) for each in wanted if each.startswith(_PRACTITIONER)}
-    actors = {each for each in wanted if each.startswith("user:")}
-    roots = practitioners_standing_for(ids.values())
     found = {each: each for each in wanted}
-    found |= {each: f"{_PRACTITIONER}{roots[id][1]}" for each, id in ids.items() if id in roots}
-    links = account_links(actors, ())
-    own = dict(roots.values())
-    for actor, number in links.items():
-        if number not in own and (entry := practitioner(_SYSTEM, number)) is not None:
-            own[number] = entry.public_ids[0]
-        if number in own:
-            found[actor] = f"{_PRACTITIONER}{own[number]}"
-    return found
+    for id, own in joined_practitioners().items():
+        if (key := _PRACTITIONER + id) in wanted:
+            found[key] = _PRACTITIONER + own
+    links = account_links({each for each in wanted if each.startswith("user:")}, ())
+    own_ids = practitioner_ids(links.values()) if links else {}
+    return found | {actor: _PRACTITIONER + own_ids[number] for actor, number in links.items()}
 
 
 def named(keys: Iterable[str]) -> dict[str, Named]:

@@ -68,13 +68,16 @@ def practitioners_by_public_id(ctx: AccessContext, public_ids: Iterable[str]) ->
     return {public_id: entries[root] for public_id, root in roots.items()}
 
 
-def practitioners_standing_for(public_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
-    """For FHIR ids of the directory, the entry that stands for each, following merges: its number and its own id.
-    Unknown ids are absent. Not sensitive."""
-    rows = Practitioner.objects.filter(public_id__in=list(public_ids)).values_list(
-        "public_id", "canonical_id", "canonical__public_id"
-    )
-    return {public_id: (root, own) for public_id, root, own in rows}
+def joined_practitioners() -> dict[str, str]:
+    """Every entry of the directory that was joined to another, by FHIR ids: the one that stands for it, following
+    merges. They are few where the entries themselves may be thousands. Not sensitive."""
+    joined = Practitioner.objects.filter(merged_into__isnull=False)
+    return dict(joined.values_list("public_id", "canonical__public_id"))
+
+
+def practitioner_ids(numbers: Iterable[int]) -> dict[int, str]:
+    """The FHIR ids of entries by their numbers, following merges. Not sensitive."""
+    return dict(Practitioner.objects.filter(pk__in=list(numbers)).values_list("pk", "canonical__public_id"))
 
 
 def find_practitioners(ctx: AccessContext, text: str, limit: int = 20) -> list[PractitionerEntry]:

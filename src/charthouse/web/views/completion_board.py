@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from charthouse.completion import api as completion
@@ -95,9 +96,11 @@ def days(request: SignedInRequest) -> HttpResponse:
     number = _days_asked(request.GET)
     counted = completion.last_days(request.access, number)
     benchmark = float(parameter(completion.RATE, "benchmark"))
+    # Several hundred rows, whose addresses differ in their last word alone.
+    here = reverse("incomplete-days")
     context = {
         "counted": [
-            (each.day.isoformat(), day, numbers, at)
+            (f"{here}/{each.day}", day, numbers, at)
             for each, (day, *numbers, at) in zip(reversed(counted), reversed(day_rows(counted)), strict=True)
         ],
         "columns": DAY_COLUMNS,
