@@ -384,3 +384,15 @@ def test_a_deficiency_owed_under_two_names_counts_once_for_its_practitioner(hous
     people.merge_practitioners(OBI, one, other, "One person.")
     (who,) = completion.board(SATO).practitioners
     assert who.open == 2
+
+
+def test_of_those_who_owe_as_much_the_names_decide(house: House) -> None:
+    people.note_practitioners([people.PractitionerFact("a-first", "Zenker", "Paula")])
+    house.visit("1", finding("op", owed_by="Practitioner/a-first"), finding())
+    house.visit("2", finding("op", owed_by="Practitioner/a-first"), finding(), finding("dx", owed_by=CHEN))
+
+    def named(most: int) -> list[str]:
+        return [who.name.split(",")[0] for who in completion.board(SATO, most).practitioners]
+
+    assert named(1) == ["Bela Novak"]
+    assert named(9)[:2] == ["Bela Novak", "Paula Zenker"] and len(named(9)) == 3
