@@ -25,7 +25,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.support.browsers import launched
+from tests.support.browsers import PATIENCE, launched
 from tests.support.threads import beside as _beside
 
 PASSWORD = "lantern-harbour-quilt-9"
@@ -236,7 +236,7 @@ def visit(served: str, signed_in: Any, browser: Any, request: pytest.FixtureRequ
         contexts.append(context)
         page = context.new_page()
         request.node.stash.setdefault(_PAGES, []).append(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complain(message, status))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         answer = page.goto(served + path)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.support.browsers import PATIENCE
 from tests.support.screens import assert_no_axe_violations
 from tests.support.threads import beside
 
@@ -41,7 +42,7 @@ def outside(browser: Any) -> Iterator[Any]:
     complaints: list[str] = []
     context = browser.new_context(viewport={"width": 1024, "height": 768}, reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda said: "Content Security Policy" in said.text and complaints.append(said.text))
     yield page

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from playwright.sync_api import expect
 
+from tests.support.browsers import PATIENCE
 from tests.support.screens import assert_no_axe_violations, press
 
 
@@ -24,7 +25,7 @@ class Person:
     def __init__(self, site: Place, browser: Any, name: str, size: tuple[int, int] = (1440, 900)) -> None:
         self.site = site
         self.page = browser.new_context(viewport={"width": size[0], "height": size[1]}).new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(PATIENCE)
         self.page.goto(site.address)
         self.looks("Sign in")
         self.page.get_by_label("User name").fill(name)

@@ -32,14 +32,17 @@ def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+#: Milliseconds that a page is waited for, on a machine with much else to do.
+PATIENCE = 60_000
+
+
 @contextmanager
 def launched(path: str) -> Iterator[Any]:
     """The browser at this path. Playwright keeps an event loop in the thread as long as it runs, under which Django
     refuses the database; so close it before other tests."""
     from playwright.sync_api import expect, sync_playwright
 
-    # As long as pages are waited for.
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield opened
