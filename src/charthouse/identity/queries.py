@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -148,8 +148,13 @@ def patients_of(ctx: AccessContext, person: UUID) -> tuple[int, ...]:
 
 def person_of_public(ctx: AccessContext, public_id: str) -> UUID | None:
     """The person of the Patient resource with this id; None where there is none the asker may see."""
-    found = _sources(ctx, "public_id = %s", [public_id])
-    return found[0].person if found else None
+    return persons_of_public(ctx, [public_id]).get(public_id)
+
+
+def persons_of_public(ctx: AccessContext, public_ids: Iterable[str]) -> dict[str, UUID]:
+    """The persons of Patient resources by their ids, as far as the asker may see them."""
+    found = _sources(ctx, "public_id = ANY(%s)", [list(public_ids)])
+    return {source.public_id: source.person for source in found}
 
 
 def surviving(ctx: AccessContext, person: UUID) -> UUID | None:
@@ -173,13 +178,31 @@ def surviving(ctx: AccessContext, person: UUID) -> UUID | None:
 
 def summary(ctx: AccessContext, person: UUID) -> PersonSummary | None:
     """A person in short; None where the asker may see none of its source patients."""
-    sources = sources_of(ctx, person)
+    return summaries(ctx, [person]).get(person)
+
+
+def summaries(ctx: AccessContext, persons: Iterable[UUID]) -> dict[UUID, PersonSummary]:
+    """Persons in short, in as many queries as for one; those of whom the asker may see no source patient are
+    absent."""
+    sources: dict[UUID, list[SourcePatient]] = {}
+    for source in _sources(ctx, "person = ANY(%s)", [list(persons)]):
+        sources.setdefault(source.person, []).append(source)
     if not sources:
-        return None
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT number FROM identity_person WHERE id = %s", [person])
-        number = int(cursor.fetchone()[0])
-    by_row, chosen = {source.patient: source for source in sources}, shown_of(person)
+        cursor.execute("SELECT id, number FROM identity_person WHERE id = ANY(%s)", [list(sources)])
+        numbers: dict[UUID, int] = dict(cursor.fetchall())
+    chosen = _shown_of(list(sources))
+    return {
+        person: _summary(person, numbers[person], found, chosen.get(person, {}))
+        for person, found in sources.items()
+    }
+
+
+def _summary(
+    person: UUID, number: int, sources: Sequence[SourcePatient], chosen: Mapping[str, int]
+) -> PersonSummary:
+    by_row = {source.patient: source for source in sources}
 
     def shown(field: str) -> SourcePatient:
         return by_row.get(chosen.get(field, 0), sources[0])
@@ -202,14 +225,21 @@ def summary(ctx: AccessContext, person: UUID) -> PersonSummary | None:
 def shown_of(person: UUID) -> dict[str, int]:
     """Which source patient's value the banner shows of a field (``SHOWN_FIELDS``), where somebody chose when
     merging: the last choice that was not undone."""
+    return _shown_of([person]).get(person, {})
+
+
+def _shown_of(persons: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT (detail->'shown')::text FROM identity_decision d WHERE person = %s AND detail ? 'shown'"
-            " AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id) ORDER BY id DESC LIMIT 1",
-            [person],
+            "SELECT DISTINCT ON (person) person, (detail->'shown')::text FROM identity_decision d"
+            " WHERE person = ANY(%s) AND detail ? 'shown'"
+            " AND NOT EXISTS (SELECT FROM identity_decision u WHERE u.undoes = d.id) ORDER BY person, id DESC",
+            [list(persons)],
         )
-        row = cursor.fetchone()
-    return {field: int(patient) for field, patient in orjson.loads(row[0]).items()} if row else {}
+        return {
+            person: {field: int(patient) for field, patient in orjson.loads(shown).items()}
+            for person, shown in cursor.fetchall()
+        }
 
 
 def history(ctx: AccessContext, person: UUID) -> list[HistoryLine]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from charthouse.foundation.access.api import AccessContext, Label, PermissionRefused, Role, system_context
 from charthouse.foundation.ledger.api import Filters, entries
@@ -238,6 +239,25 @@ def test_what_the_banner_shows_is_chosen_and_falls_back_when_undone(two: Two, pa
     assert identity.shown_of(one) == {"name": 4}
     identity.undo(technician(), again, "x")
     assert identity.shown_of(one) == {"name": 3, "birth_date": 1}
+
+
+@pytest.mark.django_db
+def test_many_persons_in_short_are_each_as_alone_in_as_many_queries(two: Two, patient: Make) -> None:
+    one, other = two()
+    third = place(4, patient("Quill", "Ada", born="1950-01-02"))
+    hidden = place(5, patient("Rusk", "Ida", born="1949-05-02"), labels=int(Label.RESTRICTED))
+    identity.merge(technician(), one, other, "x", shown={"name": 3, "birth_date": 1})
+    with CaptureQueriesContext(connection) as alone:
+        each = {person: identity.summary(technician(), person) for person in (one,)}
+    with CaptureQueriesContext(connection) as together_:
+        found = identity.summaries(technician(), [third, hidden, other, one])
+    assert found == each | {third: identity.summary(technician(), third)}
+    assert found[one].name == "Lindquist, Joan" and len(found[one].sources) == 3
+    assert identity.summary(technician(), hidden) is None is identity.summary(technician(), other)
+    assert len(together_) == len(alone)
+    named = {f"patient-{row}": person for row, person in ((1, one), (3, one), (4, third))}
+    assert identity.persons_of_public(technician(), [*named, "patient-5", "patient-9"]) == named
+    assert identity.person_of_public(technician(), "patient-5") is None
 
 
 @pytest.mark.django_db

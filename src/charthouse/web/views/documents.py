@@ -287,11 +287,12 @@ def unsigned(request: SignedInRequest) -> HttpResponse:
     """Documents that wait for the asker's signature, or everybody's."""
     everybodys = request.GET.get("of") == "all" or not may(request.access, record.SIGN)
     page = record.unsigned_documents(request.access, everybodys=everybodys)
+    persons = identity.persons_of_public(request.access, {each.patient for each in page.rows})
+    summaries = identity.summaries(request.access, set(persons.values()))
     rows = []
     for each in page.rows:
-        person = identity.person_of_public(request.access, each.patient)
-        summary = identity.summary(request.access, person) if person else None
-        if person is not None and summary is not None:
+        person = persons.get(each.patient)
+        if person is not None and (summary := summaries.get(person)) is not None:
             rows.append((each, person, summary))
     ledger.append_read(
         request.access,

@@ -50,11 +50,11 @@ def eligible(request: SignedInRequest) -> HttpResponse:
         after=request.GET.get("after", ""),
     )
     persons = identity.persons_of([each.patients[0] for each in page.rows])
+    summaries = identity.summaries(ctx, set(persons.values()))
     rows = []
     for each in page.rows:
         person = persons.get(each.patients[0])
-        summary = identity.summary(ctx, person) if person else None
-        if person is not None and summary is not None:
+        if person is not None and (summary := summaries.get(person)) is not None:
             rows.append((person, summary, each))
     ledger.append_read(
         ctx,
@@ -102,7 +102,7 @@ def documents(request: SignedInRequest) -> HttpResponse:
     )
     page = record.overdue_documents(ctx, _charts, rule=code, year=year, after=after)
     persons = identity.persons_of({each.patient for each in page.rows})
-    summaries = {person: identity.summary(ctx, person) for person in set(persons.values())}
+    summaries = identity.summaries(ctx, set(persons.values()))
     charts = _charts({each.patient for each in page.rows})
     kept = record.hindrances(ctx, charts.values())
     rows = []
