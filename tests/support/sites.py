@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Seconds that a start, a stop or a command may take on a machine with much else to do.
-PATIENCE = 240
+PATIENCE = 600
 
 
 def free_port() -> int:
