@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -140,6 +140,13 @@ def test_a_screen_is_open_to_everybody(house: dict[str, Any], visit: Any, path: 
     assert "Quellmann" not in page.title()
     assert_open_to_everybody(page)
     assert_the_keys_are_named(page)
+
+
+def test_each_part_of_a_drawing_is_named_by_its_day_and_opens_it(house: dict[str, Any], visit: Any) -> None:
+    page = visit("/incomplete/days")
+    counted = date.fromisoformat(house["day"])
+    page.get_by_role("link", name=f"Not complete, {counted.day} {counted:%b %Y}", exact=True).click()
+    page.wait_for_url(f"**/incomplete/days/{house['day']}")
 
 
 def test_a_physician_signs_what_was_opened_on_a_telephone(house: dict[str, Any], visit: Any) -> None:

@@ -27,6 +27,11 @@ class Column:
     width: float
     day: date
 
+    @property
+    def words(self) -> str:
+        """ "28 Nov 2026"."""
+        return fhir_date(self.day.isoformat())
+
 
 @dataclass(frozen=True, slots=True)
 class DayTrend:
