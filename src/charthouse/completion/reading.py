@@ -462,7 +462,6 @@ def party(reference: Any) -> Party | None:
 
 
 @lru_cache(maxsize=4096)
-@lru_cache(4096)
 def _called(key: str, name: str) -> Party:
     kind, slash, number = key.partition("/")
     if slash and kind == "Practitioner":

@@ -150,7 +150,7 @@ def kept_facts(span: Span = (0, None)) -> Iterator[tuple[int, list[EncounterFact
                 missing = [row for row in others if row not in known]
                 known |= {each.row: each for each in read_from_record(SYSTEM, missing)} if missing else {}
             facts = directory.facts_of([known[row] for row in rows if row in known])
-            yield len(found), [each for each in facts if each.status not in NEVER]
+        yield len(found), [each for each in facts if each.status not in NEVER]
 
 
 def _brought_up_to_date(span: Span, everything: bool) -> Iterator[tuple[list[int], list[Read]]]:

@@ -91,9 +91,7 @@ def codings_of(resource: Mapping[str, Any]) -> tuple[Coding, ...]:
     coding of its own, of no system."""
     found: dict[Coding, None] = {}
     for name in _KINDS.get(str(resource.get("resourceType")), ()):
-        if (said := resource.get(name)) is None:
-            continue
-        for concept in _listed(said):
+        for concept in _listed(resource.get(name)):
             codings = [each for each in _listed(concept.get("coding")) if each.get("code")]
             for each in codings:
                 found[str(each.get("system") or ""), str(each["code"])] = None
