@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -202,6 +202,5 @@ def kind_of(holding: record.Holding) -> EncounterKind:
 
 def _bare_facts(holding: record.Holding) -> EncounterFacts:
     """An encounter with its operations, as its analysis would have it; its documents are not read."""
-    bare = reading.encounter_of(holding.stored)
     operations = tuple(reading.procedure_of(each) for each in holding.operations)
-    return reading.with_operations(replace(bare, procedures=operations))
+    return reading.encounter_of(holding.stored, procedures=operations)

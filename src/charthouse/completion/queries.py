@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from charthouse.configuration import configuration
 from charthouse.foundation.access.api import AccessContext, require
 from charthouse.foundation.clock import now
 from charthouse.foundation.memory import without_collection
+from charthouse.foundation.prepared import planned_anew
 from charthouse.foundation.rulepacks.api import FacilityType
 from charthouse.identity import api as identity
 from charthouse.people import api as people
@@ -32,7 +33,6 @@ from .domain.facts import DocumentFact, EncounterFacts, Party
 from .domain.findings import Finding
 from .domain.packed import Packed
 from .domain.pieces import Coding, codes_of, is_note
-from .facts_models import ChartFacts
 from .permissions import ANALYSE
 
 #: So many encounters are read together; memory does not grow with the house.
@@ -41,13 +41,18 @@ _DOCUMENTS = ("DocumentReference", "Composition")
 _ORDERS = ("ServiceRequest", "MedicationRequest")
 #: All that facts are read from, beside the Encounter itself.
 LOOKED_AT = (*_DOCUMENTS, *_ORDERS, "Procedure", "DiagnosticReport", "Specimen")
+_KEPT = """
+SELECT encounter, patient, stamp, labels, content FROM completion_chart_facts
+ WHERE encounter = ANY(%s) AND stamp IS NOT NULL
+"""
 _REPORT = re.compile(rb'"DiagnosticReport/([A-Za-z0-9.-]{1,64})"')
 _NPI = "http://hl7.org/fhir/sid/us-npi"
 
 Site = Mapping[Coding, str]
 #: Encounters whose rows are above the first, and not above the second where there is one.
 Span = tuple[int, int | None]
-_SPAN = 2_000
+#: Of so many encounters: of few, so that whoever works the spans through at once ends together.
+_SPAN = 500
 
 
 def facts_of(ctx: AccessContext, encounters: Sequence[str], site: Site | None = None) -> dict[str, EncounterFacts]:
@@ -73,7 +78,7 @@ def encounters_called(ctx: AccessContext, name: str) -> list[str]:
 
 
 def spans(ctx: AccessContext) -> list[Span]:
-    """The whole house in parts of some thousand encounters, to be worked through at once. Raises
+    """The whole house in parts of some hundred encounters, to be worked through at once. Raises
     PermissionRefused."""
     require(ctx, ANALYSE)
     found: list[Span] = []
@@ -100,6 +105,8 @@ def all_encounters(
         found = _known(ctx, [row for row, _ in standing], directory, site)
         yield [each for each in found if each.status not in NEVER]
         after = standing[-1][0]
+        if after == upto:
+            return
 
 
 def findings_of(facts: EncounterFacts, version: int, at: datetime | None = None) -> tuple[Finding, ...]:
@@ -127,11 +134,8 @@ def stamps(rows: Sequence[int]) -> dict[int, int]:
 
 def kept(rows: Sequence[int]) -> Iterator[Read]:
     """The facts that are kept of these encounters, behind or not."""
-    columns = ("encounter", "patient", "stamp", "labels", "content")
-    for row, patient, stamp, labels, content in ChartFacts.objects.filter(
-        encounter__in=rows, stamp__isnull=False
-    ).values_list(*columns):
-        yield Read(row, patient, stamp, labels, packed.read(bytes(content)))
+    for row, patient, stamp, labels, content in planned_anew(_KEPT, [list(rows)]):
+        yield Read(row, patient, stamp, labels, packed.read(content))
 
 
 def _known(
@@ -202,15 +206,15 @@ def _read(ctx: AccessContext, rows: Sequence[int], site: Site | None) -> Iterato
     for one in (*written, *notes, *done, *verbal, *asked, *taken):
         labels[one.encounter or 0] |= one.labels
     for each in stored:
-        facts = replace(
-            reading.encounter_of(each),
+        facts = reading.encounter_of(
+            each,
             documents=tuple(documents.get(each.row, ())),
             procedures=tuple(procedures.get(each.row, ())),
             orders=tuple(orders.get(each.row, ())),
             consults=tuple(consults.get(each.row, ())),
             specimens=tuple(specimens.get(each.row, ())),
         )
-        yield reading.with_operations(facts), labels[each.row]
+        yield facts, labels[each.row]
 
 
 def _notes(
@@ -258,7 +262,7 @@ def _documents(stored: Sequence[record.Stored], site: Site | None) -> Iterator[t
         if fact is None:
             continue
         if place in by_person:
-            fact = replace(fact, piece=by_person[place])
+            fact = fact._replace(piece=by_person[place])
         if each.type != "DiagnosticReport" or fact.piece in reports:
             yield each.encounter or 0, fact
 
@@ -299,8 +303,15 @@ class Directory:
         """Facts as they were read or kept, with practitioners, facility and person as they are known by now."""
         self._learn({id for each in found for id in packed.practitioners_in(each.packed)})
         persons = identity.persons_of({each.patient for each in found if each.patient})
-        facts = [packed.unpack(each.packed, self.known) for each in found]
-        return [replace(each, **self.place(each.provider), person=persons.get(each.patient)) for each in facts]
+        return [
+            packed.unpack(
+                each.packed,
+                self.known,
+                person=persons.get(each.patient),
+                **self.place(packed.provider_in(each.packed)),
+            )
+            for each in found
+        ]
 
     def _learn(self, named: Set[str]) -> None:
         """Practitioners as the directory has them: merged entries are one, and credentials and numbers are

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -106,8 +105,9 @@ def codes() -> Codes:
     return Codes()
 
 
-def encounter_of(stored: record.Stored) -> EncounterFacts:
-    """An Encounter without what belongs to it; its kind is that without operations."""
+def encounter_of(stored: record.Stored, **belonging: Any) -> EncounterFacts:
+    """An Encounter with what belongs to it, by the names of the facts. A clinic visit with an operation is same-day
+    surgery."""
     resource = orjson.loads(stored.content)
     period = _object(resource.get("period"))
     start, end = _instant(period.get("start")), _instant(period.get("end"))
@@ -117,6 +117,9 @@ def encounter_of(stored: record.Stored) -> EncounterFacts:
     phases = tuple(_phases(resource, start, end))
     kinds = {each.kind for each in phases}
     kind = next((each for each in _MOST if each in kinds), EncounterKind.CLINIC)
+    operated = any(each.operation and each.done for each in belonging.get("procedures", ()))
+    if kind is EncounterKind.CLINIC and operated:
+        kind = EncounterKind.SAME_DAY_SURGERY
     inside = [each.since for each in phases if each.kind in _INSIDE]
     hospitalization = _object(resource.get("hospitalization"))
     provider = _object(resource.get("serviceProvider"))
@@ -138,6 +141,7 @@ def encounter_of(stored: record.Stored) -> EncounterFacts:
         moves=tuple(_moves(resource)),
         takings=tuple(_takings(resource)),
         diagnoses=tuple(_diagnoses(resource)),
+        **belonging,
     )
 
 
@@ -148,13 +152,6 @@ _MOST = (
     EncounterKind.SAME_DAY_SURGERY,
 )
 _INSIDE = frozenset({EncounterKind.INPATIENT, EncounterKind.OBSERVATION})
-
-
-def with_operations(facts: EncounterFacts) -> EncounterFacts:
-    """The same, a clinic visit with an operation being same-day surgery."""
-    if facts.kind is EncounterKind.CLINIC and any(each.operation and each.done for each in facts.procedures):
-        return replace(facts, kind=EncounterKind.SAME_DAY_SURGERY)
-    return facts
 
 
 def _phases(resource: Json, start: datetime | None, end: datetime | None) -> Iterable[Phase]:
@@ -264,7 +261,7 @@ def document_of(stored: record.Stored, site: Mapping[Coding, str] | None = None)
         recorded=_instant(resource.get("date") or resource.get("issued")) or stored.filed_at,
         signatures=tuple(
             Signature(_party(each.party), _instant(each.at), each.meaning.value)
-            for each in (record.attestations(resource) if _SIGNING & resource.keys() and not report else ())
+            for each in (record.attestations(resource) if not report and not _SIGNING.isdisjoint(resource) else ())
         ),
         authors=tuple(_party(each) for each in _writers(resource, report)),
         unsigned=status in ("registered", "partial", "preliminary") if report else record.is_unsigned(resource),
@@ -474,7 +471,13 @@ def _party(found: record.Party) -> Party:
 
 
 def _instant(text: Any) -> datetime | None:
-    if not isinstance(text, str) or len(text) < 10:
+    return _moment(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=256)
+def _moment(text: str) -> datetime | None:
+    # The same moment stands in several places of a resource and its neighbours.
+    if len(text) < 10:
         return None
     try:
         moment = datetime.fromisoformat(text)
@@ -497,7 +500,9 @@ def _items(value: Any) -> list[Any]:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in _items(value) if isinstance(each, dict)]
+    if isinstance(value, dict):
+        return [value]
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _codings(value: Any) -> list[Coding]:

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 #: Times that a statement which is not surely asked again is asked before it is prepared.
 _AGAIN = 5
+_NUMBERS = {int}
 
 
 def prepared(statement: str, values: Sequence[Any], *, binary: bool = False) -> list[tuple[Any, ...]]:
@@ -44,6 +45,14 @@ def _rows(statement: str, values: Sequence[Any], prepare: bool | None, binary: b
         text = psycopg.ClientCursor(plain).mogrify(statement, values)
         django.queries_log.append({"sql": text, "time": "0"})
     with django.wrap_database_errors, psycopg.Cursor(plain) as cursor:
-        cursor.execute(statement, values, prepare=prepare, binary=binary)
+        cursor.execute(statement, [_value(each) for each in values], prepare=prepare, binary=binary)
         # Whether there are rows, without describing them.
         return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+
+
+def _value(value: Any) -> Any:
+    """A list of numbers written as PostgreSQL reads one: the driver would look at each for what must be quoted. The
+    statement says of what type they are."""
+    if type(value) is list and value and set(map(type, value)) == _NUMBERS:
+        return "{" + ",".join(map(str, value)) + "}"
+    return value

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.db import connection
@@ -28,8 +28,7 @@ from .domain.sealing import sha256
 from .domain.types import TYPE_ID, TYPE_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A version of a resource as kept. ``place`` is the segment of an HL7 message it came from; ``main`` its main
     date, year 1 where it has none; ``owner`` the public id of the patient, where it was read along."""
 

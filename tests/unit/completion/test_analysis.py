@@ -341,10 +341,10 @@ def test_what_is_not_signed_is_asked_of_its_author_and_amended_is_signed() -> No
     assert (found.kind, found.piece, found.owed_by, found.about) == (
         "authentication", "progress-note", LATER, f"DocumentReference/{note.id}",
     )  # fmt: skip
-    amended = replace(note, unsigned=False, doc_status="amended", corrected="amended")
+    amended = note._replace(unsigned=False, doc_status="amended", corrected="amended")
     assert lacks(replace(WHOLE, documents=(*WHOLE.documents, amended))) == []
     # Nobody knows which part of the chart it is: it is not signed all the same.
-    unknown = replace(note, piece=None)
+    unknown = note._replace(piece=None)
     assert only(replace(WHOLE, documents=(*WHOLE.documents, unknown))).what is What.UNSIGNED
 
 
@@ -357,7 +357,7 @@ def test_who_may_not_sign_needs_somebody_who_may() -> None:
     history = written("history-and-physical", START + timedelta(hours=3), NURSE)
     found = only(instead(WHOLE, history))
     assert (found.kind, found.owed_by) == ("authorship", LATER)
-    both = replace(history, signatures=(*history.signatures, Signature(ATTENDING, START)))
+    both = history._replace(signatures=(*history.signatures, Signature(ATTENDING, START)))
     assert lacks(instead(WHOLE, both)) == []
     for credentials in ("", "FACS", "RN, NP", "M.D."):
         who = replace(NURSE, credentials=credentials)
@@ -366,13 +366,13 @@ def test_who_may_not_sign_needs_somebody_who_may() -> None:
 
 def test_a_report_is_of_the_stay_and_of_the_side_of_its_consent() -> None:
     report = next(each for each in OPERATED.documents if each.piece == "operative-report")
-    other_day = replace(report, operated_on=date(2026, 1, 11))
+    other_day = report._replace(operated_on=date(2026, 1, 11))
     assert [each.kind for each in analyse(instead(OPERATED, other_day), RULES, NOW)] == ["operation-date"]
-    left = replace(report, sides=frozenset({Side.LEFT}))
+    left = report._replace(sides=frozenset({Side.LEFT}))
     found = only(instead(OPERATED, left))
     assert (found.kind, found.what, found.owed_by) == ("laterality", What.UNFIT, SURGEON)
     for sides in (frozenset({Side.LEFT, Side.RIGHT}), frozenset({Side.BILATERAL}), frozenset()):
-        assert lacks(instead(OPERATED, replace(report, sides=sides))) == []
+        assert lacks(instead(OPERATED, report._replace(sides=sides))) == []
 
 
 def test_what_has_not_begun_or_never_was_lacks_nothing() -> None:

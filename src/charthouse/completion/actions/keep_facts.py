@@ -29,9 +29,12 @@ SELECT r.id, r.patient, 0, '' FROM record_resource r
  WHERE r.type = %s AND r.id = ANY(%s) AND r.patient IS NOT NULL ORDER BY r.id
     ON CONFLICT (encounter) DO NOTHING
 """
+_LOCK = """
+SELECT encounter FROM completion_chart_facts WHERE encounter = ANY(%s) ORDER BY encounter FOR NO KEY UPDATE
+"""
 _KEEP = """
 UPDATE completion_chart_facts f SET patient = n.patient, stamp = n.stamp, labels = n.labels, content = n.content
-  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %s::bytea[])
+  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[], %b::bytea[])
        AS n (encounter, patient, stamp, labels, content)
  WHERE f.encounter = n.encounter
 """
@@ -61,12 +64,7 @@ def take(rows: Sequence[int]) -> None:
 
 
 def _lock(rows: Sequence[int]) -> None:
-    list(
-        ChartFacts.objects.select_for_update(no_key=True)
-        .filter(encounter__in=list(rows))
-        .order_by("encounter")
-        .values_list("encounter", flat=True)
-    )
+    planned_anew(_LOCK, [list(rows)])
 
 
 def facts_of(rows: Sequence[int], *, anew: bool = False) -> list[EncounterFacts]:
@@ -171,6 +169,6 @@ def _brought_up_to_date(span: Span, everything: bool) -> Iterator[tuple[list[int
                 take(sorted(behind))
             found = _read_and_keep(sorted(behind), stand)
         yield rows, found
-        if len(rows) < _AT_ONCE:
+        if len(rows) < _AT_ONCE or rows[-1] == upto:
             return
         after = rows[-1]

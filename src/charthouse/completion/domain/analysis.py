@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .clocks import Calendar
@@ -62,8 +63,7 @@ class _Case:
 _WHOLE = [_Case()]
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """The time in which these pieces satisfy a demand of one case."""
 
     pieces: frozenset[str]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
@@ -105,8 +106,7 @@ class Move:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """Who authenticated a document and when, and what they said by it (``author``, ``co-signer`` …)."""
 
     who: Party
@@ -114,8 +114,7 @@ class Signature:
     meaning: str = "authenticator"
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentFact:
+class DocumentFact(NamedTuple):
     """A document as it stands in the chart; what was retracted or moved away is not among the facts.
 
     ``type`` is the resource's. ``piece`` is what part of a chart it is, None where its codes do not say.

@@ -36,6 +36,8 @@ from .facts import (
 Packed = list[Any]
 People = Mapping[str, Party]
 
+#: The place of the provider among what is packed.
+_PROVIDER = 11
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _KINDS = {each.value: each for each in EncounterKind}
@@ -105,9 +107,14 @@ def practitioners_in(packed: Packed) -> Iterable[str]:
     return (each[0] for each in packed[0] if each[0])
 
 
-def unpack(packed: Packed, people: People) -> EncounterFacts:
+def provider_in(packed: Packed) -> str:
+    """What the sender calls the facility."""
+    return str(packed[_PROVIDER])
+
+
+def unpack(packed: Packed, people: People, **known: Any) -> EncounterFacts:
     """The facts, practitioners being who the directory says they are by now. What is not kept (the facility, the
-    person) is as of facts that nobody told of."""
+    person) is as it is ``known``, by the names of the facts, or as of facts that nobody told of."""
     (
         parties, id, kind, status, start, end, admitted, disposition, row, patient, number, provider, service,
         labels, phases, moves, takings, documents, procedures, orders, consults, specimens, diagnoses,
@@ -157,6 +164,7 @@ def unpack(packed: Packed, people: People) -> EncounterFacts:
         ),
         specimens=tuple([SpecimenFact(one, _at(collected), tissue) for one, collected, tissue in specimens]),
         diagnoses=tuple([DiagnosisFact(*each) for each in diagnoses]),
+        **known,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +70,16 @@ def piece_of(codings: Iterable[Coding], site: Mapping[Coding, str] | None = None
     ``site`` maps a site's own codes and goes before what is known of codes here. An earlier coding goes before a
     later one.
     """
-    listed = list(codings)
+    listed = tuple(codings)
     if site:
         for each in listed:
             if found := site.get(each) or site.get(("", each[1])):
                 return found
+    return _known_piece(listed)
+
+
+@lru_cache(maxsize=1024)
+def _known_piece(listed: tuple[Coding, ...]) -> str | None:
     known, local = _codes()
     for each in listed:
         if found := known.get(each):
@@ -91,11 +96,15 @@ def codings_of(resource: Mapping[str, Any]) -> tuple[Coding, ...]:
     coding of its own, of no system."""
     found: dict[Coding, None] = {}
     for name in _KINDS.get(str(resource.get("resourceType")), ()):
-        for concept in _listed(resource.get(name)):
-            codings = [each for each in _listed(concept.get("coding")) if each.get("code")]
-            for each in codings:
-                found[str(each.get("system") or ""), str(each["code"])] = None
-            if not codings and (text := " ".join(str(concept.get("text") or "").split())):
+        if (said := resource.get(name)) is None:
+            continue
+        for concept in _listed(said):
+            coded = False
+            for each in _listed(concept.get("coding")):
+                if code := each.get("code"):
+                    found[str(each.get("system") or ""), str(code)] = None
+                    coded = True
+            if not coded and (text := " ".join(str(concept.get("text") or "").split())):
                 found["", text] = None
     return tuple(found)
 
@@ -131,8 +140,10 @@ def suggested(title: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda slug: -found[slug])[:3])
 
 
-def _listed(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
+def _listed(value: Any) -> Sequence[Mapping[str, Any]]:
+    if isinstance(value, dict):
+        return (value,)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else ()
 
 
 #: A sender's own code of a report is only taken for a note's where it is this long: short ones name tests, too.

@@ -163,7 +163,7 @@ def is_final(resource: Mapping[str, Any]) -> bool:
 
 
 def is_retracted(resource: Mapping[str, Any]) -> bool:
-    return "entered-in-error" in (resource.get("status"), resource.get("docStatus"))
+    return resource.get("status") == "entered-in-error" or resource.get("docStatus") == "entered-in-error"
 
 
 def _completion(resource: Mapping[str, Any]) -> str:
@@ -186,8 +186,7 @@ def party_of(reference: Any) -> Party | None:
 
 def authors(resource: Mapping[str, Any]) -> list[Party]:
     """Who wrote or dictated a document."""
-    found = [party_of(each) for each in items(resource.get("author"))]
-    return [each for each in found if each is not None]
+    return [found for each in items(resource.get("author")) if (found := party_of(each)) is not None]
 
 
 def wrote(resource: Mapping[str, Any], keys: Iterable[str], name: str) -> bool:
@@ -257,8 +256,12 @@ def stages(resource: Mapping[str, Any]) -> list[StageEntry]:
 
 def attestations(resource: Mapping[str, Any]) -> list[Attestation]:
     """Who attests a document that calls itself authenticated, the first the one who answers for it."""
-    if not is_final(resource):
+    lone = party_of(resource.get("authenticator"))
+    told = "extension" in resource or "attester" in resource
+    if (lone is None and not told) or not is_final(resource):
         return []
+    if lone is not None and not told:
+        return [Attestation(Meaning.AUTHENTICATOR, lone)]
     found: list[Attestation] = []
     if "extension" in resource:
         found += [
@@ -272,7 +275,6 @@ def attestations(resource: Mapping[str, Any]) -> list[Attestation]:
             for each in objects(resource["attester"])
             if (party := party_of(each.get("party"))) is not None
         ]
-    lone = party_of(resource.get("authenticator"))
     if lone is not None and all(each.party != lone for each in found):
         found.insert(0, Attestation(Meaning.AUTHENTICATOR, lone))
     return found
