@@ -6,18 +6,25 @@ stand in the statement's text, so that its one plan is as good as any.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.abc import AdaptContext
+from psycopg.adapt import Dumper
 
+#: A value for each place of a statement, or for each name in it.
+Values = Sequence[Any] | Mapping[str, Any]
 #: Times that a statement which is not surely asked again is asked before it is prepared.
 _AGAIN = 5
-_NUMBERS = {int}
+_WHOLE = {int}
+#: PostgreSQL's number for the type bigint[].
+_LIST_OF_INT8 = 1016
 
 
-def prepared(statement: str, values: Sequence[Any], *, binary: bool = False) -> list[tuple[Any, ...]]:
+def prepared(statement: str, values: Values, *, binary: bool = False) -> list[tuple[Any, ...]]:
     """The rows of a statement, in the transaction Django's connection is in, or in one of its own.
 
     ``binary`` has them sent as PostgreSQL holds them, which is faster for many. Raises Django's database errors.
@@ -25,34 +32,58 @@ def prepared(statement: str, values: Sequence[Any], *, binary: bool = False) -> 
     return _rows(statement, values, True, binary)
 
 
-def prepared_in_time(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def prepared_in_time(statement: str, values: Values) -> list[tuple[Any, ...]]:
     """As :func:`prepared`, binary, of a statement that is one of many: prepared when it has come a few times."""
     return _rows(statement, values, None, True)
 
 
-def planned_anew(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def planned_anew(statement: str, values: Values) -> list[tuple[Any, ...]]:
     """As :func:`prepared`, binary, of a statement whose best plan depends on its values."""
     return _rows(statement, values, False, True)
 
 
-def _rows(statement: str, values: Sequence[Any], prepare: bool | None, binary: bool) -> list[tuple[Any, ...]]:
+def _rows(statement: str, values: Values, prepare: bool | None, binary: bool) -> list[tuple[Any, ...]]:
     django = connections[DEFAULT_DB_ALIAS]
     django.ensure_connection()
+    django.validate_no_broken_transaction()
     plain = django.connection
     if plain.prepare_threshold is None:
         plain.prepare_threshold = _AGAIN  # Django turns preparing off; its own cursors never do it
+        plain.adapters.register_dumper(_Numbers, _NumbersDumper)
     if django.queries_logged:
         text = psycopg.ClientCursor(plain).mogrify(statement, values)
         django.queries_log.append({"sql": text, "time": "0"})
     with django.wrap_database_errors, psycopg.Cursor(plain) as cursor:
-        cursor.execute(statement, [_value(each) for each in values], prepare=prepare, binary=binary)
+        if isinstance(values, Mapping):
+            values = {name: _value(each) for name, each in values.items()}
+        else:
+            values = [_value(each) for each in values]
+        cursor.execute(statement, values, prepare=prepare, binary=binary)
         # Whether there are rows, without describing them.
         return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """A list of whole numbers, as PostgreSQL reads one."""
+
+    text: bytes
+
+
+class _NumbersDumper(Dumper):
+    """Of 64 bits each, as those of a list that the driver writes may be; it would look at each for what must be
+    quoted."""
+
+    def __init__(self, cls: type, context: AdaptContext | None = None) -> None:
+        super().__init__(cls, context)
+        # Not of the class, which would make this the dumper of all that is of this type.
+        self.oid = _LIST_OF_INT8
+
+    def dump(self, obj: _Numbers) -> bytes:
+        return obj.text
+
+
 def _value(value: Any) -> Any:
-    """A list of numbers written as PostgreSQL reads one: the driver would look at each for what must be quoted. The
-    statement says of what type they are."""
-    if type(value) is list and value and set(map(type, value)) == _NUMBERS:
-        return "{" + ",".join(map(str, value)) + "}"
+    if type(value) is list and value and set(map(type, value)) == _WHOLE:
+        return _Numbers(b"{" + ",".join(map(str, value)).encode() + b"}")
     return value

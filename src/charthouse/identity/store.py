@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-import psycopg
 from django.db import connection
 
 from charthouse.foundation.clock import wall
+from charthouse.foundation.prepared import prepared
 
 from .domain.decision import Candidate
 from .domain.keys import Keys
@@ -97,26 +97,9 @@ def _texts(values: Iterable[str]) -> str:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-#: Statements are prepared by a connection from the first time on; a number that is not None lets psycopg do so.
-_PREPARE = 5
-
-
-def _run(sql: str, values: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
-    """Execute a statement that the connection prepares once: planning would take longer than the work of one
-    arrival. Within Django's transaction, its errors raised as Django's."""
-    connection.ensure_connection()
-    connection.validate_no_broken_transaction()
-    raw = connection.connection
-    if raw.prepare_threshold is None:
-        raw.prepare_threshold = _PREPARE
-    with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.execute(sql, values, prepare=True)
-        return cursor.fetchall() if cursor.description else []
-
-
 def known_patients(patients: Sequence[int]) -> dict[int, Known]:
     """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
-    rows = _run(
+    rows = prepared(
         "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
         " JOIN identity_traits t USING (patient) WHERE s.patient = ANY(%s::bigint[]) ORDER BY s.patient"
         " FOR NO KEY UPDATE OF s",
@@ -198,9 +181,9 @@ def lock_keys(keys: Iterable[int]) -> None:
     if not slots:
         return
     if len(slots) > _MOST_SLOTS:
-        _run("SELECT pg_advisory_xact_lock(%s::int, %s::int)", [_LOCK_SPACE, _SLOTS])
+        prepared("SELECT pg_advisory_xact_lock(%s::int, %s::int)", [_LOCK_SPACE, _SLOTS])
         return
-    _run(
+    prepared(
         "SELECT pg_advisory_xact_lock_shared(%s::int, %s::int)"
         " UNION ALL SELECT pg_advisory_xact_lock(%s::int, slot) FROM unnest(%s::int[]) AS slot",
         [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, _array(slots)],
@@ -235,7 +218,7 @@ def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) ->
     found: dict[int, list[Candidate]] = {}
     if not keys:
         return found
-    rows = _run(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
+    rows = prepared(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
     for arrival, patient, person, traits in rows:
         found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
     return found
@@ -305,14 +288,14 @@ def write(writing: Writing) -> None:
             cursor.execute(_FORGET, {"patients": sorted(writing.changed)})
     if writing.rows or writing.persons:
         rows = {**_persons(writing.persons), **_columns(list(writing.rows.values()))}
-        _run(_WRITE_ALL, {**rows, **_events(writing.events)})
+        prepared(_WRITE_ALL, {**rows, **_events(writing.events)})
     else:
         write_events(writing.events)
 
 
 def _persons(persons: Sequence[UUID]) -> dict[str, Any]:
     serials = (
-        _run("SELECT nextval('identity_person_serial') FROM generate_series(1, %s::int)", [len(persons)])
+        prepared("SELECT nextval('identity_person_serial') FROM generate_series(1, %s::int)", [len(persons)])
         if persons
         else []
     )
@@ -359,7 +342,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
 def write_events(events: Sequence[LinkEvent]) -> None:
     """Append to the link history."""
     if events:
-        _run(_EVENTS, {**_events(events), "now": wall()})
+        prepared(_EVENTS, {**_events(events), "now": wall()})
 
 
 def _events(events: Sequence[LinkEvent]) -> dict[str, Any]:
