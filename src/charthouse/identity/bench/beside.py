@@ -88,15 +88,16 @@ def _connected(size: int, left: Ints, right: Ints) -> list[int]:
     return [find(row) for row in range(size)]
 
 
-def run_splink(table: Table, source: Ints | None) -> Beside:
-    """Train and predict with Splink on DuckDB, within the memory and the disk that are allowed here. Raises
+def run_splink(table: Table, source: Ints | None, learnt_from: Table | None = None) -> Beside:
+    """Train and predict with Splink on DuckDB, within the memory and the disk that are allowed here. It learns from
+    a smaller table of the same kind where one is given: what it compares to learn grows with the square. Raises
     DidNotFit."""
     import duckdb
     from splink.internals.exceptions import SplinkException
 
     with TemporaryDirectory() as folder:
         try:
-            return _run(table, source, folder)
+            return _run(table, source, folder, learnt_from)
         except (duckdb.OutOfMemoryException, SplinkException) as error:
             # Splink hands on DuckDB's refusal as one of its own.
             if "out of memory" not in str(error).lower() and "max_temp_directory_size" not in str(error):
@@ -104,7 +105,7 @@ def run_splink(table: Table, source: Ints | None) -> Beside:
             raise DidNotFit(f"more than {_MEMORY} of memory and {_DISK} of disk") from error
 
 
-def _run(table: Table, source: Ints | None, folder: str) -> Beside:
+def _run(table: Table, source: Ints | None, folder: str, learnt_from: Table | None) -> Beside:
     import duckdb
     import splink.comparison_library as cl
     from splink import DuckDBAPI, Linker, SettingsCreator, block_on
@@ -116,7 +117,7 @@ def _run(table: Table, source: Ints | None, folder: str) -> Beside:
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
     connection.execute("SET temp_directory = ?", [folder])
     connection.execute(f"SET max_temp_directory_size = '{_DISK}'")
-    columns = _fill(connection, table, source)
+    columns = _fill(connection, learnt_from or table, source)
     comparisons: list[Any] = [
         cl.NameComparison(name).configure(term_frequency_adjustments=True)
         for name in ("given", "family")
@@ -177,6 +178,15 @@ def _run(table: Table, source: Ints | None, folder: str) -> Beside:
             # Splink ends a round in which a level is met by no pair of one person at all.
             failed.append(" and ".join(way))
     trained = time.perf_counter()
+    if learnt_from is not None:
+        learnt = linker.misc.save_model_to_json()
+        connection.execute("DROP TABLE records")
+        _fill(connection, table, source)
+        other_api = DuckDBAPI(connection=connection)
+        linker = Linker(
+            other_api.register("records", dataset_display_name="t_all"), learnt, log_level=logging.ERROR
+        )
+    begins = time.perf_counter()
     predictions = linker.inference.predict(threshold_match_weight=-10)
     fetched = connection.execute(
         f"SELECT unique_id_l, unique_id_r, match_weight FROM {predictions.physical_name}"  # noqa: S608
@@ -188,7 +198,7 @@ def _run(table: Table, source: Ints | None, folder: str) -> Beside:
         np.maximum(one, other),
         np.asarray(fetched["match_weight"], dtype=np.float64),
         trained - begun,
-        done - trained,
+        done - begins,
         tuple(failed),
     )
 

@@ -29,6 +29,10 @@ from .population import COLUMNS, Noise, Row, copy, people
 _PLANTED = {"twin", "namesake"}
 
 
+#: Of so many people Splink learns from all, of more from as many as the second.
+_MOST_LEARNT_FROM, _LEARNT_FROM = 200_000, 30_000
+
+
 def bench_population(
     size: Annotated[int, typer.Option(min=1_000, help="How many people.")] = 1_000_000,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="The share with a second record.")] = 0.08,
@@ -75,7 +79,8 @@ def bench_population(
         print(orjson.dumps(figures).decode(), flush=True)
         del blocks, judged, left, right
         try:
-            beside = run_splink(table, None)
+            fewer = _made(_LEARNT_FROM, duplicates, seed)[0] if size > _MOST_LEARNT_FROM else None
+            beside = run_splink(table, None, fewer)
         except DidNotFit as error:
             print(orjson.dumps({**figures, "splink": f"did not fit: {error}"}).decode())
             return
@@ -83,6 +88,7 @@ def bench_population(
         figures.update(
             splink_predict_seconds=round(beside.predicting, 1),
             splink_training_seconds=round(beside.training, 1),
+            splink_learnt_from=fewer.size if fewer is not None else table.size,
             splink_f1=round(f1, 5),
             splink_threshold=threshold,
             splink_not_learnt_by=list(beside.failed),
