@@ -18,7 +18,7 @@ def written(source: str, **values: Any) -> str:
 
 
 @pytest.mark.parametrize("_", range(2))
-@pytest.mark.parametrize("value", [7, "7", SafeString("7"), 70_000])
+@pytest.mark.parametrize("value", [7, "7", SafeString("7"), 70_000, SOME])
 def test_an_address_is_that_of_django(value: Any, _: int) -> None:
     assert written("{% url 'queue' value %}", value=value) == reverse("queue", args=[value])
 

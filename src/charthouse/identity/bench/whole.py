@@ -27,8 +27,6 @@ from .beside import DidNotFit, run_splink
 from .population import COLUMNS, Noise, Row, copy, people
 
 _PLANTED = {"twin", "namesake"}
-
-
 #: Of so many people Splink learns from all, of more from as many as the second.
 _MOST_LEARNT_FROM, _LEARNT_FROM = 200_000, 30_000
 
