@@ -1,7 +1,9 @@
 """Statements that are planned once a connection, for what is asked with every request.
 
-Planning a read of partitioned tables takes several times as long as the read. Numbers that choose a partition must
-stand in the statement's text, so that its one plan is as good as any.
+Planning a read of partitioned tables takes several times as long as the read. Numbers that choose a partition or
+limit the rows must stand in the statement's text, so that its one plan is as good as any. PostgreSQL makes that plan
+only where it thinks so too: of a list it sees how long it is, and of a short one it would plan each anew, unless the
+list is hidden from it, as ``ANY((SELECT %s::bigint[])::bigint[])`` or ``unnest((SELECT %s::bigint[]))``.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def known_patients(patients: Sequence[int]) -> dict[int, Known]:
     """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
     rows = prepared(
         "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
-        " JOIN identity_traits t USING (patient) WHERE s.patient = ANY(%s::bigint[]) ORDER BY s.patient"
+        " JOIN identity_traits t USING (patient) WHERE s.patient = ANY((SELECT %s::bigint[])::bigint[])"
+        " ORDER BY s.patient"
         " FOR NO KEY UPDATE OF s",
         [_array(patients)],
     )
@@ -194,13 +195,14 @@ _CANDIDATES = """
 SELECT found.arrival, found.patient, s.person, t.traits::text
   FROM (SELECT DISTINCT asked.arrival, k.patient
           FROM (SELECT key, array_agg(arrival) AS arrivals
-                  FROM unnest(%s::int[], %s::bigint[]) AS a (arrival, key) GROUP BY key) AS each
+                  FROM unnest((SELECT %s::int[]), (SELECT %s::bigint[])) AS a (arrival, key)
+                 GROUP BY key) AS each
          CROSS JOIN LATERAL (
                SELECT array_agg(patient) AS patients
-                 FROM (SELECT patient FROM identity_key WHERE key = each.key LIMIT %s::int) AS few) AS hit
+                 FROM (SELECT patient FROM identity_key WHERE key = each.key LIMIT {more}) AS few) AS hit
          CROSS JOIN LATERAL unnest(hit.patients) AS k (patient)
          CROSS JOIN LATERAL unnest(each.arrivals) AS asked (arrival)
-         WHERE cardinality(hit.patients) < %s::int) AS found
+         WHERE cardinality(hit.patients) < {more}) AS found
   JOIN identity_source_patient s ON s.patient = found.patient
   JOIN identity_traits t ON t.patient = found.patient
    FOR KEY SHARE OF s
@@ -218,7 +220,7 @@ def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) ->
     found: dict[int, list[Candidate]] = {}
     if not keys:
         return found
-    rows = prepared(_CANDIDATES, [_array(arrivals), _array(keys), most_per_key + 1, most_per_key + 1])
+    rows = prepared(_CANDIDATES.format(more=int(most_per_key) + 1), [_array(arrivals), _array(keys)])
     for arrival, patient, person, traits in rows:
         found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
     return found
@@ -295,7 +297,7 @@ def write(writing: Writing) -> None:
 
 def _persons(persons: Sequence[UUID]) -> dict[str, Any]:
     serials = (
-        prepared("SELECT nextval('identity_person_serial') FROM generate_series(1, %s::int)", [len(persons)])
+        prepared("SELECT nextval('identity_person_serial') FROM generate_series(1, (SELECT %s::int))", [len(persons)])
         if persons
         else []
     )

@@ -118,8 +118,13 @@ def public_ids(kind: str, rows: Iterable[int]) -> dict[int, str]:
     wanted = sorted(set(rows))
     if not wanted:
         return {}
-    statement = f"SELECT id, public_id FROM record_resource WHERE type = {TYPE_ID[kind]} AND id = ANY(%s)"  # noqa: S608
-    return dict(prepared(statement, [wanted]))
+    return dict(
+        prepared(
+            f"SELECT id, public_id FROM record_resource WHERE type = {TYPE_ID[kind]} "  # noqa: S608 (a number of ours)
+            "AND id = ANY((SELECT %s::bigint[])::bigint[])",
+            [wanted],
+        )
+    )
 
 
 # One step into the key for each type there is, however many resources it has.

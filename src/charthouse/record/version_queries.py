@@ -108,7 +108,7 @@ def identified(
     found: dict[tuple[str, str], list[str]] = {each: [] for each in identifiers}
     for code, system, public_id in prepared(
         "SELECT DISTINCT i.code, i.system, r.public_id "  # noqa: S608 (numbers of ours)
-        "FROM unnest(%s::bigint[], %s::bigint[]) AS a(code, system) JOIN record_index_token i "
+        "FROM unnest((SELECT %s::bigint[]), (SELECT %s::bigint[])) AS a(code, system) JOIN record_index_token i "
         f"ON i.type = {number} AND i.param = {param} AND i.code = a.code AND i.system = a.system "
         f"JOIN record_resource r ON r.type = {number} AND r.id = i.resource AND r.version = i.version "
         f"WHERE r.state <> {_DELETED} AND r.labels & %s = 0 ORDER BY r.public_id",

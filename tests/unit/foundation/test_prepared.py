@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from charthouse.foundation.access.api import system_context
 from charthouse.foundation.prepared import planned_anew, prepared
+from charthouse.identity.api import Arrival, place
+from charthouse.record.api import identified, public_ids
 
 NUMBERS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20)
 
@@ -27,3 +31,27 @@ def test_lists_of_other_things_are_left_to_the_driver() -> None:
     assert planned_anew("SELECT %s::bigint[], %s::text[], %s::boolean[]", [[1, None], ["1", "a,b}"], [True]]) == [
         ([1, None], ["1", "a,b}"], [True])
     ]
+
+
+def test_what_comes_again_and_again_is_planned_once(committed_db: str) -> None:
+    """Five times for what is asked, then once for all, however long its lists are."""
+    for number in range(1, 15):
+        patient = {
+            "resourceType": "Patient",
+            "name": [{"family": f"Lind{number}"}],
+            "birthDate": f"1952-03-{number:02}",
+        }
+        with transaction.atomic():
+            place([Arrival(number, f"patient-{number}", 1, patient)])
+        public_ids("Encounter", range(number % 3 + 1))
+        identified(system_context("tests"), "Patient", [("urn:a", str(each)) for each in range(number % 3 + 1)])
+    asked = plans()
+    assert len(asked) > 5
+    assert {text: told for text, told in asked.items() if told[1] > 5} == {}
+
+
+def plans() -> dict[str, tuple[int, int]]:
+    """How often each prepared statement of the connection was carried out by its one plan, and planned anew."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+        return {text: (generic, custom) for text, generic, custom in cursor.fetchall()}

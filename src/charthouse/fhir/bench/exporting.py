@@ -29,11 +29,12 @@ from charthouse.fhir.domain.scopes import kept_scopes
 from charthouse.fhir.models import ApiClient, ExportFile
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.database.api import connection_info
+from charthouse.foundation.database.measuring import DropIt, Keep, Use, bench_database
 from charthouse.foundation.files.api import open_stream
 from charthouse.record.preparing import TYPE_ID, compress, decompress
 
 from .filling import fill
-from .site import DropIt, Keep, Processor, Use, bench_database, say
+from .site import Processor, say
 
 #: Resources filed as the API files them; the others are their copies, which differ in their ids alone.
 _FILED, _PATIENTS = 20_000, 2_000
@@ -47,7 +48,7 @@ def bench_export(
     drop_it: DropIt = False,
 ) -> None:
     """Export everything, and COPY the same contents to a file; both in resources a second, and the memory used."""
-    with bench_database(keep, use, drop_it):
+    with bench_database("fhir", keep=keep, use=use, drop_it=drop_it):
         if not use:
             say(f"Filling {resources:,} resources …")
             _fill(resources)

@@ -26,10 +26,11 @@ from charthouse.exchange.fhir.api import default_extractor, fold
 from charthouse.foundation.bootstrap import configure_django
 from charthouse.foundation.clock import wall
 from charthouse.foundation.database.api import connection_info
+from charthouse.foundation.database.measuring import DropIt, Keep, Use, bench_database
 from charthouse.record.api import TYPE_ID, decompress, file_resources, prepare
 from charthouse.record.preparing import target_hash, token_hash
 
-from .site import DropIt, InProcess, Json, Keep, Processor, Use, bench_database, milliseconds, new_token, say
+from .site import InProcess, Json, Processor, milliseconds, new_token, say
 
 #: What each search has to stay under, in ms, for 95 of 100.
 LIMIT = 10.0
@@ -330,7 +331,7 @@ def bench_search(
 ) -> None:
     """Measure searches by the API, in process and with everything a request does (its token, ledger and
     disclosures), beside the rows of the same matches read by hand-written SQL. In a database made for it."""
-    with bench_database(keep, use, drop_it):
+    with bench_database("fhir", keep=keep, use=use, drop_it=drop_it):
         token = new_token()
         filled = 0.0
         if use:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import psutil
@@ -26,29 +26,9 @@ from django.db import connection
 
 from charthouse.fhir.actions.manage_clients import NewClient, add_token
 from charthouse.foundation.access.api import Role, system_context
-from charthouse.foundation.database.scratch import NoSuchDatabase, drop, scratch_database
 from charthouse.foundation.processes import charthouse_command
 
 Json = dict[str, Any]
-
-
-#: Options of the benches over much that is filed: to measure the same database again.
-Keep = Annotated[str, typer.Option(help="Keep the database under this name, to measure it again.")]
-Use = Annotated[str, typer.Option(help="Measure a database that was kept, instead of building one.")]
-DropIt = Annotated[bool, typer.Option("--drop", help="Drop the kept database afterwards.")]
-
-
-@contextmanager
-def bench_database(keep: str, use: str, drop_it: bool) -> Iterator[None]:
-    """A database made for the block, or one that was kept; a name that is not there ends the command, in words."""
-    try:
-        with scratch_database("fhir", keep=keep, use=use) as name:
-            yield
-    except NoSuchDatabase as problem:
-        typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
-    if use and drop_it:
-        drop(name)
 
 
 def say(words: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from random import Random
 from typing import Annotated, Any
@@ -13,8 +15,9 @@ import orjson
 import typer
 from django.db import connection, transaction
 
-from charthouse.foundation.database.scratch import scratch_database
+from charthouse.foundation.database.measuring import DropIt, Keep, Use, bench_database
 from charthouse.foundation.ids import new_id
+from charthouse.foundation.spreading import spread
 from charthouse.identity.actions.place_patients import Arrival, place
 from charthouse.identity.domain.prepared import prepare
 from charthouse.identity.store import LinkEvent, Writing, write
@@ -32,23 +35,28 @@ def bench_online(
     clients: Annotated[int, typer.Option(min=1, max=64, help="How many arrive at once, afterwards.")] = 8,
     arrivals: Annotated[int, typer.Option(min=100, help="How many arrive, by one client and by all.")] = 3_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 1,
+    keep: Keep = "",
+    use: Use = "",
+    drop_it: DropIt = False,
 ) -> None:
     """Time one arriving person after another: read, looked up, compared, decided, written, committed.
 
     Half are known under another number, half are new. One line of JSON.
     """
-    with scratch_database("bench"):
+    with bench_database("identity", keep=keep, use=use, drop_it=drop_it):
         begun = time.perf_counter()
-        _fill(size, seed)
+        if not use:
+            _fill(size, seed)
         filled = time.perf_counter() - begun
-        first = list(islice(_arriving(size, seed, 1), _WARM_UP + arrivals))
-        _arrive(first[:_WARM_UP], size + 1)
-        times = sorted(_arrive(first[_WARM_UP:], size + 1 + _WARM_UP))
+        size, first = _stands()
+        some = list(islice(_arriving(size, seed, 1, first), _WARM_UP + arrivals))
+        _arrive(some[:_WARM_UP], first)
+        times = sorted(_arrive(some[_WARM_UP:], first + _WARM_UP))
         connection.close()
         shares = [
             (
-                list(islice(_arriving(size, seed, 2 + client), arrivals // clients)),
-                size + 1 + (client + 1) * 1_000_000,
+                list(islice(_arriving(size, seed, 2 + client, first), arrivals // clients)),
+                first + (client + 1) * 1_000_000,
             )
             for client in range(clients)
         ]
@@ -76,29 +84,53 @@ def _percentiles(prefix: str, times: list[float]) -> dict[str, float]:
 
 
 def _fill(size: int, seed: int) -> None:
-    """Write the index as it is after ``size`` persons came, without matching them with each other."""
-    rows = enumerate(people(size, seed), start=1)
-    while some := list(islice(rows, _AT_ONCE)):
-        writing = Writing()
-        for number, row in some:
-            made = prepare(patient_of(row), source=1, labels=0)
-            person = new_id()
-            writing.persons.append(person)
-            writing.rows[number] = IndexRow(number, f"bench-{number}", 1, person, made, made.keys())
-            writing.events.append(
-                LinkEvent(number, None, person, "new", "system:bench", "Nobody like this is known.")
-            )
-        with transaction.atomic():
-            write(writing)
+    """Write the index as it is after ``size`` persons came, without matching them with each other; by a process for
+    each processor."""
+    shares = os.cpu_count() or 1
+    for _ in spread(partial(_fill_share, size, seed, shares), range(shares)):
+        pass
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
-def _arriving(size: int, seed: int, client: int) -> Iterator[Row]:
-    random = Random(f"{seed}/{client}")  # noqa: S311 - people made up, the same each time
+def _fill_share(size: int, seed: int, shares: int, share: int) -> None:
+    """Write every ``shares``-th thousand of the people, beginning with that of number ``share``."""
+    rows = enumerate(people(size, seed), start=1)
+    thousand = 0
+    while some := list(islice(rows, _AT_ONCE)):
+        if thousand % shares == share:
+            _write_all(some)
+        thousand += 1
+
+
+def _write_all(some: Iterable[tuple[int, Row]]) -> None:
+    writing = Writing()
+    for number, row in some:
+        made = prepare(patient_of(row), source=1, labels=0)
+        person = new_id()
+        writing.persons.append(person)
+        writing.rows[number] = IndexRow(number, f"bench-{number}", 1, person, made, made.keys())
+        writing.events.append(LinkEvent(number, None, person, "new", "system:bench", "Nobody like this is known."))
+    with transaction.atomic():
+        write(writing)
+
+
+def _stands() -> tuple[int, int]:
+    """How many persons there are, and the first number that no source patient has."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), (SELECT max(patient) + 1 FROM identity_source_patient) FROM identity_person"
+        )
+        first, persons = cursor.fetchone()
+    return persons, first
+
+
+def _arriving(size: int, seed: int, client: int, first: int) -> Iterator[Row]:
+    """Those who arrive by one client, other people in each measurement of one index: it goes on with ``first``."""
+    random = Random(f"{seed}/{client}/{first}")  # noqa: S311 - people made up, the same each time
     noise = Noise()
-    known = islice(people(min(size, 50_000), seed), client % 7, None, 11)
-    for mine, new in zip(known, people(1_000_000, seed + 1000 + client), strict=False):
+    known = islice(people(min(size, 50_000), seed), random.randrange(11), None, 11)
+    for mine, new in zip(known, people(1_000_000, seed + 1000 * first + client), strict=False):
         yield copy(random, mine, noise)
         yield new
 

@@ -33,7 +33,7 @@ from charthouse.foundation.bootstrap import configure_django
 from charthouse.foundation.clock import wall
 from charthouse.foundation.copying import blob, copy_in, int2, int4, int8, micros
 from charthouse.foundation.database.api import connection_info
-from charthouse.foundation.database.scratch import NoSuchDatabase, drop, scratch_database
+from charthouse.foundation.database.measuring import DropIt, Keep, Use, bench_database
 from charthouse.record.actions.file_resources import file_resources
 from charthouse.record.actions.index_texts import WORD, index_texts
 from charthouse.record.domain.filing import prepare
@@ -74,31 +74,25 @@ def bench_search(
     searches: Annotated[int, typer.Option(min=10, help="How many searches of each kind.")] = 40,
     processes: Annotated[int, typer.Option(min=1)] = 2,
     seed: Annotated[int, typer.Option()] = 1,
-    keep: Annotated[str, typer.Option(help="Keep the database under this name, to measure it again.")] = "",
-    use: Annotated[str, typer.Option(help="Measure a database that was kept, instead of building one.")] = "",
-    drop_it: Annotated[bool, typer.Option("--drop", help="Drop the kept database afterwards.")] = False,
+    keep: Keep = "",
+    use: Use = "",
+    drop_it: DropIt = False,
 ) -> None:
     """Measure searches for common and rare words, in one chart and across charts; the last line is JSON."""
     say = _said
     built: dict[str, int] = {}
-    try:
-        with scratch_database("search", keep=keep, use=use) as name:
-            if use:
-                documents = _documents()
-                _warm(say)
-            else:
-                built = _build(documents, processes, seed, say)
-            measured = dict(_measured(documents, searches, seed, say))
-            rates = {
-                f"indexed_per_s_{count}": _indexing_rate(min(2_000, documents), count, seed, say)
-                for count in sorted({1, processes})
-            }
-            sizes = _sizes()
-    except NoSuchDatabase as problem:
-        typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
-    if use and drop_it:
-        drop(name)
+    with bench_database("search", keep=keep, use=use, drop_it=drop_it):
+        if use:
+            documents = _documents()
+            _warm(say)
+        else:
+            built = _build(documents, processes, seed, say)
+        measured = dict(_measured(documents, searches, seed, say))
+        rates = {
+            f"indexed_per_s_{count}": _indexing_rate(min(2_000, documents), count, seed, say)
+            for count in sorted({1, processes})
+        }
+        sizes = _sizes()
     chance = measured.pop("all: words that meet by chance")
     worst = max(measured.values(), key=lambda each: each["p95_ms"])
     figures = {

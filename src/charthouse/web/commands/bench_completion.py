@@ -22,7 +22,7 @@ from charthouse.completion.api import ANALYSIS
 from charthouse.configuration import configuration
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.database.api import connection_info
-from charthouse.foundation.database.scratch import NoSuchDatabase, drop, scratch_database
+from charthouse.foundation.database.measuring import DropIt, Keep, Use, bench_database
 from charthouse.people import api as people
 from charthouse.record.api import TYPE_ID
 
@@ -108,29 +108,23 @@ def bench_completion_desk(
     only: Annotated[
         list[str] | None, typer.Option(help="Only screens whose name has this in it; several times for several.")
     ] = None,
-    keep: Annotated[str, typer.Option(help="Keep the database under this name, to measure it again.")] = "",
-    use: Annotated[str, typer.Option(help="Measure a database that was kept, instead of building one.")] = "",
-    drop_it: Annotated[bool, typer.Option("--drop", help="Drop the kept database afterwards.")] = False,
+    keep: Keep = "",
+    use: Use = "",
+    drop_it: DropIt = False,
 ) -> None:
     """Measure the server time of the queue, the analysis desk, what a physician owes, the lists, the board and its
     days, through the whole web application. The slowest stands first; the last line is JSON."""
     console = Console(stderr=True)
-    try:
-        if keep:
-            # Kept as soon as it is filled, whatever measuring comes to.
-            with scratch_database("bench", keep=keep):
-                _filled(console, charts, open, seed)
-        with scratch_database("bench", use=use or keep) as name:
-            if not use and not keep:
-                _filled(console, charts, open, seed)
-            charts, open = _sizes()
-            _clocked()
-            measured = measure(_chosen(), requests, only or ())
-    except NoSuchDatabase as problem:
-        typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
-    if use and drop_it:
-        drop(name)
+    if keep:
+        # Kept as soon as it is filled, whatever measuring comes to.
+        with bench_database("bench", keep=keep):
+            _filled(console, charts, open, seed)
+    with bench_database("bench", use=use or keep, drop_it=drop_it and not keep):
+        if not use and not keep:
+            _filled(console, charts, open, seed)
+        charts, open = _sizes()
+        _clocked()
+        measured = measure(_chosen(), requests, only or ())
     table = Table("Screen", "p50 ms", "p95 ms", "CPU ms", "Queries")
     for screen, p50, p95, spent, queries in measured:
         table.add_row(
