@@ -1,8 +1,8 @@
 """Statements that are planned once a connection, for what is asked with every request.
 
 Planning a read of partitioned tables takes several times as long as the read. Numbers that choose a partition or
-limit the rows must stand in the statement's text, so that its one plan is as good as any. PostgreSQL makes that plan
-only where it thinks so too: of a list it sees how long it is, and of a short one it would plan each anew, unless the
+limit the rows must stand in the statement's text, so that its one plan is as good as any. PostgreSQL makes that
+plan only where it thinks so too: of a list it sees how long it is, and would plan each short one anew, unless the
 list is hidden from it, as ``ANY((SELECT %s::bigint[])::bigint[])`` or ``unnest((SELECT %s::bigint[]))``.
 """
 
@@ -16,6 +16,8 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
+
+from .arrays import array
 
 #: A value for each place of a statement, or for each name in it.
 Values = Sequence[Any] | Mapping[str, Any]
@@ -87,5 +89,5 @@ class _NumbersDumper(Dumper):
 
 def _value(value: Any) -> Any:
     if type(value) is list and value and set(map(type, value)) == _WHOLE:
-        return _Numbers(b"{" + ",".join(map(str, value)).encode() + b"}")
+        return _Numbers(array(value).encode())
     return value

@@ -18,6 +18,8 @@ _LETTERS = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "æ": "ae", "œ": "oe
 def plain(value: object, longest: int = 200) -> str:
     """A value of a resource as one line of text: no control characters, at most ``longest`` characters; empty for
     what is neither text nor number. Hostile values become short ones, never an error."""
+    if type(value) is str and len(value) <= longest and value.isprintable():
+        return value.strip()  # as nearly all are
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         return ""
     return _CONTROLS.sub(" ", str(value)[: longest * 4]).strip()[:longest]

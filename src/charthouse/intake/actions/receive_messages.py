@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from charthouse.foundation.arrays import array
 from charthouse.foundation.copying import blob, copy_in, int4, int8, next_numbers, row
 from charthouse.intake.domain.arrival import Arrival, Receipt
 from charthouse.intake.domain.naming import storable
@@ -91,5 +92,5 @@ def _columns(arrivals: Sequence[Arrival]) -> list[list[Any]]:
         [each.received_at for each in arrivals],
         [each.occurred for each in arrivals],
         [each.corrects for each in arrivals],
-        ["{" + ",".join(map(str, sorted(set(each.keys)))) + "}" for each in arrivals],
+        [array(sorted(set(each.keys))) for each in arrivals],
     ]
