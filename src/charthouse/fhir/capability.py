@@ -129,7 +129,7 @@ def _resource(kind: str) -> Json:
     if included:
         told["searchInclude"] = ["*", *sorted(included)]
     if by_others := _led_here().get(kind):
-        told["searchRevInclude"] = by_others
+        told["searchRevInclude"] = ["*", *by_others]
     told["searchParam"] = _searched(
         (each.code, each.kind, _urls(kind).get(each.code, ""))
         for each in default_extractor().parameters(kind).values()

@@ -83,7 +83,9 @@ class FhirRequest:
 
     def body(self) -> bytes:
         """The body as it came. Raises FhirProblem 413 for one beyond the limit."""
-        return read_body(self.raw) if self.brought is None else self.brought
+        if self.brought is None:
+            self.brought = read_body(self.raw)  # once: it is a stream
+        return self.brought
 
     def resource(self) -> bytes:
         """The body where it must be FHIR in JSON. Raises FhirProblem 415 for another type, 400 for an empty one."""

@@ -35,6 +35,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("/_history", reads.history_of_all, name="fhir-history"),
     path("/_search", search.search_all_by_form, name="fhir-search"),
     path("/Patient/$match", search.match_patient, name="fhir-match"),
+    path("/Patient/$everything", search.everything_of_all, name="fhir-everything-all"),
+    path("/Patient/<str:id>/$everything", search.everything_of, {"kind": "Patient"}, name="fhir-everything"),
+    path("/Encounter/<str:id>/$everything", search.everything_of, {"kind": "Encounter"}),
     path("/Observation/$lastn", search.lastn_of, name="fhir-lastn"),
     path("/<str:kind>/_search", search.search_type_by_form, name="fhir-type-search"),
     path("/<str:kind>/_history", reads.history_of_type, name="fhir-type-history"),
@@ -45,7 +48,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("/<str:kind>/<str:id>/$meta-delete", labelling.remove_from_meta, name="fhir-meta-delete"),
     path("/<str:kind>/<str:id>/_history", reads.history_of_one, name="fhir-instance-history"),
     path("/<str:kind>/<str:id>/_history/<str:version>", reads.vread, name="fhir-version"),
-    path("/<str:kind>/<str:id>/$everything", search.everything_of, name="fhir-everything"),
     path(
         "/<str:owner>/<str:id>/<str:kind>/_search",
         search.search_compartment_by_form,

@@ -173,7 +173,7 @@ from .retention_queries import (
     stones,
 )
 from .searching.errors import SearchError
-from .searching.parsing import leading, narrowed
+from .searching.parsing import in_a_compartment, leading, narrowed
 from .searching.parsing import parse as read_search
 from .searching.running import SearchPage, fitting, search
 from .searching.terms import AnyOf, Ignored, Term
@@ -387,6 +387,7 @@ __all__ = [
     "holding",
     "identified",
     "immunizations",
+    "in_a_compartment",
     "index_all_anew",
     "index_texts",
     "inpatients",

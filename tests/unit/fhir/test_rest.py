@@ -359,7 +359,9 @@ def test_the_capability_statement_says_what_is_there(api: Api) -> None:
     assert {each["code"] for each in patient["interaction"]} >= {"read", "vread", "patch", "history-type"}
     assert {each["name"] for each in patient["searchParam"]} >= {"identifier", "birthdate", "_id"}
     assert "Observation:subject" in patient["searchRevInclude"]
-    assert {each["name"] for each in patient["operation"]} >= {"validate"}
+    assert {each["name"] for each in patient["operation"]} >= {"validate", "everything", "match"}
+    condition = next(each for each in rest["resource"] if each["type"] == "Condition")
+    assert "everything" not in {each["name"] for each in condition["operation"]}
     assert not any(each["type"] in ("Parameters", "OperationOutcome") for each in rest["resource"])
     assert api.get("/metadata?mode=terminology").status_code == 404
     assert api.post("/metadata", {}).status_code == 405

@@ -455,6 +455,9 @@ INCLUDES = [
     ("Patient?_id=ida&_revinclude=Observation:patient&_revinclude:iterate=Provenance:target",
      "weight weight2 prov"),
     ("Patient?_id=ida&_revinclude=Encounter:subject", "visit"),
+    ("Patient?_id=ida&_revinclude=Observation:*", "weight weight2 height"),
+    ("Patient?_id=ida&_revinclude=*", "weight weight2 height asthma visit ben"),
+    ("Encounter?_id=visit&_revinclude=*:*", "weight"),
     ("Observation?_id=height&_include:iterate=Observation:has-member&_include:iterate=Observation:encounter",
      "weight visit"),
 ]  # fmt: skip
@@ -514,7 +517,23 @@ def test_everything_is_the_compartment_and_what_it_refers_to(ward: Api) -> None:
     encounter = [e["resource"]["id"] for e in searched(ward, "/Encounter/visit/$everything")["entry"]]
     assert {"visit", "weight", "ida", "dr"} <= set(encounter)
     assert ward.get("/Patient/nobody/$everything").status_code == 404
+    assert ward.get("/Observation/weight/$everything").status_code == 404
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "_type", "valueString": "Encounter"}]}
+    posted = [e["resource"]["id"] for e in json(ward.post("/Patient/ida/$everything", asked))["entry"]]
+    assert posted == found(ward, "/Patient/ida/$everything?_type=Encounter")
     assert ward.get("/Patient/ida/$everything?colour=red").status_code == 400
+
+
+def test_everything_of_all_patients(ward: Api) -> None:
+    ids, url = [], f"{BASE}/Patient/$everything?_count=2"
+    while url:
+        bundle = searched(ward, url)
+        ids += [e["resource"]["id"] for e in bundle["entry"] if e["search"]["mode"] == "match"]
+        url = link(bundle, "next") or ""
+    assert len(ids) == len(set(ids)) and {"ida", "weight", "weight2", "height", "asthma", "visit"} <= set(ids)
+    assert not {"dr", "org"} & set(ids)
+    assert found(ward, "/Patient/$everything?_type=Encounter") == ["visit"]
+    assert found(ward, "/Patient/$everything?_type=Organization") == []
 
 
 def test_the_newest_of_each_code(ward: Api) -> None:

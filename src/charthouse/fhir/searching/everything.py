@@ -14,7 +14,7 @@ from charthouse.exchange.fhir.api import (
     read_reference,
     references_of,
 )
-from charthouse.record.api import SearchError, Stored, types_present
+from charthouse.record.api import SearchError, Stored, Term, in_a_compartment, types_present
 
 from .answer import Answered, Asker, Links, Pairs, assembled, read_form, without_cursor
 from .including import Inclusion
@@ -25,8 +25,9 @@ MOST_LOOKED_THROUGH = 10_000
 _KNOWN = frozenset({"start", "end", "_since", "_type", "_count"})
 
 
-def everything(asker: Asker, kind: str, number: str, pairs: Pairs) -> Answered:
-    """All that is in the compartment of a Patient or an Encounter, and what it refers to outside of it.
+def everything(asker: Asker, kind: str, number: str | None, pairs: Pairs) -> Answered:
+    """All that is in the compartment of a Patient or an Encounter, or of all of them where no ``number`` is given,
+    and what it refers to outside of it.
 
     ``start`` and ``end`` are dates of care, ``_since`` an instant of filing. Raises SearchError.
     """
@@ -43,13 +44,21 @@ def everything(asker: Asker, kind: str, number: str, pairs: Pairs) -> Answered:
     types.sort(key=lambda each: (each != kind, each))
     sources = [(each, _query(each, given)) for each in types if asker.readable(each)]
     size = _size(given.get("_count"))
-    rows, following = in_turn(asker, sources, cursor, size, (kind, number))
+    if number is None:
+        rows, following = in_turn(asker, sources, cursor, size, None, lambda each: _of_any(each, kind))
+    else:
+        rows, following = in_turn(asker, sources, cursor, size, (kind, number))
     beside = _referred(asker, rows, members, named)
-    links = Links(asker.base, f"{kind}/{number}/$everything", asked)
+    links = Links(asker.base, f"{kind}/{number}/$everything" if number else f"{kind}/$everything", asked)
     total = len(rows) if cursor is None and following is None else None
     return assembled(
         asker, rows, read_form((), strict=True), total=total, links=links.all(cursor, following), more=beside
     )
+
+
+def _of_any(kind: str, owner: str) -> list[Term]:
+    term = in_a_compartment(kind, owner)
+    return [term] if term is not None else []
 
 
 def _named(value: str) -> set[str]:

@@ -15,7 +15,7 @@ from charthouse.exchange.fhir.api import (
     read_reference,
     references_of,
 )
-from charthouse.record.api import Ignored, SearchError, State, Stored, current, leading
+from charthouse.record.api import Ignored, SearchError, State, Stored, current, leading, types_present
 
 if TYPE_CHECKING:
     from .answer import Asker
@@ -38,8 +38,13 @@ class Directive:
 
     def parameter(self, kind: str) -> Parameter | None:
         """The reference parameter of a type that is followed; None where the type has none such."""
-        found = default_extractor().parameters(kind).get(self.code)
-        return found if found is not None and found.kind == "reference" and found.answers else None
+        return next(iter(self.parameters(kind)), None)
+
+    def parameters(self, kind: str) -> list[Parameter]:
+        """The reference parameters of a type that are followed."""
+        known = default_extractor().parameters(kind)
+        found = known.values() if self.code == "*" else [known[self.code]] if self.code in known else []
+        return [each for each in found if each.kind == "reference" and each.answers]
 
 
 def read_directives(
@@ -73,10 +78,6 @@ def _directive(name: str, value: str, modifier: str, reverse: bool) -> Directive
     if value == "*":
         kind, code = "*", "*"
     said = Directive(name, kind, code, target, bool(modifier), reverse)
-    if reverse and "*" in (kind, code):
-        raise SearchError(
-            name, "value", "what leads here is not looked for by every reference", "Write Type:parameter"
-        )
     if kind != "*" and not is_resource_type(kind):
         raise SearchError(name, "value", "its type is no resource type of FHIR R4", "Write Type:parameter")
     if code != "*" and said.parameter(kind) is None:
@@ -150,20 +151,18 @@ class Inclusion:
         self._keep(self.asker.seen(standing))
 
     def _add_leading(self, wave: Sequence[Stored], directive: Directive) -> None:
-        parameter = directive.parameter(directive.type)
-        if parameter is None or not self.asker.readable(directive.type):
-            return
-        targets = [
-            (each.type, each.public_id)
-            for each in wave
-            if directive.target in ("", each.type)
-            and (not parameter.targets or {each.type, "Resource"} & set(parameter.targets))
-        ]
-        if not targets:
-            return
-        page = self.asker.find(directive.type, (), terms=[leading(parameter, targets)], count=MOST_INCLUDED)
-        self._keep(page.rows)
-        self.complete = self.complete and page.next is None
+        for kind in types_present() if directive.type == "*" else [directive.type]:
+            if not self.asker.readable(kind):
+                continue
+            ways = [
+                (parameter, targets)
+                for parameter in directive.parameters(kind)
+                if (targets := _leads_to(parameter, wave, directive.target))
+            ]
+            if ways:
+                page = self.asker.find(kind, (), terms=[leading(ways)], count=MOST_INCLUDED)
+                self._keep(page.rows)
+                self.complete = self.complete and page.next is None
 
     def _keep(self, rows: Iterable[Stored]) -> None:
         for stored in rows:
@@ -175,6 +174,15 @@ class Inclusion:
                 return
             self.given.add(key)
             self.found.append(stored)
+
+
+def _leads_to(parameter: Parameter, wave: Iterable[Stored], target: str) -> list[Key]:
+    """Those of a wave, of type ``target`` where it is said, to which a parameter can lead."""
+    return [
+        (each.type, each.public_id)
+        for each in wave
+        if target in ("", each.type) and (not parameter.targets or {each.type, "Resource"} & set(parameter.targets))
+    ]
 
 
 Referred = tuple[str | None, str | None, str | None, tuple[str, ...]]

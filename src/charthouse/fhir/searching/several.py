@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from charthouse.exchange.fhir.api import compartments, is_resource_type
-from charthouse.record.api import Ignored, SearchError, SearchPage, Stored, read_search, types_present
+from charthouse.record.api import Ignored, SearchError, SearchPage, Stored, Term, read_search, types_present
 
 from .answer import Answered, Asker, Links, Pairs, assembled, bundle_of, read_form, without_cursor
 
@@ -84,11 +84,16 @@ def _shared(types: Sequence[str], query: Pairs, asker: Asker) -> list[Ignored]:
 
 
 def _page(
-    asker: Asker, source: Source, cursor: str | None, size: int, within: tuple[str, str] | None
+    asker: Asker,
+    source: Source,
+    cursor: str | None,
+    size: int,
+    within: tuple[str, str] | None,
+    terms: Sequence[Term] = (),
 ) -> SearchPage:
     kind, query = source
     sized = [*(pair for pair in query if pair[0] not in ("_count", "_total")), ("_count", str(size))]
-    return asker.find(kind, sized, cursor=cursor, within=within)
+    return asker.find(kind, sized, cursor=cursor, within=within, terms=terms)
 
 
 def _total(asker: Asker, sources: Sequence[Source], within: tuple[str, str] | None) -> int:
@@ -97,13 +102,18 @@ def _total(asker: Asker, sources: Sequence[Source], within: tuple[str, str] | No
 
 
 def in_turn(
-    asker: Asker, sources: Sequence[Source], cursor: str | None, size: int, within: tuple[str, str] | None
+    asker: Asker,
+    sources: Sequence[Source],
+    cursor: str | None,
+    size: int,
+    within: tuple[str, str] | None,
+    terms: Callable[[str], Sequence[Term]] = lambda kind: (),
 ) -> tuple[list[Stored], str | None]:
-    """A page of one type after the other, and where it goes on."""
+    """A page of one type after the other, and where it goes on. ``terms`` hold for each of a type besides."""
     at, inner = _read(cursor, len(sources))
     rows: list[Stored] = []
     while at < len(sources):
-        page = _page(asker, sources[at], inner, size - len(rows), within)
+        page = _page(asker, sources[at], inner, size - len(rows), within, terms(sources[at][0]))
         rows += page.rows
         inner = page.next
         if inner is None:

@@ -85,19 +85,25 @@ def _compartment(request: FhirRequest, owner: str, id: str, kind: str) -> HttpRe
 @fhir_view("fhir.everything")
 def everything_of(request: FhirRequest, kind: str, id: str) -> HttpResponse:
     """``Patient/x/$everything`` and ``Encounter/x/$everything``."""
-    if kind not in ("Patient", "Encounter"):
-        raise problem(404, "$everything is asked of a Patient or an Encounter.", code="not-supported")
     request.may("r", kind)
     _there(request, kind, id)
-    pairs = _asked(request, ("start", "end", "_since", "_type", "_count"))
+    pairs = _asked(request)
     return _shown(request, everything(_asker(request), kind, id, pairs), kind)
+
+
+@fhir_view("fhir.everything")
+def everything_of_all(request: FhirRequest) -> HttpResponse:
+    """``Patient/$everything``: of every patient that may be seen."""
+    request.may("s", "Patient")
+    pairs = _asked(request)
+    return _shown(request, everything(_asker(request), "Patient", None, pairs), "Patient")
 
 
 @fhir_view("fhir.lastn")
 def lastn_of(request: FhirRequest) -> HttpResponse:
     """``Observation/$lastn``."""
     request.may("s", "Observation")
-    return _shown(request, lastn(_asker(request), _asked(request, ("max",))), "Observation")
+    return _shown(request, lastn(_asker(request), _asked(request)), "Observation")
 
 
 @fhir_view("fhir.match")
@@ -143,7 +149,7 @@ def _pairs(request: FhirRequest) -> Pairs:
     return [*request.pairs, *(pair for pair in found if pair[0] not in NOT_SEARCHED)]
 
 
-def _asked(request: FhirRequest, known: tuple[str, ...]) -> Pairs:
+def _asked(request: FhirRequest) -> Pairs:
     """The parameters of an operation, by query, form or Parameters."""
     if request.method in ("GET", "HEAD"):
         return request.pairs

@@ -167,6 +167,15 @@ def compartment(kind: str, owner: str, number: str) -> AnyOf:
     return AnyOf(name, tuple(terms))
 
 
+def in_a_compartment(kind: str, owner: str) -> AnyOf | None:
+    """What holds for resources of type ``kind`` in the compartment of some resource of type ``owner``; None for
+    that type itself, of which each is. Raises SearchError as :func:`compartment`."""
+    if kind == owner:
+        return None
+    terms = (each for each in compartment(kind, owner, "-").terms if isinstance(each, Criterion))
+    return AnyOf(f"(a {owner} compartment)", tuple(Missing(each.name, each.parameter, False) for each in terms))
+
+
 def narrowed(kind: str, alternatives: Iterable[Sequence[tuple[str, str]]], *, chained: bool = True) -> AnyOf:
     """What holds for the resources of a type that one of some searches finds. Whether it holds for versions of
     resources is told by :func:`~charthouse.record.searching.running.fitting`.
@@ -193,9 +202,15 @@ def narrowed(kind: str, alternatives: Iterable[Sequence[tuple[str, str]]], *, ch
     return AnyOf("(narrowed)", tuple(found))
 
 
-def leading(parameter: Parameter, targets: Sequence[tuple[str, str]]) -> Criterion:
-    """A reference parameter leads to one of these resources (type, id)."""
-    return Criterion(parameter.code, parameter, None, (ReferenceValue(tuple(targets)),))
+def leading(ways: Iterable[tuple[Parameter, Sequence[tuple[str, str]]]]) -> AnyOf:
+    """One of some reference parameters leads to one of its resources (type, id)."""
+    return AnyOf(
+        "(leading)",
+        tuple(
+            Criterion(parameter.code, parameter, None, (ReferenceValue(tuple(targets)),))
+            for parameter, targets in ways
+        ),
+    )
 
 
 class _Terms:
