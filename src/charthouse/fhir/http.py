@@ -255,7 +255,7 @@ def _serve(
         response["Content-Type"] = f"{form}; charset=utf-8"
     if response.status_code in (204, 304):
         del response["Content-Type"]
-    if request.GET.get("_pretty") == "true" and isinstance(response, HttpResponse) and not _is_file(asked):
+    if _is_pretty(request) and isinstance(response, HttpResponse) and not _is_file(asked):
         response.content = _pretty(response.content)
     if request.method == "HEAD" and isinstance(response, HttpResponse) and response.content:
         response["Content-Length"] = str(len(response.content))
@@ -280,11 +280,9 @@ ALLOWED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 def _open(
     request: HttpRequest, action: str, open_to_all: bool, also: Sequence[str], wanted: Mapping[str, Any]
 ) -> FhirRequest:
-    pairs = [
-        pair
-        for pair in parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=1_000)
-        if pair[0] not in NOT_SEARCHED
-    ]
+    query = _query(request)
+    pairs = [pair for pair in query if pair[0] not in NOT_SEARCHED]
+    form = next((value for name, value in reversed(query) if name == "_format"), None)
     client, ahead = (None, None) if open_to_all else _who(request, wanted)
     if client is None and not open_to_all:
         raise problem(
@@ -305,9 +303,23 @@ def _open(
         pairs=pairs,
         prefer=preference(header_of(request, "Prefer") or ""),
         action=action,
-        answers=_answers(request, also),
+        answers=_answers(request, form, also),
         ahead=ahead,
     )
+
+
+def _query(request: HttpRequest) -> list[tuple[str, str]]:
+    """The query's names and values, in order. Raises FhirProblem 400 for more than a thousand."""
+    try:
+        return parse_qsl(request.META.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=1_000)
+    except ValueError:
+        raise problem(
+            400, "The address has more than 1,000 parameters. Ask with less, or in several requests."
+        ) from None
+
+
+def _is_pretty(request: HttpRequest) -> bool:
+    return "_pretty=true" in request.META.get("QUERY_STRING", "").split("&")
 
 
 def _who(
@@ -321,12 +333,12 @@ def _who(
     return (found[0], (kind, id, found[1])) if found else (None, None)
 
 
-def _answers(request: HttpRequest, also: Sequence[str]) -> str:
+def _answers(request: HttpRequest, form: str | None, also: Sequence[str]) -> str:
     """The media type of the answer; empty for a file that is asked for as it is."""
     try:
-        return answer_type(header_of(request, "Accept") or "", request.GET.get("_format"), also)
+        return answer_type(header_of(request, "Accept") or "", form, also)
     except FhirProblem:
-        if _FILE.search(request.path_info) and "_format" not in request.GET:
+        if _FILE.search(request.path_info) and form is None:
             return ""
         raise
 

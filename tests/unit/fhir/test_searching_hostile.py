@@ -175,3 +175,12 @@ def test_no_search_is_a_fault(ward: Api) -> None:
 
     ask()
     assert min(statuses[200], statuses[400]) > 20
+
+
+@pytest.mark.parametrize("place", ["/Patient", "/Patient/ida", "", "/metadata", "/Patient/$everything"])
+def test_too_many_parameters_are_refused_in_words(ward: Api, place: str) -> None:
+    query = "&".join(f"_id={number}" for number in range(1_001))
+    response = ward.get(f"{place}?{query}&_pretty=true")
+    told = json(response)
+    assert response.status_code == 400 and told["resourceType"] == "OperationOutcome"
+    assert "1,000" in told["issue"][0]["diagnostics"] and b"\n  " in response.content

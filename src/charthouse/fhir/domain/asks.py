@@ -42,7 +42,7 @@ def check_type(kind: str, place: str = "") -> None:
     if is_kept(kind):
         return
     if kind in _CARRIERS:
-        said = f"A {kind} carries other things and is not kept; there is nothing of this type to ask for."
+        said = f"{kind} carries other things and is not kept; there is nothing of this type to ask for."
     else:
         said = f"{kind[:60]!r} is not a resource type of FHIR R4."
     raise problem(404, said, code="not-supported", expression=place)
