@@ -231,13 +231,13 @@ def _with_machine_text(document: chart.Document, stored: Stored) -> chart.Docume
     return replace(document, parts=tuple(parts))
 
 
-def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> dict[int, chart.Document]:
-    """The versions of one document of this chart that may be seen, by number; none where the document may not."""
+def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> list[int]:
+    """The numbers of the versions of one document of this chart that may be seen, oldest first; none where the
+    document may not."""
     if _one(ctx, patients, type, id) is None:
-        return {}
+        return []
     with connection.cursor() as cursor:
-        found = versions(cursor, ctx, type, id)
-    return {each.version: document_rows.document(item_of(each), {}) for each in found}
+        return sorted(each.version for each in versions(cursor, ctx, type, id))
 
 
 def document_file(
@@ -297,6 +297,15 @@ def active_medications(ctx: AccessContext, patients: Patients) -> list[chart.Med
     """Orders and statements in force, newest first, however old."""
     pages = _all(lambda cursor: _medications(ctx, patients, _PRESCRIBED, cursor))
     return [row for row in pages if row.status == "active"]
+
+
+def every(
+    section: Callable[[AccessContext, Patients, str | None], chart.Page[chart.R]],
+    ctx: AccessContext,
+    patients: Patients,
+) -> list[chart.R]:
+    """A section that is read page by page (``record.encounters`` for one), whole."""
+    return list(_all(lambda cursor: section(ctx, patients, cursor)))
 
 
 def _all(page: Callable[[str | None], chart.Page[chart.R]]) -> Iterator[chart.R]:

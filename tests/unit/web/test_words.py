@@ -198,6 +198,41 @@ def test_words_on_the_pages_of_a_pdf(person: UUID) -> None:
     assert browser.get(f"{where}/words").status_code == 405
 
 
+def test_words_are_marked_on_the_pages_of_the_version_that_is_read(person: UUID) -> None:
+    file(document("d2", pdf("Apixaban was begun"), "application/pdf"))
+    browser = client(Role.HIT)
+    where = address(person, browser, 1)
+    assert f'action="{where}/words?version=1"' in browser.get(f"{where}?version=1").content.decode()
+
+    def pages(version: str) -> list[Any]:
+        found: list[Any] = json.loads(browser.post(f"{where}/words{version}", {"text": "stopped"}).content)["pages"]
+        return found
+
+    assert pages("?version=1") and not pages("")
+
+
+def test_two_versions_of_a_c_cda_are_compared_by_what_they_say(person: UUID) -> None:
+    def filed(dose: int) -> None:
+        section = (
+            '<section><code code="10160-0" codeSystem="2.16.840.1.113883.6.1"/><title>Medications</title>'
+            f"<text><paragraph>Torsemide {dose} mg daily.</paragraph></text></section>"
+        )
+        content = (
+            '<ClinicalDocument xmlns="urn:hl7-org:v3"><component><structuredBody><component>'
+            f"{section}</component></structuredBody></component></ClinicalDocument>"
+        )
+        file(document("d2", content.encode(), "text/xml"))
+
+    filed(20)
+    filed(40)
+    browser = client(Role.HIT)
+    page = browser.get(f"/chart/{person}/documents").content.decode()
+    found = set(re.findall(rf"/chart/{person}/documents/DocumentReference/[0-9a-z-]+", page))
+    where = next(each for each in found if "Torsemide" in browser.get(each).content.decode())
+    compared = browser.get(f"{where}/compare?left=v2&right=v3").content.decode()
+    assert "<del>20</del>" in compared and "<ins>40</ins>" in compared
+
+
 def test_two_versions_side_by_side(person: UUID) -> None:
     file(document("d1", b"Give furosemide 80 mg daily.\nNo <b>fever</b> & no chills."))
     browser = client(Role.HIT)
