@@ -13,6 +13,7 @@ import orjson
 import pytest
 from django.db import transaction
 from django.test import Client
+from PIL import Image
 
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.ledger.api import Filters, entries
@@ -209,6 +210,23 @@ def test_words_are_marked_on_the_pages_of_the_version_that_is_read(person: UUID)
         return found
 
     assert pages("?version=1") and not pages("")
+
+
+def test_the_pages_of_a_fax_are_read_on_screen(person: UUID) -> None:
+    fax = io.BytesIO()
+    pages = [Image.new("1", (170, 220), 1) for _ in range(3)]
+    pages[0].save(fax, "TIFF", save_all=True, append_images=pages[1:], compression="group4")
+    file(document("d1", fax.getvalue(), "image/tiff"))
+    browser = client(Role.HIT)
+    page = browser.get(f"/chart/{person}/documents").content.decode()
+    found = set(re.findall(rf"/chart/{person}/documents/DocumentReference/[0-9a-z-]+", page))
+    shown = next(text for each in found if 'data-page="3"' in (text := browser.get(each).content.decode()))
+    assert "Next page" in shown and "Download the file" in shown
+    (third,) = re.findall(r'<img src="([^"]+)" alt="Page 3 of 3"', shown)
+    drawn = browser.get(third)
+    assert drawn["Content-Type"] == "image/png" and Image.open(io.BytesIO(drawn.content)).size == (170, 220)
+    assert browser.get(third.replace("/3", "/4")).status_code == 404
+    assert browser.get(third.replace("/3", "/0")).status_code == 404
 
 
 def test_two_versions_of_a_c_cda_are_compared_by_what_they_say(person: UUID) -> None:
