@@ -243,6 +243,8 @@ def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, in
     language = str(attachment.get("language") or "")
     pointed = str(attachment.get("url") or "").removeprefix("Binary/")
     data = attachment.get("data")
+    if data is None and not pointed:
+        return Part(PartKind.FILE, media_type, title=title, language=language)
     if data is None:
         size = sizes.get(pointed, (media_type, attachment.get("size") or 0))[1]
         return Part(_kind(plain), media_type, title=title, file=place, size=size, language=language)

@@ -416,7 +416,9 @@ def _file(
         if part.file is not None
         else None
     )
-    if found is None:
+    if part.file is None:
+        gathered.parts.append({"kind": "empty", "text": "There is no file here."})
+    elif found is None:
         gathered.leave_out(f"a file of “{document.title}” that has not arrived.")
     elif part.kind is PartKind.PDF:
         _pages(found.content, document, gathered)

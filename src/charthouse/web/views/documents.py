@@ -338,6 +338,8 @@ def correction(request: SignedInRequest, number: int) -> HttpResponse:
     if document is not None and side is not None:
         note_chart(ctx, side[0], "correction", resource=(document.type, document.id))
     sees_disclosures = may(ctx, DISCLOSURES_READ)
+    recipients = record.recipients_of(ctx, number) if sees_disclosures else []
+    told_next = bool(recipients) and not found.waits
     context = {
         "correction": found,
         "document": document,
@@ -350,8 +352,9 @@ def correction(request: SignedInRequest, number: int) -> HttpResponse:
         "same_person": bool(here and there and here[0] == there[0]),
         "may_decide": may(ctx, record.DECIDE_CORRECTION),
         "sees_disclosures": sees_disclosures,
-        "recipients": record.recipients_of(ctx, number) if sees_disclosures else [],
-        "queue": record.CORRECTIONS if found.waits else record.RECIPIENTS,
+        "recipients": recipients,
+        "told_next": told_next,
+        "queue": record.RECIPIENTS if told_next else record.CORRECTIONS,
     }
     return render(request, "web/documents/correction.html", context)
 
