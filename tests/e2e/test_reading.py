@@ -98,7 +98,7 @@ def test_finding_on_a_page_that_the_server_draws(open_page: Any) -> None:
     page.keyboard.type("operative")
     page.locator(".page rect.now, .page rect").first.wait_for(state="attached")
     expect(page.locator(".page rect")).to_have_count(1)
-    drawn, shown = (page.locator(f".page:has(rect) {each}").bounding_box() for each in ("svg.found", "img"))
+    drawn, shown = (page.locator(f"figure.page:has(rect) {each}").bounding_box() for each in ("svg.found", "img"))
     assert all(abs(drawn[side] - shown[side]) <= 2 for side in shown)
     page.get_by_label("Find in this document").fill("")
     page.locator(".page rect").wait_for(state="detached")

@@ -22,7 +22,7 @@ from charthouse.foundation.files.api import read as read_file
 from . import chart
 from .charting import clinical
 from .charting import documents as document_rows
-from .charting.elements import code, concept, first_when
+from .charting.elements import code, concept, first_when, status_code
 from .charting.encounters import encounters as encounter_rows
 from .charting.item import Item, item_of
 from .charting.results import results_of
@@ -41,7 +41,7 @@ _PRESCRIBED = ("MedicationRequest", "MedicationStatement")
 _MEDICATIONS = (*_PRESCRIBED, "MedicationDispense", "MedicationAdministration")
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "encounters": ("Encounter",),
-    "documents": ("DocumentReference", "Composition"),
+    "documents": ("DocumentReference", "Composition", "Media"),
     "results": ("DiagnosticReport",),
     "vitals": (),
     "problems": ("Condition",),
@@ -387,16 +387,22 @@ def resource_versions(ctx: AccessContext, patients: Patients, type: str, id: str
     return {each.version: _view(each) for each in found}
 
 
+#: The elements that say when an item of any type is of, the first that does counts.
+_WHENS = (
+    "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime",
+    "occurrencePeriod", "performedDateTime", "performedPeriod", "onsetDateTime", "onsetPeriod", "whenHandedOver",
+    "start", "recordedDate", "issued", "created",
+)  # fmt: skip
+
+
 def _view(stored: Stored) -> chart.ResourceView:
     item = item_of(stored)
     r = item.resource
     return chart.ResourceView(
         **item.row(),
         title=concept(r.get("code") or r.get("type") or r.get("vaccineCode")) or stored.type,
-        status=str(r.get("status") or ""),
-        when=first_when(
-            r, "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime", "start"
-        ),
+        status=str(r.get("status") or "") or status_code(r.get("clinicalStatus")),
+        when=first_when(r, *_WHENS),
         code=code(r.get("code")),
         source=msgspec.json.format(stored.content, indent=2).decode(),
         results=tuple(results_of(item)) if stored.type == "Observation" else (),

@@ -251,6 +251,24 @@ def test_two_versions_of_a_c_cda_are_compared_by_what_they_say(person: UUID) -> 
     assert "<del>20</del>" in compared and "<ins>40</ins>" in compared
 
 
+def test_an_item_says_its_state_and_time_wherever_its_type_has_them(person: UUID) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    file(
+        {"resourceType": "Condition", "id": "c1", **SUBJECT, "code": {"text": "Asthma"},
+         "clinicalStatus": {"coding": [{"system": system, "code": "active"}]}, "recordedDate": "2025-06-01"},
+    )  # fmt: skip
+    (row,) = record.problems(SYSTEM, identity.patients_of(SYSTEM, person)).rows
+    told = said(client(Role.HIT).get(f"/chart/{person}/item/Condition/{row.id}"))
+    assert "StateActive" in told.replace(" ", "") and "1 Jun 2025" in told.partition("The whole resource")[0]
+
+
+def test_a_document_about_a_whole_life_is_listed_by_when_that_ends(person: UUID) -> None:
+    life = {"period": {"start": "1961-04-17", "end": "2026-02-05"}}
+    file(document("d8", b"The whole life.", type={"text": "Continuity of care document"}, context=life))
+    first = record.documents(SYSTEM, identity.patients_of(SYSTEM, person)).rows[0]
+    assert (first.title, first.when.text) == ("Continuity of care document", "2026-02-05")
+
+
 def test_two_versions_side_by_side(person: UUID) -> None:
     file(document("d1", b"Give furosemide 80 mg daily.\nNo <b>fever</b> & no chills."))
     browser = client(Role.HIT)
