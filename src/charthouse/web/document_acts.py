@@ -64,7 +64,9 @@ def _addendum(ctx: AccessContext, person: UUID, document: Document) -> list[Grou
 
 
 def _late_entry(ctx: AccessContext, person: UUID, document: Document) -> list[Group]:
-    return _text("The late entry", Kind.LATE_ENTRY, ctx, *moment("when", "Speaks of", "The day it happened"))
+    return _text(
+        "The late entry", Kind.LATE_ENTRY, ctx, *moment("when", "Speaks of", "The day it happened", needed=True)
+    )
 
 
 def _amendment(ctx: AccessContext, person: UUID, document: Document) -> list[Group]:

@@ -282,6 +282,27 @@ def test_every_encounter_of_the_chart_may_be_the_right_one(desk: Desk) -> None:
     assert f"{desk.encounters['Office visit']}" in sends
 
 
+def test_a_correction_is_decided_with_the_whole_chart_at_hand(desk: Desk) -> None:
+    """The encounter a document belongs to may be of another source patient of the person."""
+    other = {"resourceType": "Patient", "id": "p9", "birthDate": "1961-04-17", "gender": "female",
+             "name": [{"family": "Marsh", "given": ["Ida"]}]}  # fmt: skip
+    stay = {"resourceType": "Encounter", "id": "e9", "status": "finished", "class": {"code": "AMB"},
+            "subject": {"reference": "Patient/p9"}, "type": [{"text": "Clinic visit"}],
+            "period": {"start": "2026-02-03T10:00:00Z"}}  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": other}, {"resource": stay}]}
+    list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender="another clinic"))
+    patients = identity.patients_of(SYSTEM, desk.ida)
+    assert len(patients) == 2
+    (visit,) = (each.id for each in record.encounters(SYSTEM, patients).rows if each.title == "Clinic visit")
+    desk.sign()
+    where = (patients, "DocumentReference", desk.note)
+    reason = Reason(next(iter(record.reasons(Kind.WRONG_ENCOUNTER))))
+    record.move_to_encounter(SATO, *where, visit, reason, seen=desk.read().seen)
+    number = record.ask_to_retract(SATO, *where, Reason("duplicate"), seen=desk.read().seen)
+    shown = said(desk.browser.get(f"/corrections/{number}"))
+    assert "Clinic visit" in shown and "not in this chart" not in shown
+
+
 @pytest.mark.parametrize("name", DEEDS)
 def test_who_has_no_right_changes_nothing_for_any_reader(desk: Desk, name: str) -> None:
     deed = DEEDS[name]

@@ -330,10 +330,13 @@ def correction(request: SignedInRequest, number: int) -> HttpResponse:
     ctx = request.access
     found = _correction(request, number)
     moved = found.done and found.kind is Kind.WRONG_PATIENT
-    patients = tuple(each for each in (found.patient, found.to_patient) if each is not None)
     reads_chart = may(ctx, permissions.READ_CHART)
-    document = record.document(ctx, patients, found.type, found.document) if reads_chart else None
     here, there = _side(request, found.patient), _side(request, found.to_patient)
+    # Whole charts: what belongs to the document may be of another of the person's source patients.
+    rows = [each for each in (found.patient, found.to_patient) if each is not None]
+    rows += [each for known in (here, there) if known for each in identity.patients_of(ctx, known[0])]
+    patients = tuple(dict.fromkeys(rows))
+    document = record.document(ctx, patients, found.type, found.document) if reads_chart else None
     side = there if moved else here
     if document is not None and side is not None:
         note_chart(ctx, side[0], "correction", resource=(document.type, document.id))
