@@ -260,6 +260,17 @@ def test_an_addition_is_never_listed_as_another_of_its_kind(desk: Desk) -> None:
     assert "<h2>Addendum: Progress note</h2>" in opened and "the other version" not in opened
 
 
+def test_an_earlier_version_is_printed_as_it_read_then(desk: Desk) -> None:
+    _revise(desk, NOVAK)
+    where = f"/chart/{desk.ida}/documents/DocumentReference/{desk.note}?version=1"
+    address = where.replace("/documents/", "/print/")
+    assert f'href="{address}"' in desk.browser.get(where).content.decode()
+    printed = " ".join(pages(desk.browser.post(address, {"use": "here"}).content))
+    assert TEXT in printed and NEW not in printed and "version 1 of 2, as it read then" in printed
+    now = " ".join(pages(desk.browser.post(address.partition("?")[0], {"use": "here"}).content))
+    assert NEW in now and TEXT not in now and "as it read then" not in now
+
+
 def test_the_form_of_an_addition_begins_with_its_text(desk: Desk) -> None:
     desk.sign()
     page = desk.browser.get(f"/chart/{desk.ida}/documents/DocumentReference/{desk.note}/correct/addendum")
