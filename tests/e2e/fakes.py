@@ -167,6 +167,8 @@ def _only_lidia(patients: Sequence[int], rows: Sequence[Any], more: str | None =
 
 
 def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Encounter]:
+    if cursor is not None:
+        return Page()
     stay = _row(
         chart.Encounter,
         "Encounter",

@@ -251,6 +251,18 @@ def test_two_versions_of_a_c_cda_are_compared_by_what_they_say(person: UUID) -> 
     assert "<del>20</del>" in compared and "<ins>40</ins>" in compared
 
 
+def test_a_result_in_words_is_set_as_text_and_a_number_as_one(person: UUID) -> None:
+    said_long = "No growth after five days of incubation; no acid-fast bacilli seen."
+    result = {"resourceType": "Observation", "status": "final", **SUBJECT, "effectiveDateTime": "2026-02-03"}
+    file(
+        {**result, "id": "o1", "code": {"text": "Culture"}, "valueString": said_long},
+        {**result, "id": "o2", "code": {"text": "Sodium"}, "valueQuantity": {"value": 138, "unit": "mmol/L"}},
+    )
+    page = client(Role.HIT).get(f"/chart/{person}/results").content.decode()
+    cells = re.findall(r'<td class="(number[^"]*)"><span class="result">([^<]+)', page)
+    assert sorted(cells) == [("number", "138"), ("number told", said_long)]
+
+
 def test_an_item_says_its_state_and_time_wherever_its_type_has_them(person: UUID) -> None:
     system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
     file(
