@@ -167,6 +167,8 @@ def _only_lidia(patients: Sequence[int], rows: Sequence[Any], more: str | None =
 
 
 def encounters(ctx: AccessContext, patients: Sequence[int], cursor: str | None = None) -> Page[chart.Encounter]:
+    if cursor is not None:
+        return Page()
     stay = _row(
         chart.Encounter,
         "Encounter",
@@ -286,7 +288,14 @@ def document(
     related = (
         (("Replaces", "DocumentReference", _id("DocumentReference", 5)),) if entry.mark is Mark.CORRECTED else ()
     )
-    return chart.Document(**given, parts=parts, relations=related, **_life(entry), seen=f"1:{'ab' * 32}")
+    life = _life(entry)
+    if version == 1:
+        parts = tuple(
+            replace(part, text=part.text.replace("22 units", "18 units").replace("7 days", "14 days"))
+            for part in parts
+        )
+        life["signatures"] = ()
+    return chart.Document(**given, parts=parts, relations=related, **life, seen=f"1:{'ab' * 32}")
 
 
 def _life(entry: chart.DocumentEntry) -> dict[str, Any]:
@@ -451,15 +460,8 @@ def summary(ctx: AccessContext, person: UUID) -> identity.PersonSummary | None:
     )
 
 
-def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> dict[int, chart.Document]:
-    now = document(ctx, patients, type, id)
-    if now is None:
-        return {}
-    before = tuple(
-        replace(part, text=part.text.replace("22 units", "18 units").replace("7 days", "14 days"))
-        for part in now.parts
-    )
-    return {2: now, 1: replace(now, parts=before, signatures=())}
+def document_versions(ctx: AccessContext, patients: Sequence[int], type: str, id: str) -> list[int]:
+    return [1, 2] if document(ctx, patients, type, id) else []
 
 
 def _text_hits() -> tuple[record.TextHit, ...]:

@@ -44,13 +44,13 @@ def chart(served: str, signed_in: Any, beside: Any) -> str:
 
 def test_a_note_is_written_kept_filed_signed_and_added_to(chart: str, visit: Any) -> None:
     page = visit(f"{chart}/documents")
-    page.keyboard.press("c")
+    page.keyboard.press("N")
     page.get_by_role("link", name="Progress note").click()
     page.get_by_label("Subjective").fill("Coughs since two weeks.")
     assert_open_to_everybody(page)
     page.get_by_role("button", name="Keep as a draft").click()
     page.get_by_text("Kept for you alone").wait_for()
-    page.keyboard.press("c")
+    page.keyboard.press("N")
     page.get_by_text("You kept a draft").wait_for()
     assert page.get_by_label("Subjective").input_value() == "Coughs since two weeks."
     page.get_by_label("Plan").fill("Rest.")
@@ -77,6 +77,9 @@ def test_a_note_is_written_kept_filed_signed_and_added_to(chart: str, visit: Any
     page.locator(".added", has_text="The culture grew nothing.").wait_for()
     assert_no_axe_violations(page)
     assert_nothing_is_cut_off(page)
+    # Who may write notes compares by the same key as everybody.
+    page.keyboard.press("c")
+    page.get_by_role("heading", name="Side by side").wait_for()
 
 
 def test_what_was_typed_stands_beside_what_changed_meanwhile(chart: str, visit: Any) -> None:

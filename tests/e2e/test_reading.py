@@ -62,6 +62,19 @@ def test_from_words_in_a_chart_to_where_they_stand(open_page: Any) -> None:
     assert {text.casefold() for text in page.evaluate(_MARKED)} == {"heart", "failure"}
 
 
+def test_words_that_led_elsewhere_are_not_asked_and_what_is_typed_meanwhile_stays(open_page: Any) -> None:
+    page = open_page(f"{DOCUMENTS}/documentreference-3")
+    expect(page.get_by_label("Find in this document")).to_have_value("")
+    expect(page.locator("[data-reader-found]")).to_have_text("")
+    # The answer about the words that led here comes while somebody types.
+    page.route("**/words", lambda route: (page.wait_for_timeout(400), route.continue_()))
+    page.reload()
+    page.keyboard.press("f")
+    page.keyboard.type("unheard")
+    told(page, "Not in this document")
+    assert page.get_by_label("Find in this document").input_value() == "unheard"
+
+
 def test_finding_in_a_document(open_page: Any) -> None:
     page = open_page(f"{DOCUMENTS}/documentreference-1")
     before = page.locator(".document").inner_text()
@@ -85,6 +98,8 @@ def test_finding_on_a_page_that_the_server_draws(open_page: Any) -> None:
     page.keyboard.type("operative")
     page.locator(".page rect.now, .page rect").first.wait_for(state="attached")
     expect(page.locator(".page rect")).to_have_count(1)
+    drawn, shown = (page.locator(f"figure.page:has(rect) {each}").bounding_box() for each in ("svg.found", "img"))
+    assert all(abs(drawn[side] - shown[side]) <= 2 for side in shown)
     page.get_by_label("Find in this document").fill("")
     page.locator(".page rect").wait_for(state="detached")
 

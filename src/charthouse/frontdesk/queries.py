@@ -143,7 +143,10 @@ def assigners() -> list[Choice]:
     ]
 
 
-def encounters(ctx: AccessContext, person: UUID, limit: int = 30) -> list[Choice]:
-    """The person's latest encounters to choose from, newest first."""
-    rows = record.encounters(ctx, identity.patients_of(ctx, person)).rows[:limit]
+def encounters(ctx: AccessContext, person: UUID, limit: int | None = 30) -> list[Choice]:
+    """The person's latest encounters to choose from, newest first; all of them without a limit."""
+    patients = identity.patients_of(ctx, person)
+    rows = (
+        record.encounters(ctx, patients).rows[:limit] if limit else record.every(record.encounters, ctx, patients)
+    )
     return [Choice(row.id, f"{row.title}, {row.when.text[:10] or 'undated'}") for row in rows]

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from charthouse.foundation.access.api import Label
 
-from .domain.documents import Kind, Meaning, StageEntry
+from .domain.documents import ADDED, Kind, Meaning, Stage, StageEntry
 
 
 class Mark(StrEnum):
@@ -312,6 +312,17 @@ class Document(DocumentEntry):
     def questioned(self) -> Correction | None:
         """The correction that waits for a second person."""
         return next((each for each in self.corrections if each.waits), None)
+
+    @property
+    def made_by(self) -> tuple[StageEntry, ...]:
+        """How its text came about, without a verification that stands among its signatures."""
+        signed = any(each.meaning is Meaning.VERIFIER for each in self.signatures)
+        return tuple(each for each in self.stages if not signed or each.stage is not Stage.VERIFIED)
+
+    @property
+    def set_right(self) -> bool:
+        """Whether it was corrected itself, and not only added to."""
+        return any(each.done and each.kind not in ADDED for each in self.corrections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from charthouse.foundation.files.api import read as read_file
 from . import chart
 from .charting import clinical
 from .charting import documents as document_rows
-from .charting.elements import code, concept, first_when
+from .charting.elements import code, concept, first_when, status_code
 from .charting.encounters import encounters as encounter_rows
 from .charting.item import Item, item_of
 from .charting.results import results_of
@@ -41,7 +41,7 @@ _PRESCRIBED = ("MedicationRequest", "MedicationStatement")
 _MEDICATIONS = (*_PRESCRIBED, "MedicationDispense", "MedicationAdministration")
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "encounters": ("Encounter",),
-    "documents": ("DocumentReference", "Composition"),
+    "documents": ("DocumentReference", "Composition", "Media"),
     "results": ("DiagnosticReport",),
     "vitals": (),
     "problems": ("Condition",),
@@ -231,13 +231,13 @@ def _with_machine_text(document: chart.Document, stored: Stored) -> chart.Docume
     return replace(document, parts=tuple(parts))
 
 
-def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> dict[int, chart.Document]:
-    """The versions of one document of this chart that may be seen, by number; none where the document may not."""
+def document_versions(ctx: AccessContext, patients: Patients, type: str, id: str) -> list[int]:
+    """The numbers of the versions of one document of this chart that may be seen, oldest first; none where the
+    document may not."""
     if _one(ctx, patients, type, id) is None:
-        return {}
+        return []
     with connection.cursor() as cursor:
-        found = versions(cursor, ctx, type, id)
-    return {each.version: document_rows.document(item_of(each), {}) for each in found}
+        return sorted(each.version for each in versions(cursor, ctx, type, id))
 
 
 def document_file(
@@ -297,6 +297,15 @@ def active_medications(ctx: AccessContext, patients: Patients) -> list[chart.Med
     """Orders and statements in force, newest first, however old."""
     pages = _all(lambda cursor: _medications(ctx, patients, _PRESCRIBED, cursor))
     return [row for row in pages if row.status == "active"]
+
+
+def every(
+    section: Callable[[AccessContext, Patients, str | None], chart.Page[chart.R]],
+    ctx: AccessContext,
+    patients: Patients,
+) -> list[chart.R]:
+    """A section that is read page by page (``record.encounters`` for one), whole."""
+    return list(_all(lambda cursor: section(ctx, patients, cursor)))
 
 
 def _all(page: Callable[[str | None], chart.Page[chart.R]]) -> Iterator[chart.R]:
@@ -378,16 +387,22 @@ def resource_versions(ctx: AccessContext, patients: Patients, type: str, id: str
     return {each.version: _view(each) for each in found}
 
 
+#: The elements that say when an item of any type is of, the first that does counts.
+_WHENS = (
+    "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime",
+    "occurrencePeriod", "performedDateTime", "performedPeriod", "onsetDateTime", "onsetPeriod", "whenHandedOver",
+    "start", "recordedDate", "issued", "created",
+)  # fmt: skip
+
+
 def _view(stored: Stored) -> chart.ResourceView:
     item = item_of(stored)
     r = item.resource
     return chart.ResourceView(
         **item.row(),
         title=concept(r.get("code") or r.get("type") or r.get("vaccineCode")) or stored.type,
-        status=str(r.get("status") or ""),
-        when=first_when(
-            r, "effectiveDateTime", "effectivePeriod", "period", "date", "authoredOn", "occurrenceDateTime", "start"
-        ),
+        status=str(r.get("status") or "") or status_code(r.get("clinicalStatus")),
+        when=first_when(r, *_WHENS),
         code=code(r.get("code")),
         source=msgspec.json.format(stored.content, indent=2).decode(),
         results=tuple(results_of(item)) if stored.type == "Observation" else (),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from django.db import connection
+
 from charthouse.foundation.access.api import AccessContext, Role
 from charthouse.foundation.work.api import Column, WorkItem, declare_queue
 
+from .charting.documents import entry
+from .charting.item import item_of
 from .domain.documents import Kind
+from .domain.types import TYPE_NAME
 from .models import Correction, Destruction
+from .queries import current
 
 #: Corrections that a second person confirms; the subject is the correction.
 CORRECTIONS = "record.corrections"
@@ -24,7 +30,15 @@ def _found(items: Sequence[WorkItem]) -> dict[int, Correction]:
 
 
 def _kinds(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:
-    return {item: Kind(each.kind).words for item, each in _found(items).items()}
+    """What is corrected in which way; the document only where the asker may see it."""
+    found = _found(items)
+    with connection.cursor() as cursor:
+        stored = current(cursor, ctx, {(TYPE_NAME[each.type], each.public_id) for each in found.values()})
+    titles = {key: entry(item_of(document)).title for key, document in stored.items()}
+    return {
+        item: ": ".join(filter(None, (Kind(each.kind).words, titles.get((TYPE_NAME[each.type], each.public_id)))))
+        for item, each in found.items()
+    }
 
 
 def _askers(ctx: AccessContext, items: Sequence[WorkItem]) -> Mapping[int, str]:

@@ -24,7 +24,7 @@ class Offer:
 
 
 DOCUMENT = Offer("document", "documents", "a", "File a paper", frontdesk.FILE_DOCUMENT)
-NOTE = Offer("note", "documents", "c", "Write a note", frontdesk.WRITE_NOTE)
+NOTE = Offer("note", "documents", "N", "Write a note", frontdesk.WRITE_NOTE)
 DICTATION = Offer("dictation", "documents", "i", "Enter a dictation", frontdesk.TRANSCRIBE)
 ENCOUNTER = Offer("encounter", "encounters", "a", "Enter an encounter", frontdesk.ENTER_ENCOUNTER)
 VITAL_SIGNS = Offer("vital-signs", "vitals", "a", "Enter vital signs", frontdesk.ENTER_VITAL_SIGNS)

@@ -87,10 +87,10 @@ def options(choices: Mapping[str, str]) -> Options:
     return tuple(choices.items())
 
 
-def moment(name: str, label: str, help: str = "Empty means now") -> tuple[Field, Field]:
+def moment(name: str, label: str, help: str = "Empty means now", *, needed: bool = False) -> tuple[Field, Field]:
     """The two fields of a moment: day and time."""
     return (
-        Field(name, label, help=help, longest=40),
+        Field(name, label, help=help, longest=40, needed=needed),
         Field(f"{name}_time", f"{label}: time", help="Like 14:30", longest=10),
     )
 

@@ -47,11 +47,12 @@ def _why(kind: Kind) -> Group:
 
 
 def _text(title: str, kind: Kind, ctx: AccessContext, *more: Field) -> list[Group]:
+    # The text has the focus: in a list of names the next key struck would choose somebody.
     fields = [*more, Field("text", "Text", kind="area", wide=True, needed=True, longest=_LONGEST)]
     if not may(ctx, record.SIGN):
         doctors = tuple((each.actor, each.name) for each in people.colleagues([Role.PHYSICIAN]))
-        fields.insert(
-            0, Field("dictated_by", "Dictated by", kind="choice", options=doctors, blank="Nobody: my own words")
+        fields.append(
+            Field("dictated_by", "Dictated by", kind="choice", options=doctors, blank="Nobody: my own words")
         )
     else:
         fields.append(Field("sign", "Sign it at once", kind="check"))
@@ -63,7 +64,9 @@ def _addendum(ctx: AccessContext, person: UUID, document: Document) -> list[Grou
 
 
 def _late_entry(ctx: AccessContext, person: UUID, document: Document) -> list[Group]:
-    return _text("The late entry", Kind.LATE_ENTRY, ctx, *moment("when", "Speaks of", "The day it happened"))
+    return _text(
+        "The late entry", Kind.LATE_ENTRY, ctx, *moment("when", "Speaks of", "The day it happened", needed=True)
+    )
 
 
 def _amendment(ctx: AccessContext, person: UUID, document: Document) -> list[Group]:
@@ -80,7 +83,9 @@ def _only_why(kind: Kind) -> Callable[[AccessContext, UUID, Document], list[Grou
 
 def _encounter(ctx: AccessContext, person: UUID, document: Document) -> list[Group]:
     listed = tuple(
-        (each.value, each.title) for each in frontdesk.encounters(ctx, person) if each.value != document.encounter
+        (each.value, each.title)
+        for each in frontdesk.encounters(ctx, person, limit=None)
+        if each.value != document.encounter
     )
     chosen = Field(
         "encounter", "Encounter it belongs to", kind="choice", options=listed, blank="Choose", needed=True

@@ -205,3 +205,18 @@ def parts_of(html: str) -> list[Part]:
     reader.feed(html)
     reader.close()
     return reader.parts
+
+
+def text_of(html: str) -> str:
+    """What a sanitized narrative says as plain text, a line for each paragraph, item and row of a table."""
+    lines: list[str] = []
+    for part in parts_of(html):
+        if part["kind"] == "listing":
+            head = [title.strip() for title, _ in part["columns"]]
+            rows = [[cell["text"] for cell in row["cells"]] for row in part["rows"]]
+            lines += ["; ".join(row) for row in ([head] if any(head) else []) + rows]
+        elif part["kind"] == "items":
+            lines += part["items"]
+        else:
+            lines.append(part["text"])
+    return "\n".join(lines)

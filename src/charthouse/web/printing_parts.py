@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from charthouse.record import chart
@@ -90,12 +91,17 @@ def encounters(rows: Sequence[chart.Encounter]) -> Part:
     )
 
 
+def _entry(row: chart.DocumentEntry) -> Cell:
+    """A document by its title; what was added to another says so, for it is none of that kind itself."""
+    return _title(replace(row, title=f"{row.added_as.words}: {row.title}") if row.added_as else row)
+
+
 def documents(rows: Sequence[chart.DocumentEntry]) -> Part:
     columns = (("Document", 5), ("About", 3), ("Written", 3), ("Author", 3), ("Service", 2))
     return listing(
         columns,
         (
-            (row, (_title(row), moment(row.when), moment(row.authored), row.author or None, _said(row.service)))
+            (row, (_entry(row), moment(row.when), moment(row.authored), row.author or None, _said(row.service)))
             for row in rows
         ),
     )

@@ -212,6 +212,10 @@ def test_a_document_that_may_not_be_seen_cannot_be_signed_or_corrected(departmen
         record.sign_document(
             blind, department.chart, "DocumentReference", "d2", seen=seen, meaning=Meaning.AUTHOR, confirmed=wall()
         )
+    record.ask_to_retract(SATO, department.chart, "DocumentReference", "d2", Reason("duplicate"), seen=seen)
+    (item,) = work.items(SATO, record.CORRECTIONS).items
+    unseeing = AccessContext("user:4", "A. Vale", frozenset({Role.HIT}), clearance=Label.NONE)
+    assert work.describe(unseeing, item) == "Retraction"
 
 
 def test_what_was_changed_since_it_was_opened_is_not_signed_and_both_texts_are_shown(
@@ -360,6 +364,7 @@ def test_a_retraction_waits_for_a_second_person(department: Department) -> None:
     assert waiting.questioned is not None and waiting.mark is Mark.NONE and "d1" in department.listed()
     (item,) = work.items(SATO, record.CORRECTIONS).items
     assert item.subject == Subject("correction", str(number)) and item.rule == "record.second-person"
+    assert work.describe(SATO, item) == "Retraction: Progress note"
     with pytest.raises(record.DocumentError, match="somebody else"):
         record.confirm_correction(SATO, number)
     with pytest.raises(PermissionRefused):

@@ -85,13 +85,16 @@ def resources() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def person(db: None) -> UUID:
-    """The chart of Ida Marsh, as it came in by intake."""
+def person(db: None, request: pytest.FixtureRequest) -> UUID:
+    """The chart of Ida Marsh, as it came in by intake; a test may name what else is in it."""
     from django.db import connection
 
     from charthouse.intake.api import Connector, take_in
 
-    entry = [{"resource": each, "request": {"method": "POST", "url": each["resourceType"]}} for each in resources()]
+    entry = [
+        {"resource": each, "request": {"method": "POST", "url": each["resourceType"]}}
+        for each in [*resources(), *getattr(request, "param", [])]
+    ]
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": entry}
     (taken,) = list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender=None))
     assert taken.result is not None and str(taken.result.state) == "filed", taken.result.problems
@@ -185,6 +188,32 @@ def test_a_discharge_summary_is_of_one_stay(person: UUID) -> None:
     assert back.kind == "Discharge summary"
     (visit,) = [draft.resource for draft in back.drafts if draft.type == "Encounter"]
     assert visit["class"]["code"] == "IMP" and visit["hospitalization"]["dischargeDisposition"]["text"] == "Home"
+
+
+def note(id: str, text: str, **more: Any) -> dict[str, Any]:
+    """A document of the stay, a discharge summary by its type, in HTML."""
+    data = base64.b64encode(text.encode()).decode()
+    return {
+        "resourceType": "DocumentReference", "id": id, "status": "current", **SUBJECT, "docStatus": "final",
+        "type": {"coding": [{"system": "http://loinc.org", "code": "18842-5"}], "text": "Discharge summary"},
+        "context": {"encounter": [{"reference": "Encounter/e1"}]},
+        "content": [{"attachment": {"contentType": "text/html", "data": data}}], **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("person", [[
+    note("d2", "<p>The newest course.</p><table><tr><td>Weight</td><td>74 kg</td></tr></table>", date="2026-02-07T09:00:00Z"),
+    note("d3", "<p>TSH was normal.</p>", date="2026-02-09T09:00:00Z", docStatus="preliminary",
+         author=[{"display": "Vale, Rose"}],
+         relatesTo=[{"code": "appends", "target": {"reference": "DocumentReference/d2"}}]),
+]], indirect=True)  # fmt: skip
+def test_an_addendum_stands_with_its_discharge_summary_and_not_for_it(person: UUID) -> None:
+    told = sections(sent(person, DocumentKind.DISCHARGE_SUMMARY, encounter("IMP")).content)
+    assert told["Hospital course"] == (
+        "The newest course.Weight; 74 kgAddendum, unsigned, 9 Feb 2026 09:00, Vale, Rose:TSH was normal."
+    )
+    (line,) = disclosed()
+    assert sum(item.id.startswith("DocumentReference/") for item in line.items) == 2
 
 
 def test_every_document_is_a_disclosure_and_an_entry_of_the_ledger(person: UUID) -> None:

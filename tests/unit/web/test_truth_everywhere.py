@@ -4,6 +4,7 @@ right to do it does not. (Destruction: test_retention.)"""
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from charthouse.intake.api import Connector, take_in
 from charthouse.record import api as record
 from charthouse.record.api import Addition, Kind, Meaning, Party, Reason
 from charthouse.record.verifying import verify
-from charthouse.web.actions.print_chart import print_document
+from charthouse.web.actions.print_chart import print_chart_section, print_document
 from tests.support.readers import pages, said
 
 from .test_words import client
@@ -232,11 +233,85 @@ def test_every_reader_finds_what_was_done(desk: Desk, name: str) -> None:
         assert (
             TEXT not in orjson.dumps([_decoded(e.resource) for e in record.export(SYSTEM, desk.patients)]).decode()
         )
+        (taken,) = record.taken_out(SYSTEM, desk.patients)
+        instead = desk.browser.get(f"/chart/{desk.ida}/documents/DocumentReference/{taken.made}")
+        assert "A document that stood here was taken out." in said(instead) and OBI.name in said(instead)
+        assert "Download" not in said(instead)
+    if name in {"wrong-encounter", "wrong-patient", "amendment"}:
+        shown = desk.browser.get(
+            f"/chart/{getattr(desk, deed.in_chart)}/documents/DocumentReference/{desk.note}"
+        ).content.decode()
+        assert '<details class="life" open' in shown, "what was set right is not folded away"
     if name == "wrong-encounter":
         moved = next(each for each in record.export(SYSTEM, desk.patients) if each.public_id == desk.note)
         (reference,) = moved.resource["context"]["encounter"]
         assert reference["reference"] == f"Encounter/{desk.encounters['Emergency visit']}"
     assert verify(processes=1).is_whole
+
+
+def test_an_addition_is_never_listed_as_another_of_its_kind(desk: Desk) -> None:
+    desk.sign()
+    _added(False)(desk, SATO)
+    printed = " ".join(pages(print_chart_section(OBI, desk.ida, "documents").content))
+    listed = printed.partition("Documents")[2].partition("Author")[2]
+    assert listed.count("Addendum: Progress note") == 2, "in the list, and above its text"
+    (added,) = desk.read().added
+    opened = desk.browser.get(f"/chart/{desk.ida}/documents/DocumentReference/{added.id}").content.decode()
+    assert "<h2>Addendum: Progress note</h2>" in opened and "the other version" not in opened
+
+
+def test_an_earlier_version_is_printed_as_it_read_then(desk: Desk) -> None:
+    _revise(desk, NOVAK)
+    where = f"/chart/{desk.ida}/documents/DocumentReference/{desk.note}?version=1"
+    address = where.replace("/documents/", "/print/")
+    assert f'href="{address}"' in desk.browser.get(where).content.decode()
+    printed = " ".join(pages(desk.browser.post(address, {"use": "here"}).content))
+    assert TEXT in printed and NEW not in printed and "version 1 of 2, as it read then" in printed
+    now = " ".join(pages(desk.browser.post(address.partition("?")[0], {"use": "here"}).content))
+    assert NEW in now and TEXT not in now and "as it read then" not in now
+
+
+def test_the_form_of_an_addition_begins_with_its_text(desk: Desk) -> None:
+    desk.sign()
+    page = desk.browser.get(f"/chart/{desk.ida}/documents/DocumentReference/{desk.note}/correct/addendum")
+    (focused,) = re.findall(r"<[^>]* autofocus[^>]*>", page.content.decode())
+    assert focused.startswith("<textarea") and 'name="text"' in focused
+
+
+def test_every_encounter_of_the_chart_may_be_the_right_one(desk: Desk) -> None:
+    stay = {"resourceType": "Encounter", "status": "finished", "subject": {"reference": "Patient/p1"},
+            "class": {"code": "AMB"}, "type": [{"text": "Check"}]}  # fmt: skip
+    more = [
+        {**stay, "id": f"m{day}", "period": {"start": f"2026-0{3 + day // 28}-{day % 28 + 1:02}T08:00:00Z"}}
+        for day in range(110)
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in more]}
+    list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender="clinic"))
+    form = desk.browser.get(f"/chart/{desk.ida}/documents/DocumentReference/{desk.note}/correct/wrong-encounter")
+    assert f'value="{desk.encounters["Emergency visit"]}"' in form.content.decode()
+    sends = desk.browser.get(f"/chart/{desk.ida}/send/").content.decode()
+    assert f"{desk.encounters['Office visit']}" in sends
+
+
+def test_a_correction_is_decided_with_the_whole_chart_at_hand(desk: Desk) -> None:
+    """The encounter a document belongs to may be of another source patient of the person."""
+    other = {"resourceType": "Patient", "id": "p9", "birthDate": "1961-04-17", "gender": "female",
+             "name": [{"family": "Marsh", "given": ["Ida"]}]}  # fmt: skip
+    stay = {"resourceType": "Encounter", "id": "e9", "status": "finished", "class": {"code": "AMB"},
+            "subject": {"reference": "Patient/p9"}, "type": [{"text": "Clinic visit"}],
+            "period": {"start": "2026-02-03T10:00:00Z"}}  # fmt: skip
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": other}, {"resource": stay}]}
+    list(take_in(io.BytesIO(orjson.dumps(bundle)), connector=Connector.FILES, sender="another clinic"))
+    patients = identity.patients_of(SYSTEM, desk.ida)
+    assert len(patients) == 2
+    (visit,) = (each.id for each in record.encounters(SYSTEM, patients).rows if each.title == "Clinic visit")
+    desk.sign()
+    where = (patients, "DocumentReference", desk.note)
+    reason = Reason(next(iter(record.reasons(Kind.WRONG_ENCOUNTER))))
+    record.move_to_encounter(SATO, *where, visit, reason, seen=desk.read().seen)
+    number = record.ask_to_retract(SATO, *where, Reason("duplicate"), seen=desk.read().seen)
+    shown = said(desk.browser.get(f"/corrections/{number}"))
+    assert "Clinic visit" in shown and "not in this chart" not in shown
 
 
 @pytest.mark.parametrize("name", DEEDS)

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from django.db import transaction
 from django.test import Client
+from PIL import Image
 
 from charthouse.foundation.access.api import Role, system_context
 from charthouse.foundation.ledger.api import Filters, entries
@@ -196,6 +197,88 @@ def test_words_on_the_pages_of_a_pdf(person: UUID) -> None:
     assert json.loads(browser.post(f"{where}/words", {"text": "unheard"}).content) == {"pages": []}
     assert json.loads(browser.post(f"{where}/words", {"text": ""}).content) == {"pages": []}
     assert browser.get(f"{where}/words").status_code == 405
+
+
+def test_words_are_marked_on_the_pages_of_the_version_that_is_read(person: UUID) -> None:
+    file(document("d2", pdf("Apixaban was begun"), "application/pdf"))
+    browser = client(Role.HIT)
+    where = address(person, browser, 1)
+    assert f'action="{where}/words?version=1"' in browser.get(f"{where}?version=1").content.decode()
+
+    def pages(version: str) -> list[Any]:
+        found: list[Any] = json.loads(browser.post(f"{where}/words{version}", {"text": "stopped"}).content)["pages"]
+        return found
+
+    assert pages("?version=1") and not pages("")
+
+
+def test_the_pages_of_a_fax_are_read_on_screen(person: UUID) -> None:
+    fax = io.BytesIO()
+    pages = [Image.new("1", (170, 220), 1) for _ in range(3)]
+    pages[0].save(fax, "TIFF", save_all=True, append_images=pages[1:], compression="group4")
+    file(document("d1", fax.getvalue(), "image/tiff"))
+    browser = client(Role.HIT)
+    page = browser.get(f"/chart/{person}/documents").content.decode()
+    found = set(re.findall(rf"/chart/{person}/documents/DocumentReference/[0-9a-z-]+", page))
+    shown = next(text for each in found if 'data-page="3"' in (text := browser.get(each).content.decode()))
+    assert "Next page" in shown and "Download the file" in shown
+    (third,) = re.findall(r'<img src="([^"]+)" alt="Page 3 of 3"', shown)
+    drawn = browser.get(third)
+    assert drawn["Content-Type"] == "image/png" and Image.open(io.BytesIO(drawn.content)).size == (170, 220)
+    assert browser.get(third.replace("/3", "/4")).status_code == 404
+    assert browser.get(third.replace("/3", "/0")).status_code == 404
+
+
+def test_two_versions_of_a_c_cda_are_compared_by_what_they_say(person: UUID) -> None:
+    def filed(dose: int) -> None:
+        section = (
+            '<section><code code="10160-0" codeSystem="2.16.840.1.113883.6.1"/><title>Medications</title>'
+            f"<text><paragraph>Torsemide {dose} mg daily.</paragraph></text></section>"
+        )
+        content = (
+            '<ClinicalDocument xmlns="urn:hl7-org:v3"><component><structuredBody><component>'
+            f"{section}</component></structuredBody></component></ClinicalDocument>"
+        )
+        file(document("d2", content.encode(), "text/xml"))
+
+    filed(20)
+    filed(40)
+    browser = client(Role.HIT)
+    page = browser.get(f"/chart/{person}/documents").content.decode()
+    found = set(re.findall(rf"/chart/{person}/documents/DocumentReference/[0-9a-z-]+", page))
+    where = next(each for each in found if "Torsemide" in browser.get(each).content.decode())
+    compared = browser.get(f"{where}/compare?left=v2&right=v3").content.decode()
+    assert "<del>20</del>" in compared and "<ins>40</ins>" in compared
+
+
+def test_a_result_in_words_is_set_as_text_and_a_number_as_one(person: UUID) -> None:
+    said_long = "No growth after five days of incubation; no acid-fast bacilli seen."
+    result = {"resourceType": "Observation", "status": "final", **SUBJECT, "effectiveDateTime": "2026-02-03"}
+    file(
+        {**result, "id": "o1", "code": {"text": "Culture"}, "valueString": said_long},
+        {**result, "id": "o2", "code": {"text": "Sodium"}, "valueQuantity": {"value": 138, "unit": "mmol/L"}},
+    )
+    page = client(Role.HIT).get(f"/chart/{person}/results").content.decode()
+    cells = re.findall(r'<td class="(number[^"]*)"><span class="result">([^<]+)', page)
+    assert sorted(cells) == [("number", "138"), ("number told", said_long)]
+
+
+def test_an_item_says_its_state_and_time_wherever_its_type_has_them(person: UUID) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    file(
+        {"resourceType": "Condition", "id": "c1", **SUBJECT, "code": {"text": "Asthma"},
+         "clinicalStatus": {"coding": [{"system": system, "code": "active"}]}, "recordedDate": "2025-06-01"},
+    )  # fmt: skip
+    (row,) = record.problems(SYSTEM, identity.patients_of(SYSTEM, person)).rows
+    told = said(client(Role.HIT).get(f"/chart/{person}/item/Condition/{row.id}"))
+    assert "StateActive" in told.replace(" ", "") and "1 Jun 2025" in told.partition("The whole resource")[0]
+
+
+def test_a_document_about_a_whole_life_is_listed_by_when_that_ends(person: UUID) -> None:
+    life = {"period": {"start": "1961-04-17", "end": "2026-02-05"}}
+    file(document("d8", b"The whole life.", type={"text": "Continuity of care document"}, context=life))
+    first = record.documents(SYSTEM, identity.patients_of(SYSTEM, person)).rows[0]
+    assert (first.title, first.when.text) == ("Continuity of care document", "2026-02-05")
 
 
 def test_two_versions_side_by_side(person: UUID) -> None:

@@ -6,7 +6,7 @@ as data and is only ever shown as text.
 
 from __future__ import annotations
 
-from .pictures import Picture, drawn, page_number, pages_of, picture
+from .pictures import Picture, drawn, page_drawn, page_number, pages_of, picture
 from .rendering import LetterError, Place, render, render_with_places
 from .shapes import Letter, Letterhead, PatientIdentity
 from .sheets import PagedFile, UnreadableFile, laid
@@ -22,6 +22,7 @@ __all__ = [
     "UnreadableFile",
     "drawn",
     "laid",
+    "page_drawn",
     "page_number",
     "pages_of",
     "picture",

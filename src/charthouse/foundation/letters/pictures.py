@@ -80,6 +80,21 @@ def pages_of(content: bytes, most: int) -> Iterator[Picture]:
         return
 
 
+def page_drawn(content: bytes, number: int) -> bytes | None:
+    """Page ``number`` (from 1) of a received TIFF, redrawn as PNG; None for another type, and for a page that it
+    does not have, that is damaged or has too many points."""
+    if number < 1 or len(content) > LARGEST_REDRAWN:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
+                image.seek(number - 1)
+                return _redrawn(image) if image.width * image.height <= _MOST_POINTS else None
+    except _DAMAGED:
+        return None
+
+
 def page_number(content: bytes) -> int:
     """How many pages a TIFF has, 1 for a GIF or WebP; 0 for another type, or a damaged one."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import nh3
 
 from charthouse.exchange.cda import api as cda
-from charthouse.record.chart import Document, DocumentEntry, Part, PartKind
+from charthouse.record.chart import Document, DocumentEntry, Part, PartKind, When
 from charthouse.record.domain.attachments import attachments_of, decoded
 from charthouse.record.domain.documents import (
     ADDED,
@@ -28,7 +29,7 @@ from charthouse.record.domain.documents import (
 )
 
 from .clinical import detail
-from .elements import code, concept, concepts, first_when, items, reference, references
+from .elements import code, concept, concepts, first_when, items, reference, references, when
 from .item import Item, item_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _common(item: Item) -> dict[str, Any]:
         "title": concept(kind)
         or str(r.get("title") or r.get("description") or attachment.get("title") or "Document"),
         "status": str(r.get("docStatus") or r.get("status") or ""),
-        "when": first_when(context if isinstance(context, dict) else {}, "period")
+        "when": _about(context)
         or first_when(r, "effectiveDateTime", "effectivePeriod", "date", "issued", "createdDateTime"),
         "code": code(kind),
         "author": next(
@@ -113,6 +114,19 @@ def _common(item: Item) -> dict[str, Any]:
         ),
         "added_as": _added_as(r),
     }
+
+
+_YEAR = timedelta(days=366)
+
+
+def _about(context: Any) -> When:
+    """When what a document speaks of was; of more than a year, as in the summary of a life, when that ends."""
+    period = context.get("period") if isinstance(context, dict) else None
+    if isinstance(period, dict):
+        begins, ends = when(period.get("start")).instant, when(period.get("end")).instant
+        if begins and ends and ends - begins > _YEAR:
+            return when(period.get("end"))
+    return first_when({"period": period}, "period")
 
 
 def _added_as(r: dict[str, Any]) -> Kind | None:
@@ -243,6 +257,8 @@ def _part(place: int, attachment: dict[str, Any], sizes: dict[str, tuple[str, in
     language = str(attachment.get("language") or "")
     pointed = str(attachment.get("url") or "").removeprefix("Binary/")
     data = attachment.get("data")
+    if data is None and not pointed:
+        return Part(PartKind.FILE, media_type, title=title, language=language)
     if data is None:
         size = sizes.get(pointed, (media_type, attachment.get("size") or 0))[1]
         return Part(_kind(plain), media_type, title=title, file=place, size=size, language=language)

@@ -22,7 +22,8 @@ from charthouse.foundation.ledger import api as ledger
 from charthouse.identity import api as identity
 from charthouse.people.api import organization_name
 from charthouse.record import api as record
-from charthouse.record.chart import PartKind
+from charthouse.record.chart import Document, Part, PartKind
+from charthouse.web import narrative, printing
 from charthouse.web.permissions import EXPORT_CHART, READ_CHART
 
 from .printed import Outside, by_patient, letterhead
@@ -65,13 +66,14 @@ def export_document(
     require(ctx, READ_CHART)
     require(ctx, EXPORT_CHART)
     ctx = replace(ctx, clearance=ctx.clearance & ~needs_own_permission())
-    contents = _contents(ctx, person, kind, encounter)
+    contents, course = _contents(ctx, person, kind, encounter)
     document_id = new_id()
     now = clock.now().astimezone(ZoneInfo(configuration().time_zone))
     written = write(
         kind, contents, _keeper(ctx), id=str(document_id), at=now, by=ctx.name, recipient=outside.recipient
     )
-    items = by_patient(ctx, person, written.items)
+    keys = dict.fromkeys([*written.items, *_keys(course)])
+    items = by_patient(ctx, person, list(keys))
     with transaction.atomic():
         to = ctx.for_purpose(outside.purpose)
         disclosures = record_disclosures(
@@ -89,14 +91,17 @@ def export_document(
             detail={
                 "kind": kind.value,
                 "document": str(document_id),
-                "items": len(set(written.items)),
+                "items": len(keys),
                 "disclosures": list(disclosures),
             },
         )
-    return Sent(written.content, document_id, len(set(written.items)), tuple(disclosures))
+    return Sent(written.content, document_id, len(keys), tuple(disclosures))
 
 
-def _contents(ctx: AccessContext, person: UUID, kind: DocumentKind, encounter: str) -> Contents:
+def _contents(
+    ctx: AccessContext, person: UUID, kind: DocumentKind, encounter: str
+) -> tuple[Contents, Document | None]:
+    """What is written, and the document whose text is the hospital course."""
     sources = identity.sources_of(ctx, person)
     patients = identity.patients_of(ctx, person)
     with connection.cursor() as cursor:
@@ -109,16 +114,23 @@ def _contents(ctx: AccessContext, person: UUID, kind: DocumentKind, encounter: s
     labels = Label.NONE
     for each in [*found, *lead.values()]:
         labels |= Label(each.labels)
-    restricted = "V" if labels & Label.VERY_RESTRICTED else "R" if labels & Label.RESTRICTED else ""
     if kind is DocumentKind.CCD:
-        return Contents(patient, resources, restricted=restricted)
+        return Contents(patient, resources, restricted=_confidentiality(labels)), None
     stay = next(
         (each for each in resources if each["resourceType"] == "Encounter" and each["id"] == encounter), None
     )
     if stay is None:
         raise NothingToSend("The chart has no such encounter, or it is not open to you.")
     of_stay = [each for each in resources if _belongs(each, stay)]
-    return Contents(patient, of_stay, stay, _course(ctx, patients, encounter), restricted)
+    course = _course(ctx, patients, encounter)
+    for document in _with_added(course):
+        labels |= Label(document.labels)
+    return Contents(patient, of_stay, stay, _told(course) if course else "", _confidentiality(labels)), course
+
+
+def _confidentiality(labels: Label) -> str:
+    """HL7's code of what is restricted; empty for what is not."""
+    return "V" if labels & Label.VERY_RESTRICTED else "R" if labels & Label.RESTRICTED else ""
 
 
 def _parsed(content: bytes) -> Json:
@@ -171,24 +183,55 @@ def _belongs(resource: Json, stay: Json) -> bool:
     return False
 
 
-def _course(ctx: AccessContext, patients: Sequence[int], encounter: str) -> str:
-    """The text of the stay's own discharge summary, the newest; empty where none was written."""
+def _course(ctx: AccessContext, patients: Sequence[int], encounter: str) -> Document | None:
+    """The stay's own discharge summary, the newest that has a text; None where none was written. What was added to
+    it is no summary of its own."""
     cursor: str | None = None
     while True:
         page = record.documents(ctx, patients, cursor)
         for row in page.rows:
-            if row.encounter == encounter and row.code and row.code.value in _DISCHARGE_SUMMARIES:
+            summary = row.code is not None and row.code.value in _DISCHARGE_SUMMARIES
+            if summary and row.encounter == encounter and row.added_as is None:
                 document = record.document(ctx, patients, row.type, row.id)
-                text = (
-                    "\n".join(part.text for part in document.parts if part.kind is PartKind.TEXT)
-                    if document
-                    else ""
-                )
-                if text.strip():
-                    return text
+                if document is not None and _text(document).strip():
+                    return document
         cursor = page.next
         if cursor is None:
-            return ""
+            return None
+
+
+def _with_added(document: Document | None) -> list[Document]:
+    """A document and everything that was added to it."""
+    if document is None:
+        return []
+    return [document, *(each for added in document.added for each in _with_added(added))]
+
+
+def _keys(document: Document | None) -> list[tuple[str, str]]:
+    return [(each.type, each.id) for each in _with_added(document)]
+
+
+def _told(document: Document) -> str:
+    """What a document says, with its mark before it, and after it what was added, with whose it is and of when."""
+    mark = printing.mark(document.mark)
+    told = [f"{mark}.", _text(document)] if mark else [_text(document)]
+    for added in _with_added(document)[1:]:
+        kind = added.added_as.words if added.added_as else "Addition"
+        about = (kind, printing.mark(added.mark).lower(), printing.fhir_date(added.authored.text), added.author)
+        told += [f"{', '.join(filter(None, about))}:", _text(added)]
+    return "\n".join(told)
+
+
+def _text(document: Document) -> str:
+    """The text of a document; of a C-CDA the section that tells the hospital course, where it has one."""
+    course = [part for part in document.parts if "hospital course" in part.title.casefold()]
+    return "\n".join(filter(None, map(_words, course or document.parts)))
+
+
+def _words(part: Part) -> str:
+    if part.kind is PartKind.HTML:
+        return narrative.text_of(part.text)
+    return part.text if part.kind is PartKind.TEXT else ""
 
 
 def _keeper(ctx: AccessContext) -> Keeper:

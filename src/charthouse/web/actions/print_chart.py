@@ -125,14 +125,24 @@ def print_chart_section(ctx: AccessContext, person: UUID, section: str, outside:
     return _finished(ctx, person, draft, gathered, outside, part=section)
 
 
-def print_document(ctx: AccessContext, person: UUID, type: str, id: str, outside: Outside | None = None) -> Printed:
-    """One document with all its parts, marked on each page where it is not final. Raises NothingToPrint,
-    PermissionRefused."""
+def print_document(
+    ctx: AccessContext,
+    person: UUID,
+    type: str,
+    id: str,
+    outside: Outside | None = None,
+    version: int | None = None,
+) -> Printed:
+    """One document with all its parts, marked on each page where it is not final; an earlier ``version`` of it as
+    it read then, which the print says. Raises NothingToPrint, PermissionRefused."""
     ctx, patients, summary = opened(ctx, person, outside)
-    document = record.document(ctx, patients, type, id)
+    document = record.document(ctx, patients, type, id, version)
     if document is None:
         raise NothingToPrint("The chart has no such document, or it is not open to you.")
     gathered = _Gathered(keys=[(type, id)])
+    if document.version != document.versions:
+        said = f"This is version {document.version} of {document.versions}, as it read then."
+        gathered.parts.append({"kind": "prose", "text": said})
     gathered.parts.append({"kind": "facts", "columns": 2, "pairs": about(document)})
     _document(ctx, patients, document, gathered)
     draft = Draft(
@@ -412,11 +422,13 @@ def _file(
 ) -> None:
     """A part that is a file: a picture, the pages of a PDF, or words that it is not printed."""
     found = (
-        record.document_file(ctx, patients, document.type, document.id, part.file)
+        record.document_file(ctx, patients, document.type, document.id, part.file, document.version)
         if part.file is not None
         else None
     )
-    if found is None:
+    if part.file is None:
+        gathered.parts.append({"kind": "empty", "text": "There is no file here."})
+    elif found is None:
         gathered.leave_out(f"a file of “{document.title}” that has not arrived.")
     elif part.kind is PartKind.PDF:
         _pages(found.content, document, gathered)

@@ -14,11 +14,12 @@ from django.views.decorators.http import require_safe
 from charthouse.fhir import api as fhir
 from charthouse.foundation.access.api import AccessContext, may
 from charthouse.foundation.ledger.api import LEDGER_READ
+from charthouse.foundation.letters.api import page_number
 from charthouse.foundation.rulepacks.api import rule
 from charthouse.identity import api as identity
 from charthouse.intake.api import READ_ORIGINAL
 from charthouse.record import api as record
-from charthouse.record.chart import Document, Part, PartKind
+from charthouse.record.chart import Correction, Document, Mark, Part, PartKind
 from charthouse.web import document_acts, pdf, permissions, results, trends
 from charthouse.web.desk_entries import offered
 from charthouse.web.numbers import SMALL, whole
@@ -29,6 +30,8 @@ from charthouse.web.word_search import words_of
 Patients = Sequence[int]
 Reader = Callable[[AccessContext, Patients, str | None], dict[str, Any]]
 NEWEST = 6
+#: What a browser cannot show by itself and is drawn here, page by page.
+_PICTURES = frozenset({"image/tiff", "image/tif", "image/x-tiff"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +189,10 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
         "document": shown,
         "parts": parts,
         **document_acts.context(request.access, shown),
-        "paged": any(part.kind is PartKind.PDF and (part.pages or 0) > 1 for part in parts),
+        "paged": any((part.pages or 0) > 1 for part in parts),
         "words_found": words_of(request, person),
         "panel": record.report_results(request.access, opened.patients, id) if type == "DiagnosticReport" else None,
+        "left_for": _left_for(request.access, opened.patients, shown),
     }
     if "HX-Request" in request.headers:
         return render(request, "web/chart/document.html", context)
@@ -197,16 +201,27 @@ def document(request: SignedInRequest, person: UUID, type: str, id: str) -> Http
     return render(request, "web/chart/documents.html", context | more)
 
 
+def _left_for(ctx: AccessContext, patients: Patients, shown: Document) -> Correction | None:
+    """The correction that put this document in the place of one of another patient; None for any other document."""
+    if shown.mark is not Mark.RETRACTED:
+        return None
+    return next((each for each in record.taken_out(ctx, patients) if each.made == shown.id), None)
+
+
 def version_of(request: SignedInRequest) -> int | None:
     """The earlier version that an address asks for; None for none."""
     return whole(request.GET.get("version", ""), SMALL)
 
 
 def with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
-    """A part as it is shown: a PDF with its number of pages and its text, one that cannot be read as a download."""
-    if part.kind is not PartKind.PDF or part.file is None or part.pages is not None:
+    """A part as it is shown: a PDF with its number of pages and its text, a TIFF with its number of pages, one that
+    cannot be read as a download."""
+    drawn = part.kind is PartKind.PDF or part.media_type.partition(";")[0].strip().lower() in _PICTURES
+    if not drawn or part.file is None or part.pages is not None:
         return part
     found = record.document_file(ctx, patients, document.type, document.id, part.file, document.version)
+    if part.kind is not PartKind.PDF:
+        return replace(part, pages=page_number(found.content)) if found else part
     try:
         read = pdf.reading(found.content) if found else None
     except pdf.UnreadablePage:

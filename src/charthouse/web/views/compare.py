@@ -22,7 +22,7 @@ from charthouse.web.printing import fhir_date
 from charthouse.web.reading import note_chart, note_words
 from charthouse.web.security.api import SignedInRequest, screen
 
-from .chart import OpenChart, open_chart
+from .chart import OpenChart, open_chart, version_of
 
 #: A version of the document at hand, or another document of the chart.
 _VERSION = re.compile(r"v([1-9]\d{0,8})")
@@ -66,12 +66,14 @@ def compare(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpR
     if not versions:
         raise Http404("The chart has no such document, or it is not open to you.")
     newest = max(versions)
-    others = [row for row in record.documents(ctx, opened.patients).rows if (row.type, row.id) != (type, id)]
-    choices = [(f"v{number}", _version(number, newest)) for number in sorted(versions, reverse=True)]
+    listed = record.every(record.documents, ctx, opened.patients)
+    others = [row for row in listed if (row.type, row.id) != (type, id)]
+    choices = [(f"v{number}", _version(number, newest)) for number in reversed(versions)]
     choices += [(f"{row.type}/{row.id}", _entry(row)) for row in others]
     before = max((number for number in versions if number < newest), default=newest)
-    left = _side(ctx, opened, versions, request.GET.get("left") or f"v{before}")
-    right = _side(ctx, opened, versions, request.GET.get("right") or f"v{newest}")
+    own = (type, id, versions)
+    left = _side(ctx, opened, own, request.GET.get("left") or f"v{before}")
+    right = _side(ctx, opened, own, request.GET.get("right") or f"v{newest}")
     for side in (left, right):
         note_chart(ctx, person, "documents", resource=(side.document.type, side.document.id))
     # The results a report gathers are as they stand now, whatever version of the report is looked at.
@@ -148,11 +150,13 @@ def _entry(row: DocumentEntry) -> str:
     return f"{row.title}, {fhir_date(row.when.text, time=False) if row.when else 'undated'}"
 
 
-def _side(ctx: AccessContext, opened: OpenChart, versions: Mapping[int, Document], key: str) -> Side:
-    """What a key names. Raises Http404 where that is nothing this reader may see."""
+def _side(ctx: AccessContext, opened: OpenChart, own: tuple[str, str, Sequence[int]], key: str) -> Side:
+    """What a key names: a version of one's ``own`` document, or another document. Raises Http404 where that is
+    nothing this reader may see."""
+    type, id, versions = own
     if found := _VERSION.fullmatch(key):
         number = int(found[1])
-        document = versions.get(number)
+        document = record.document(ctx, opened.patients, type, id, number) if number in versions else None
         if document is not None:
             words = _version(number, max(versions)).lower()
             return Side(key, f"{document.title}, {words}", document, number)
@@ -182,7 +186,7 @@ def _opens(ctx: AccessContext, opened: OpenChart, side: Side) -> comparing.Opens
 def words(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """Where words stand on the pages of a document that the server draws, in points of the page, as JSON."""
     opened = open_chart(request.access, person)
-    shown = record.document(request.access, opened.patients, type, id)
+    shown = record.document(request.access, opened.patients, type, id, version_of(request))
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
     text = request.POST.get("text", "")[:200].replace("\0", "")
@@ -191,7 +195,7 @@ def words(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpRes
     for part in shown.parts:
         if part.kind is not PartKind.PDF or part.file is None or not terms:
             continue
-        found = record.document_file(request.access, opened.patients, type, id, part.file)
+        found = record.document_file(request.access, opened.patients, type, id, part.file, shown.version)
         marked = pdf.found_on_pages(found.content, lambda said: record.places(said, terms)) if found else []
         pages += [{"part": part.file, **asdict(page)} for page in marked]
     note_words(request.access, text, "document", sum(len(page["boxes"]) for page in pages), [person])

@@ -330,14 +330,19 @@ def correction(request: SignedInRequest, number: int) -> HttpResponse:
     ctx = request.access
     found = _correction(request, number)
     moved = found.done and found.kind is Kind.WRONG_PATIENT
-    patients = tuple(each for each in (found.patient, found.to_patient) if each is not None)
     reads_chart = may(ctx, permissions.READ_CHART)
-    document = record.document(ctx, patients, found.type, found.document) if reads_chart else None
     here, there = _side(request, found.patient), _side(request, found.to_patient)
+    # Whole charts: what belongs to the document may be of another of the person's source patients.
+    rows = [each for each in (found.patient, found.to_patient) if each is not None]
+    rows += [each for known in (here, there) if known for each in identity.patients_of(ctx, known[0])]
+    patients = tuple(dict.fromkeys(rows))
+    document = record.document(ctx, patients, found.type, found.document) if reads_chart else None
     side = there if moved else here
     if document is not None and side is not None:
         note_chart(ctx, side[0], "correction", resource=(document.type, document.id))
     sees_disclosures = may(ctx, DISCLOSURES_READ)
+    recipients = record.recipients_of(ctx, number) if sees_disclosures else []
+    told_next = bool(recipients) and not found.waits
     context = {
         "correction": found,
         "document": document,
@@ -350,8 +355,9 @@ def correction(request: SignedInRequest, number: int) -> HttpResponse:
         "same_person": bool(here and there and here[0] == there[0]),
         "may_decide": may(ctx, record.DECIDE_CORRECTION),
         "sees_disclosures": sees_disclosures,
-        "recipients": record.recipients_of(ctx, number) if sees_disclosures else [],
-        "queue": record.CORRECTIONS if found.waits else record.RECIPIENTS,
+        "recipients": recipients,
+        "told_next": told_next,
+        "queue": record.RECIPIENTS if told_next else record.CORRECTIONS,
     }
     return render(request, "web/documents/correction.html", context)
 

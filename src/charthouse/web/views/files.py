@@ -13,6 +13,7 @@ from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
+from charthouse.foundation.letters.api import page_drawn
 from charthouse.record import api as record
 from charthouse.web import pdf, permissions
 from charthouse.web.reading import note_chart
@@ -56,10 +57,11 @@ def file(request: SignedInRequest, person: UUID, type: str, id: str, file: int) 
 @screen(permissions.READ_CHART)
 @require_safe
 def page(request: SignedInRequest, person: UUID, type: str, id: str, file: int, number: int) -> HttpResponse:
-    """One page of a PDF, counted from 1, as a PNG image."""
+    """One page of a PDF or a TIFF, counted from 1, as a PNG image."""
     found = _file(request, person, type, id, file)
+    image = page_drawn(found.content, number)
     try:
-        image = pdf.page_image(found.content, number)
+        image = image or pdf.page_image(found.content, number)
     except pdf.UnreadablePage as error:
         raise Http404(str(error)) from error
     note_chart(request.access, person, "file", resource=(type, id))

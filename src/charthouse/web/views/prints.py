@@ -28,7 +28,7 @@ from charthouse.web.actions.print_work_list import print_work_list
 from charthouse.web.actions.printed import PURPOSES, NothingToPrint, Outside, Printed, PrintError, given_outside
 from charthouse.web.security.api import SignedInRequest, framed, screen
 
-from .chart import BY_SLUG, open_chart
+from .chart import BY_SLUG, open_chart, version_of
 
 _FACE_SHEET = "overview"
 
@@ -110,17 +110,18 @@ def section(request: SignedInRequest, person: UUID, section: str) -> HttpRespons
 def document(request: SignedInRequest, person: UUID, type: str, id: str) -> HttpResponse:
     """Print one document."""
     opened = open_chart(request.access, person)
-    shown = record.document(request.access, opened.patients, type, id)
+    version = version_of(request)
+    shown = record.document(request.access, opened.patients, type, id, version)
     if shown is None:
         raise Http404("The chart has no such document, or it is not open to you.")
-    address = reverse("print-document", args=(person, type, id))
+    address = reverse("print-document", args=(person, type, id)) + (f"?version={version}" if version else "")
     return asked(
         request,
         person,
         "documents",
         shown.title,
         address,
-        lambda outside: print_document(request.access, person, type, id, outside),
+        lambda outside: print_document(request.access, person, type, id, outside, version),
     )
 
 

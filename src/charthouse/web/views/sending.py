@@ -54,7 +54,7 @@ def send(request: SignedInRequest, person: UUID) -> HttpResponse:
         "purposes": [(purpose.value, words) for purpose, words in PURPOSES.items()],
         "encounters": [
             (f"{DocumentKind.DISCHARGE_SUMMARY}:{row.id}", row.title, printing.fhir_date(row.when.text, time=False))
-            for row in record.encounters(request.access, opened.patients).rows
+            for row in record.every(record.encounters, request.access, opened.patients)
         ],
     }
     return render(request, "web/chart/send.html", opened.context(request.access, "overview") | context)

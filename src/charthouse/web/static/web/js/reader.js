@@ -261,7 +261,17 @@ function opened() {
   const root = region();
   if (!root) return;
   if (size !== 100) root.dataset.size = String(size);
-  if (form()?.elements.text.value) find(true, false);
+  if (form()?.elements.text.value) arrived(root);
+}
+
+// Words that led to something else are not asked of this document, too; what is typed meanwhile stays.
+async function arrived(root) {
+  const field = form().elements.text;
+  const words = field.value;
+  await find(true, false);
+  if (found.length || region() !== root || field.value !== words) return;
+  field.value = "";
+  tell("");
 }
 
 document.addEventListener("htmx:after:swap", (event) => {
