@@ -15,7 +15,8 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from charthouse.fhir.searching.answer import Asker, answer
+from charthouse.fhir.searching.answer import answer
+from charthouse.fhir.searching.asker import Asker
 from charthouse.foundation.access.api import system_context
 from charthouse.foundation.clock import wall
 from charthouse.record.api import file_resources, prepare, search

@@ -16,7 +16,8 @@ from charthouse.exchange.fhir.api import (
 )
 from charthouse.record.api import SearchError, Stored, Term, in_a_compartment, types_present
 
-from .answer import Answered, Asker, Links, Pairs, assembled, read_form, without_cursor
+from .answer import Answered, Links, assembled, read_form, without_cursor
+from .asker import Asker, Pairs
 from .including import Inclusion
 from .several import LARGEST_PAGE, PAGE, in_turn
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from django.db import connection
 
@@ -17,8 +16,7 @@ from charthouse.exchange.fhir.api import (
 )
 from charthouse.record.api import Ignored, SearchError, State, Stored, current, leading, types_present
 
-if TYPE_CHECKING:
-    from .answer import Asker
+from .asker import Asker
 
 #: Resources that one page brings beside its matches, and rounds of ``:iterate``.
 MOST_INCLUDED, MOST_ROUNDS = 1_000, 5

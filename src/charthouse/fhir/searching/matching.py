@@ -13,7 +13,8 @@ from charthouse.fhir.domain.outcomes import problem
 from charthouse.identity.api import Likeness, PatientMatch, matching_patients
 from charthouse.record.api import State, current, whole
 
-from .answer import Answered, Asker, Json, bundle_of
+from .answer import Answered, Json, bundle_of
+from .asker import Asker
 
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _GRADES = {Likeness.SAME: "certain", Likeness.PERHAPS: "probable", Likeness.OTHER: "possible"}

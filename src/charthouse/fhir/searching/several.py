@@ -13,7 +13,8 @@ import orjson
 from charthouse.exchange.fhir.api import compartments, is_resource_type
 from charthouse.record.api import Ignored, SearchError, SearchPage, Stored, Term, read_search, types_present
 
-from .answer import Answered, Asker, Links, Pairs, assembled, bundle_of, read_form, without_cursor
+from .answer import Answered, Links, assembled, bundle_of, read_form, without_cursor
+from .asker import Asker, Pairs
 
 PAGE, LARGEST_PAGE = 50, 1_000
 

@@ -14,7 +14,8 @@ from charthouse.fhir.domain.negotiation import FORM, answer_type, body_type
 from charthouse.fhir.domain.outcomes import problem
 from charthouse.fhir.http import NOT_SEARCHED, FhirRequest, answered, fhir_view, refuse_operation
 from charthouse.fhir.narrowing import terms_of
-from charthouse.fhir.searching.answer import Answered, Asker, answer
+from charthouse.fhir.searching.answer import Answered, answer
+from charthouse.fhir.searching.asker import Asker
 from charthouse.fhir.searching.everything import everything, lastn
 from charthouse.fhir.searching.matching import match
 from charthouse.fhir.searching.several import answer_several
