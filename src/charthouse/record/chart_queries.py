@@ -28,11 +28,12 @@ from .charting.item import Item, item_of
 from .charting.results import results_of
 from .charting.summary import summary
 from .domain.attachments import attachments_of, binary_id, decoded
+from .domain.documents import added_to, related_to
 from .domain.filing import STATE_NUMBER, State
 from .domain.types import TYPE_ID, TYPE_NAME
 from .queries import STORED, Stored, current, cursor_of, of_patients, place_of, seen_of, stored_from, versions
 from .scans import machine_text
-from .signature_queries import additions, colleagues, corrections_of, signatures_of
+from .signature_queries import additions, colleagues, corrections_of, relating, signatures_of
 
 Patients = Sequence[int]
 
@@ -162,7 +163,9 @@ def _whole(
     key = f"{stored.type}/{stored.public_id}"
     named = ("Encounter", document_rows.entry(item_of(stored)).encounter)
     visit = current(cursor, ctx, [named]).get(named) if named[1] else None
-    added = additions(cursor, ctx, patients, [key]).get(key, [])
+    related = relating(cursor, ctx, patients, [key])
+    added = [each for each in related if key in added_to(each.resource)]
+    replaced = [each for each in related if key in related_to(each.resource, "replaces")]
     whole = _with_machine_text(
         document_rows.document(
             item_of(stored), sizes, lambda place: _content(stored, place), colleagues(stored.resource)
@@ -179,6 +182,7 @@ def _whole(
             if each.row not in seen
         ),
         additions=len(added),
+        relations=(*whole.relations, *(("replaced by", each.type, each.public_id) for each in replaced)),
         visit=encounter_rows([item_of(visit)])[0] if visit is not None and visit.patient in patients else None,
         seen=seen_of(stored),
         versions=newest,

@@ -161,8 +161,18 @@ def additions(
 ) -> dict[str, list[Stored]]:
     """The standing documents that are added to each of these (``Type/id``), oldest first: addenda, late entries."""
     wanted = list(keys)
+    found: dict[str, list[Stored]] = {}
+    for stored in relating(cursor, ctx, patients, wanted):
+        for target in added_to(stored.resource):
+            if target in wanted:
+                found.setdefault(target, []).append(stored)
+    return found
+
+
+def relating(cursor: Any, ctx: AccessContext, patients: Sequence[int], wanted: Sequence[str]) -> list[Stored]:
+    """The standing documents that relate to one of these (``Type/id``) in whatever way, oldest first."""
     if not wanted:
-        return {}
+        return []
     kind = TYPE_ID["DocumentReference"]
     cursor.execute(
         f"SELECT DISTINCT ON (r.id) {STORED} FROM record_index_reference i "  # noqa: S608 (fixed words)
@@ -180,12 +190,7 @@ def additions(
             ~int(ctx.clearance),
         ],
     )
-    found: dict[str, list[Stored]] = {}
-    for stored in map(stored_from, cursor.fetchall()):
-        for target in added_to(stored.resource):
-            if target in wanted:
-                found.setdefault(target, []).append(stored)
-    return found
+    return [stored_from(each) for each in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,18 @@ def test_a_document_about_a_whole_life_is_listed_by_when_that_ends(person: UUID)
     assert (first.title, first.when.text) == ("Continuity of care document", "2026-02-05")
 
 
+def test_what_was_replaced_leads_to_what_stands_in_its_place(person: UUID) -> None:
+    after = {"relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/d3"}}]}
+    file(document("d3", b"As it was.", status="superseded"), document("d4", b"As it is.", **after))
+    listed = record.documents(SYSTEM, identity.patients_of(SYSTEM, person)).rows
+    browser = client(Role.HIT)
+    shown = {each.id: said(browser.get(f"/chart/{person}/documents/{each.type}/{each.id}")) for each in listed}
+    (before,) = (each for each in shown.values() if "As it was." in each)
+    (now,) = (each for each in shown.values() if "As it is." in each)
+    assert "Replaced by" in before and "Replaces" not in before
+    assert "Replaces" in now and "Replaced by" not in now
+
+
 def test_two_versions_side_by_side(person: UUID) -> None:
     file(document("d1", b"Give furosemide 80 mg daily.\nNo <b>fever</b> & no chills."))
     browser = client(Role.HIT)

@@ -299,11 +299,7 @@ def correction_of(resource: Mapping[str, Any]) -> tuple[Kind, str] | None:
 
 def added_to(resource: Mapping[str, Any]) -> list[str]:
     """``Type/id`` of the documents that one is added to."""
-    found = [
-        str((each.get("target") or {}).get("reference") or "")
-        for each in objects(resource.get("relatesTo"))
-        if each.get("code") == "appends" and isinstance(each.get("target"), dict)
-    ]
+    found = related_to(resource, "appends")
     correction = correction_of(resource)
     if correction and correction[0] in ADDED and isinstance(resource.get("context"), dict):
         found += [
@@ -311,6 +307,16 @@ def added_to(resource: Mapping[str, Any]) -> list[str]:
             for each in objects(resource["context"].get("related"))
             if str(each.get("reference") or "").partition("/")[0] in DOCUMENT_TYPES
         ]
+    return [each for each in found if each]
+
+
+def related_to(resource: Mapping[str, Any], code: str) -> list[str]:
+    """``Type/id`` of the documents that one relates to in a way (replaces, transforms, signs, appends)."""
+    found = [
+        str((each.get("target") or {}).get("reference") or "")
+        for each in objects(resource.get("relatesTo"))
+        if each.get("code") == code and isinstance(each.get("target"), dict)
+    ]
     return [each for each in found if each]
 
 
