@@ -104,3 +104,15 @@ def test_what_was_typed_stands_beside_what_changed_meanwhile(chart: str, visit: 
     assert_open_to_everybody(other)
     other.get_by_role("button", name="Send it again").click()
     other.locator("#document pre", has_text="From another window.").wait_for()
+
+
+def test_a_chart_is_sent_and_the_page_says_so(chart: str, visit: Any) -> None:
+    page = visit(f"{chart}/send/")
+    page.get_by_label("Given to").fill("Riverside Clinic")
+    page.get_by_label("For", exact=True).select_option(index=1)
+    with page.expect_download() as sent:
+        page.get_by_role("button", name="Make the document").click()
+    assert sent.value.suggested_filename == "document.xml"
+    page.get_by_role("status").get_by_text("noted as a disclosure").wait_for()
+    assert_no_axe_violations(page)
+    assert_nothing_is_cut_off(page)

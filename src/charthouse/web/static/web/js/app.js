@@ -15,6 +15,12 @@ document.addEventListener("htmx:after:swap", (event) => {
   chosen.setAttribute("aria-current", "true");
 });
 
+// The answer to some forms is a file, which leaves the page as it was: that it comes is said there.
+document.addEventListener("submit", (event) => {
+  const told = event.target.querySelector("[data-on-send]");
+  if (told) told.textContent = told.dataset.onSend;
+});
+
 // An answer that is no part of this page (a refusal, a failure, another page) must never be put into it: a link is
 // followed as a link, so that what went wrong has a page of its own. HX-Redirect is htmx's own to follow.
 document.addEventListener("htmx:before:response", (event) => {
