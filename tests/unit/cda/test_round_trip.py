@@ -108,7 +108,7 @@ def test_a_ccd_out_and_in_again_is_equal(hospital: list[Any]) -> None:
     kinds: Counter[str] = Counter()
     filled: Counter[str] = Counter()
     for person in hospital:
-        contents = _contents(ctx, person, DocumentKind.CCD, "")
+        contents, _ = _contents(ctx, person, DocumentKind.CCD, "")
         contents = replace(
             contents, resources=[*contents.resources, *given_of(contents.patient, contents.resources)]
         )

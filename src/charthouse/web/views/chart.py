@@ -215,8 +215,11 @@ def version_of(request: SignedInRequest) -> int | None:
 
 def with_pages(ctx: AccessContext, patients: Patients, document: Document, part: Part) -> Part:
     """A part as it is shown: a PDF with its number of pages and its text, a TIFF with its number of pages, one that
-    cannot be read as a download."""
-    drawn = part.kind is PartKind.PDF or part.media_type.partition(";")[0].strip().lower() in _PICTURES
+    cannot be read as a download. A TIFF beside a PDF is what that was made of; its pages are not shown twice."""
+    drawn = part.kind is PartKind.PDF or (
+        part.media_type.partition(";")[0].strip().lower() in _PICTURES
+        and not any(each.kind is PartKind.PDF for each in document.parts)
+    )
     if not drawn or part.file is None or part.pages is not None:
         return part
     found = record.document_file(ctx, patients, document.type, document.id, part.file, document.version)

@@ -242,7 +242,7 @@ def _document(
     wanted = wanted or next(((each.type, each.id) for each in documents), None)
     document = record.document(request.access, opened.patients, *wanted) if wanted else None
     note_chart(request.access, opened.person, "analysis", resource=wanted if document else None)
-    context = opened.context(request.access, "documents") | {"bare": True}
+    context = opened.context(request.access, "documents") | {"bare": True, "alone": True}
     if document is not None:
         parts = [with_pages(request.access, opened.patients, document, part) for part in document.parts]
         context |= {"document": document, "parts": parts}

@@ -97,6 +97,7 @@ def document(request: SignedInRequest, deficiency: int) -> HttpResponse:
         "document": shown,
         "parts": [with_pages(ctx, opened.patients, shown, part) for part in shown.parts],
         "bare": True,
+        "alone": True,
         "each": one,
         "line": owed.chart,
         "signs": one.what == "unsigned" and _meaning(ctx, shown) is not None,
