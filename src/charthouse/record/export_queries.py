@@ -6,10 +6,13 @@ pieces still fit together. Nothing is held open meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from operator import itemgetter
+from itertools import accumulate, compress
 from typing import Any
 
 import orjson
@@ -23,13 +26,16 @@ from charthouse.foundation.prepared import prepared_in_time
 
 from .domain.filing import STATE_NUMBER, State
 from .domain.labels import bits_of
-from .domain.packing import decompress, decompress_all
+from .domain.packing import Packed
 from .domain.types import DIRECTORY_TYPES, TYPE_ID
 from .version_queries import Kept
 
 _PATIENT = TYPE_ID["Patient"]
 _DELETED = STATE_NUMBER[State.DELETED]
 _FETCH = 2_000
+#: Bytes from which a content, as it is kept, is read by itself, and how many of those are read together.
+_LARGE, _LARGE_TOGETHER = 32_000, 16_000_000
+_LAST = 2**63 - 1
 #: Types that are nobody's, and so are read whole also where patients are named.
 _SHARED = DIRECTORY_TYPES | {"Medication"}
 #: Source patients whose resources are read together, where some are named.
@@ -73,62 +79,118 @@ class Spot:
     row: int = 0
 
 
-Record = tuple[Any, ...]
-"""A version that is exported: row, number, when it was filed (as PostgreSQL sends it, eight bytes that stand in the
-order of time), state, content as it is kept; where it is a deletion, the public id, too."""
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Versions of a type side by side, in the order of their rows: of each its row, its number, when it was filed
+    (in µs since 2000, as PostgreSQL counts), its state and its content; of deletions the public id too.
+
+    PostgreSQL puts them together and sends one row, for receiving them one by one takes as long as reading them.
+    """
+
+    rows: array[int]
+    numbers: array[int]
+    filed: array[int]
+    states: array[int]
+    packed: Packed
+    public_ids: list[str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def taken(self, numbers: Sequence[int]) -> Versions:
+        """Some of them, by their places and in that order."""
+
+        def some(column: array[int]) -> array[int]:
+            return array(column.typecode, [column[number] for number in numbers])
+
+        return Versions(
+            some(self.rows),
+            some(self.numbers),
+            some(self.filed),
+            some(self.states),
+            self.packed.taken(numbers),
+            [self.public_ids[number] for number in numbers] if self.public_ids else [],
+        )
+
+    def chosen(self, are_given: Iterable[bool]) -> Versions:
+        """Those of which it is true."""
+        return self.taken(list(compress(range(len(self)), are_given)))
+
+    def with_others(self, others: Versions) -> Versions:
+        """These and others, in the order of their rows."""
+        together = Versions(
+            self.rows + others.rows,
+            self.numbers + others.numbers,
+            self.filed + others.filed,
+            self.states + others.states,
+            Packed(self.packed.data + others.packed.data, self.packed.sizes + others.packed.sizes),
+            self.public_ids + others.public_ids,
+        )
+        return together.taken(sorted(range(len(together)), key=together.rows.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Versions of a type that are exported together, in the order of their rows, and where to go on after them.
-    ``is_whole`` where nothing of them is kept apart in the file store."""
+    """Versions of a type that are exported together, and where to go on after them. ``is_whole`` where nothing of
+    them is kept apart in the file store."""
 
     kind: str
     spot: Spot
-    records: Sequence[Record]
+    versions: Versions
     is_whole: bool
+
+    def __len__(self) -> int:
+        return len(self.versions)
+
+    def chosen(self, are_given: Iterable[bool]) -> Piece:
+        """The same with those of which it is true."""
+        return replace(self, versions=self.versions.chosen(are_given))
 
     def contents(self) -> list[bytes]:
         """The content of each; asks no database, and may be called in a thread of its own."""
-        return decompress_all(list(map(itemgetter(_CONTENT), self.records)))
+        return self.versions.packed.contents()
 
     def filed(self) -> Iterator[tuple[int, datetime]]:
         """Of each the number of its version and when that was filed; the same object where the one before has the
         same, as what was filed together lies together."""
-        number, at, told = 0, b"", (0, _EPOCH)
-        for record in self.records:
-            if record[_AT] != at or record[_VERSION] != number:
-                number, at = record[_VERSION], record[_AT]
-                told = (number, _instant(at))
+        last, told = (0, 0), (0, _EPOCH)
+        for each in zip(self.versions.numbers, self.versions.filed, strict=True):
+            if each != last:
+                last, told = each, (each[0], _instant(each[1]))
             yield told
 
     def rows(self) -> list[int]:
         """The row of each."""
-        return list(map(itemgetter(_ROW), self.records))
+        return list(self.versions.rows)
 
     def public_ids(self) -> list[str]:
         """The public id of each; of those that are deleted alone."""
-        return list(map(itemgetter(_PUBLIC_ID), self.records))
+        return self.versions.public_ids
 
     def kept(self, number: int, content: bytes) -> Kept:
         """One of them for whoever wants all of it."""
-        row, version, at, *_ = self.records[number]
-        return Kept(self.kind, "", row, version, version, _instant(at), None, False, content)
+        row, version = self.versions.rows[number], self.versions.numbers[number]
+        at = _instant(self.versions.filed[number])
+        return Kept(self.kind, "", row, version, version, at, None, False, content)
 
 
 # Most rows carry no label; said so, the planner knows how many rows to expect, and joins them in order.
 _SEEN = "(r.labels = 0 OR r.labels & %s = 0)"
-_ROW, _VERSION, _AT, _STATE, _CONTENT, _PUBLIC_ID = range(6)
-_COLUMNS = "r.id, v.version, timestamptz_send(v.filed_at), v.state, v.content"
+_COLUMNS = "r.id, v.version, v.filed_at, v.state, v.content"
+_TOGETHER_SENT = (
+    "string_agg(int8send(id), ''), string_agg(int4send(version), ''), string_agg(timestamptz_send(filed_at), ''), "
+    "string_agg(int2send(state), ''), string_agg(int8send(octet_length(content)), ''), "
+    f"string_agg(content, '') FILTER (WHERE octet_length(content) < {_LARGE})"
+)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def _instant(sent: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=int.from_bytes(sent, "big"))
+def _instant(sent: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=sent)
 
 
-def _sent(at: datetime) -> bytes:
-    return ((at - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big")
+def _sent(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 _TABLES = "record_resource r JOIN record_version v ON v.type = r.type AND v.resource = r.id "
@@ -155,45 +217,49 @@ def standing(
     """The resources of a type in the extent, in the order of their rows and some thousand at a time. ``deleted``
     gives those that were deleted by then instead.
     """
-    columns = f"{_COLUMNS}, r.public_id" if deleted else _COLUMNS
     patients = None if kind in _SHARED else extent.patients
+    any_apart = _any_apart(kind)
     groups = 1 if patients is None else -(-len(patients) // _TOGETHER)
     for group in range(after.group, groups):
         row = after.row if group == after.group else 0
         some = None if patients is None else list(patients[group * _TOGETHER : (group + 1) * _TOGETHER])
-        while True:
-            records = _piece(ctx, kind, columns, extent, row, some)
-            found = _meant(_as_of(ctx, kind, columns, extent.at, records), extent.since, deleted)
-            if records:
-                row = records[-1][_ROW]
-            if found:
-                yield Piece(kind, Spot(group, row), found, deleted or not _any_apart(kind, found))
-            if len(records) < _FETCH:
-                break
+        more = True
+        while more:
+            read, more = _piece(ctx, kind, extent, row, some, deleted)
+            if len(read):
+                row = read.rows[-1]
+            found = _meant(_as_of(ctx, kind, extent.at, read, deleted), extent.since, deleted)
+            if len(found):
+                is_whole = deleted or not any_apart or not _any_apart(kind, found.rows)
+                yield Piece(kind, Spot(group, row), found, is_whole)
 
 
-def _any_apart(kind: str, records: list[Record]) -> bool:
+def _any_apart(kind: str, rows: Sequence[int] = (0, _LAST)) -> bool:
+    """Whether anything of resources of a type, from the first of the rows to the last, is kept apart."""
     return bool(
         _rows(
             "SELECT FROM record_attachment WHERE resource BETWEEN %s AND %s AND type = %s LIMIT 1",
-            [records[0][_ROW], records[-1][_ROW], TYPE_ID[kind]],
+            [rows[0], rows[-1], TYPE_ID[kind]],
         )
     )
 
 
-def _meant(records: list[Record], since: datetime | None, deleted: bool) -> list[Record]:
-    if since is None and not deleted and _DELETED not in set(map(itemgetter(_STATE), records)):
-        return records
-    begin = b"" if since is None else _sent(max(since, _EPOCH))
-    return [record for record in records if (record[_STATE] == _DELETED) is deleted and record[_AT] >= begin]
+def _meant(found: Versions, since: datetime | None, deleted: bool) -> Versions:
+    if since is None and not deleted and _DELETED not in found.states:
+        return found
+    begin = 0 if since is None else _sent(since)
+    return found.chosen(
+        (state == _DELETED) is deleted and at >= begin for state, at in zip(found.states, found.filed, strict=True)
+    )
 
 
 def _piece(
-    ctx: AccessContext, kind: str, columns: str, extent: Extent, row: int, patients: list[int] | None
-) -> list[Record]:
+    ctx: AccessContext, kind: str, extent: Extent, row: int, patients: list[int] | None, deleted: bool
+) -> tuple[Versions, bool]:
+    """The next versions behind a row, and whether there may be more."""
     number = TYPE_ID[kind]
     # Where to begin is said of both tables: PostgreSQL concludes no inequality, and would read all anew.
-    text = f"SELECT {columns} FROM {_TABLES}" + (  # noqa: S608
+    text = (
         f"AND v.version = r.version WHERE r.type = {number} AND v.type = {number} "
         f"AND r.id > %s AND v.resource > %s AND {_SEEN} "
     )
@@ -209,29 +275,88 @@ def _piece(
     if extent.since is not None:
         text += "AND r.filed_at >= %s "
         values.append(extent.since)
-    return _rows(text + f"ORDER BY r.id LIMIT {_FETCH}", values)
+    found = _found(text + f"ORDER BY r.id LIMIT {_FETCH}", values, deleted)
+    read = _complete(kind, found, _LARGE_TOGETHER)
+    return read, len(read) < len(found) or len(found) == _FETCH
 
 
-def _as_of(ctx: AccessContext, kind: str, columns: str, at: datetime, records: list[Record]) -> list[Record]:
-    """The rows with those versions that are too new in the place of which the one of then is put."""
+def _as_of(ctx: AccessContext, kind: str, at: datetime, read: Versions, deleted: bool) -> Versions:
+    """The versions with those that are too new in the place of which the one of then is put."""
     end = _sent(at)
-    if not records or max(map(itemgetter(_AT), records)) < end:
-        return records
-    late = [record[_ROW] for record in records if record[_AT] >= end]
+    if not len(read) or max(read.filed) < end:
+        return read
+    late = [row for row, filed in zip(read.rows, read.filed, strict=True) if filed >= end]
     number = TYPE_ID[kind]
-    older = _rows(
-        f"SELECT DISTINCT ON (r.id) {columns} FROM {_TABLES}"  # noqa: S608
-        "WHERE r.type = %s AND v.type = %s AND r.id = ANY(%s) AND v.filed_at < %s ORDER BY r.id, v.version DESC",
-        [number, number, late, at],
+    found = _found(
+        f"WHERE r.type = {number} AND v.type = {number} AND r.id = ANY(%s) AND v.filed_at < %s "
+        "ORDER BY r.id, v.version DESC",
+        [late, at],
+        deleted,
+        distinct="DISTINCT ON (r.id) ",
     )
-    then = {record[_ROW]: record for record in older if _is_seen(ctx, record[_CONTENT])}
-    found = (record if record[_AT] < end else then.get(record[_ROW]) for record in records)
-    return [record for record in found if record is not None]
+    older = _complete(kind, found)
+    then = older.chosen([_is_seen(ctx, content) for content in older.packed.contents()])
+    return read.chosen(filed < end for filed in read.filed).with_others(then)
 
 
 def _is_seen(ctx: AccessContext, content: bytes) -> bool:
     """Whether an earlier version's own labels let it be seen: one taken off later still covers it."""
-    return ctx.sees(bits_of(security_codes(orjson.loads(decompress(content)))))
+    return ctx.sees(bits_of(security_codes(orjson.loads(content))))
+
+
+def _found(which: str, values: list[Any], deleted: bool, distinct: str = "") -> Versions:
+    """The versions of resources that ``which`` finds; those whose content is large yet without it."""
+    ids, public_ids = (", r.public_id", "array_agg(public_id)") if deleted else ("", "NULL")
+    ((*columns, sizes, data, names),) = _rows(
+        f"SELECT {_TOGETHER_SENT}, {public_ids} FROM (SELECT {distinct}{_COLUMNS}{ids} FROM {_TABLES}{which}) each",  # noqa: S608
+        values,
+    )
+    rows, numbers, filed, states = (_numbers(code, column) for code, column in zip("qiqh", columns, strict=True))
+    return Versions(rows, numbers, filed, states, Packed(data or b"", _numbers("Q", sizes)), list(names or ()))
+
+
+def _complete(kind: str, found: Versions, most: int | None = None) -> Versions:
+    """The first of the versions found, with those contents that are large: all, or those with which these have
+    ``most`` bytes."""
+    sizes = found.packed.sizes
+    if not sizes or max(sizes) < _LARGE:
+        return found
+    large = [number for number, size in enumerate(sizes) if size >= _LARGE]
+    together = list(accumulate(sizes[number] for number in large))
+    if most is not None and (kept := bisect_left(together, most) + 1) < len(large):
+        end, large = large[kept], large[:kept]
+    else:
+        end = len(sizes)
+    contents = dict(
+        _rows(
+            "SELECT v.resource, v.content FROM unnest(%s::bigint[], %s::integer[]) AS large (resource, version) "  # noqa: S608
+            f"JOIN record_version v USING (resource, version) WHERE v.type = {TYPE_ID[kind]}",
+            [[found.rows[number] for number in large], [found.numbers[number] for number in large]],
+        )
+    )
+    parts, at = [], 0
+    for row, size in zip(found.rows[:end], sizes[:end], strict=True):
+        if size < _LARGE:
+            parts.append(found.packed.data[at : at + size])
+            at += size
+        else:
+            parts.append(contents[row])
+    return Versions(
+        found.rows[:end],
+        found.numbers[:end],
+        found.filed[:end],
+        found.states[:end],
+        Packed(b"".join(parts), sizes[:end]),
+        found.public_ids[:end],
+    )
+
+
+def _numbers(code: str, sent: bytes | None) -> array[int]:
+    """Whole numbers as PostgreSQL sends them, the highest byte first."""
+    numbers = array(code, sent or b"")
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
 
 def _rows(text: str, values: list[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -270,6 +271,35 @@ class TestWhatIsInIt:
         assert [file["count"] for file in manifest["output"]] == [10, 10, 6]
         ids = bulk.ids(manifest)["Observation"]
         assert len(set(ids)) == len(ids) == 26
+
+    def test_large_contents_stand_in_their_place(self, bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(export_queries, "_LARGE_TOGETHER", 100_000)
+        texts = {
+            f"n{number:02}": random.Random(number).randbytes(40_000 if number % 3 else 40).hex()
+            for number in range(14)
+        }
+        for id, text in texts.items():
+            bulk.put(observation(id, "anna", note=[{"text": text}]))
+        where = bulk.begun("/$export?_type=Observation,Patient")
+        changed: list[str] = []
+
+        def tell(done: int, kind: str) -> None:
+            if not changed:
+                changed.extend(["n01", "n02", "n03", "n13"])
+                for id in changed:
+                    bulk.put(observation(id, "anna", note=[{"text": "Later."}]))
+                bulk.delete("Observation/n04")
+
+        run_export(UUID(where.rpartition("/")[2]), tell)
+        lines = [
+            orjson.loads(line)
+            for file in bulk.manifest(where)["output"]
+            if file["type"] == "Observation"
+            for line in bulk.lines(file["url"])
+        ]
+        found = {line["id"]: line["note"][0]["text"] for line in lines if "note" in line}
+        assert found == texts and len(lines) == len(texts) + 3
+        assert {line["meta"]["versionId"] for line in lines} == {"1"}
 
 
 class TestForWhom:

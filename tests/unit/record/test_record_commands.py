@@ -67,6 +67,13 @@ def test_the_bench_files_signs_and_proves(committed_db: str) -> None:
     assert figures["versions"] == 601 and figures["signatures"] == 300 and figures["versions_per_s"] > 0
 
 
+def test_the_bench_of_searches_fills_with_processes_of_its_own(committed_db: str) -> None:
+    told = RUN.invoke(bench, ["search", "--documents", "1000", "--searches", "10", "--processes", "2"])
+    assert told.exit_code == 0, told.output
+    figures = json.loads(told.output.splitlines()[-1])
+    assert figures["documents"] == 1000 and figures["worst_p95_ms"] > 0
+
+
 def test_what_was_in_the_record_before_is_looked_through_once(
     committed_db: str, owner_conninfo: str, make: Any
 ) -> None:

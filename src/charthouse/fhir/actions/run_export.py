@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -168,8 +167,8 @@ class _Writer:
         while each is not None:
             self._spot = each.spot
             yield each
-            taken += len(each.records)
-            self._done += len(each.records)
+            taken += len(each)
+            self._done += len(each)
             self._tell(self._done, self._kind)
             each = next(rest, None) if taken < LINES else None
 
@@ -180,7 +179,7 @@ class _Writer:
         made: deque[Future[bytes]] = deque()
         try:
             for piece in pieces:
-                self._lines += len(piece.records)
+                self._lines += len(piece)
                 if piece.is_whole:
                     made.append(helper.submit(_made, piece, elements))
                 while len(made) > (_AHEAD if piece.is_whole else 0):
@@ -231,9 +230,8 @@ def _granted(export: Export, pieces: Iterator[Piece], kind: str, *, deleted: boo
     for piece in pieces:
         versions = list(zip(piece.rows(), piece.contents(), strict=True))
         may = given(ctx, scopes, filters, kind, versions)
-        left = [each for each, is_given in zip(piece.records, may, strict=True) if is_given]
-        if left:
-            yield replace(piece, records=left)
+        if any(may):
+            yield piece.chosen(may)
 
 
 def _patients(export: Export, ctx: AccessContext, extent: Extent) -> Iterator[list[str]]:

@@ -31,9 +31,12 @@ from .errors import FileDamaged, KeyMissing
 from .keys import Keyring, MasterKey
 
 CHUNK = 64 * 1024
+#: Chunks that are hashed and written together, so that Python's lock is asked for once and not for each of them.
+_CHUNKS = 32
+_BLOCK = _CHUNKS * CHUNK
+#: Blocks, 16 MB, after which the disk begins to write.
+_BEGIN = 8
 _MAGIC = b"CHFILE\x01\n"
-#: Chunks, 16 MB, after which the disk begins to write.
-_BEGIN = 256
 _FIXED = 32
 _SLOT = 8 + 12 + 48
 _TAG = 16
@@ -55,17 +58,27 @@ class Sealed:
 
 
 def seal(source: Source, target: BinaryIO, key: MasterKey) -> Sealed:
-    """Write ``source`` sealed to ``target`` (empty, seekable), in memory bounded by a few chunks."""
+    """Write ``source`` sealed to ``target`` (empty, seekable), in memory bounded by a few blocks of 2 MB."""
     fixed = _MAGIC + CHUNK.to_bytes(4, "big") + secrets.token_bytes(20)
     data_key = AESGCM.generate_key(256)
     cipher = AESGCM(data_key)
     digest = hashlib.sha256()
     size = 0
     target.write(fixed + _FREE + _FREE)
-    for number, (chunk, last) in enumerate(_chunks(source)):
-        digest.update(chunk)
-        size += len(chunk)
-        target.write(cipher.encrypt(_nonce(number, last), chunk, fixed))
+    room = memoryview(b"")
+    for number, (block, last) in enumerate(_blocks(source)):
+        digest.update(block)
+        first, size = size // CHUNK, size + len(block)
+        count = -(-len(block) // CHUNK) or 1
+        length = len(block) + count * _TAG
+        if len(room) < length:
+            room = memoryview(bytearray(length))
+        for at in range(count):
+            chunk = block[at * CHUNK : (at + 1) * CHUNK]
+            begin = at * (CHUNK + _TAG)
+            nonce = _nonce(first + at, last and at == count - 1)
+            cipher.encrypt_into(nonce, chunk, fixed, room[begin : begin + len(chunk) + _TAG])
+        target.write(room[:length])
         if number % _BEGIN == _BEGIN - 1:
             _begin_writing(target)
     target.seek(_FIXED)
@@ -81,7 +94,7 @@ def _begin_writing(target: BinaryIO) -> None:
         return  # there it is only waited longer
     try:
         target.flush()
-        length = _BEGIN * (CHUNK + _TAG)
+        length = _BEGIN * (_BLOCK + _CHUNKS * _TAG)
         os.posix_fadvise(target.fileno(), max(target.tell() - length, 0), length, os.POSIX_FADV_DONTNEED)
     except (AttributeError, OSError):
         return  # no file of a disk
@@ -204,41 +217,42 @@ def _nonce(number: int, last: bool) -> bytes:
     return number.to_bytes(11, "big") + (b"\x01" if last else b"\x00")
 
 
-def _chunks(source: Source) -> Iterator[tuple[bytes | memoryview, bool]]:
-    """Pieces of CHUNK bytes and whether each is the last; an empty source is one empty piece."""
-    held: bytes | memoryview | None = None
-    for piece in _even(source):
+def _blocks(source: Source) -> Iterator[tuple[memoryview, bool]]:
+    """Pieces of whole chunks, at most a block, and whether each is the last, which may end within a chunk; an empty
+    source is one empty piece."""
+    held: memoryview | None = None
+    for piece in _whole(source):
         if held is not None:
             yield held, False
         held = piece
-    yield held or b"", True
+    yield held or memoryview(b""), True
 
 
-def _even(source: Source) -> Iterator[bytes | memoryview]:
-    buffer = bytearray()
+def _whole(source: Source) -> Iterator[memoryview]:
+    rest = bytearray()
     for part in _parts(source):
         view = memoryview(part)
-        while view:
-            if not buffer and len(view) >= CHUNK:
-                # As it lies there, where the source does not write over it.
-                yield view[:CHUNK] if isinstance(part, bytes) else bytes(view[:CHUNK])
-                view = view[CHUNK:]
-                continue
-            taken = view[: CHUNK - len(buffer)]
-            buffer += taken
+        if rest:
+            taken = view[: CHUNK - len(rest)]
+            rest += taken
             view = view[len(taken) :]
-            if len(buffer) == CHUNK:
-                yield bytes(buffer)
-                buffer.clear()
-    if buffer:
-        yield bytes(buffer)
+            if len(rest) == CHUNK:
+                yield memoryview(bytes(rest))
+                rest.clear()
+        while length := min(len(view) // CHUNK * CHUNK, _BLOCK):
+            # As it lies there, where the source does not write over it.
+            yield view[:length] if isinstance(part, bytes) else memoryview(bytes(view[:length]))
+            view = view[length:]
+        rest += view
+    if rest:
+        yield memoryview(bytes(rest))
 
 
 def _parts(source: Source) -> Iterator[bytes | bytearray | memoryview]:
     if isinstance(source, bytes | bytearray | memoryview):
         yield source
     elif hasattr(source, "read"):
-        while part := source.read(CHUNK):
+        while part := source.read(_BLOCK):
             yield part
     else:
         yield from source

@@ -207,7 +207,7 @@ def _fill(documents: int, processes: int, seed: int, say: Callable[[str], None])
         )
     starts = range(0, documents, _CHUNK)
     info = connection_info()
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=configure_django)
     try:
         jobs = [
             pool.submit(_copy, info, start, min(_CHUNK, documents - start), documents, patients, seed)
