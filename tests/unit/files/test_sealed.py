@@ -7,6 +7,7 @@ import io
 import random
 from pathlib import Path
 from typing import BinaryIO
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -41,9 +42,10 @@ def opened(target: io.BytesIO, sha256: bytes, keys: Keyring = ONLY_OLD, expected
     return b"".join(sealed.unseal(target, sha256, keys, expected))
 
 
-@given(borders | st.integers(0, 300_000), st.lists(st.integers(1, 100_000), max_size=5))
+@pytest.mark.parametrize("chunks", [1, 2, sealed.BLOCK // sealed.CHUNK])
+@given(borders | st.integers(0, 300_000), st.lists(st.integers(1, 150_000), max_size=5))
 @settings(max_examples=40, deadline=None)
-def test_what_goes_in_comes_out(size: int, cuts: list[int]) -> None:
+def test_what_goes_in_comes_out(chunks: int, size: int, cuts: list[int]) -> None:
     content = content_of(size)
     parts = []
     rest = content
@@ -52,8 +54,9 @@ def test_what_goes_in_comes_out(size: int, cuts: list[int]) -> None:
         rest = rest[cut:]
     parts.append(rest)
     digest = hashlib.sha256(content).digest()
-    for source in (content, io.BytesIO(content), parts):
-        target, done = sealed_file(source)
+    for source in (content, bytearray(content), io.BytesIO(content), parts):
+        with mock.patch.object(sealed, "BLOCK", chunks * sealed.CHUNK):
+            target, done = sealed_file(source)
         assert (done.sha256, done.size) == (digest, size)
         assert opened(target, digest) == content
         if size > 40:
@@ -116,7 +119,7 @@ def test_changed_order_and_anothers_file_are_found() -> None:
 
 
 def test_a_piece_is_given_before_the_rest_is_read() -> None:
-    """Scans stream: memory holds a few chunks, whatever the size."""
+    """Scans stream: memory holds a few blocks while they are sealed, and a few chunks while they are read."""
 
     class Counting(io.BytesIO):
         largest = 0
@@ -126,14 +129,14 @@ def test_a_piece_is_given_before_the_rest_is_read() -> None:
             self.largest = max(self.largest, len(data))
             return data
 
-    content = content_of(5 * sealed.CHUNK)
+    content = content_of(2 * sealed.BLOCK + 5 * sealed.CHUNK)
     source = Counting(content)
     target = Counting()
     done = sealed.seal(source, target, OLD)
-    assert source.largest <= sealed.CHUNK
+    assert source.largest <= sealed.BLOCK
     pieces = list(sealed.unseal(target, done.sha256, ONLY_OLD, OLD.id))
     assert target.largest <= sealed.CHUNK + 16
-    assert [len(piece) for piece in pieces] == [sealed.CHUNK] * 5
+    assert [len(piece) for piece in pieces] == [sealed.CHUNK] * (len(content) // sealed.CHUNK)
 
 
 def test_a_missing_key_is_not_called_damage() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from .problems import DatabaseProblem
 
 _UNPRIVILEGED = ("postgres", "_postgres", "nobody")
-#: For glibc: up to 16 MB that one statement gave back are kept for the next. Given back to the system they come again
-#: page by page, which takes longer than many a statement that needs a megabyte.
+#: For glibc: up to 16 MB that one statement gave back are kept for the next. Given back to the system they come
+#: again page by page, which takes longer than many a statement that needs a megabyte.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 

@@ -32,8 +32,7 @@ from .keys import Keyring, MasterKey
 
 CHUNK = 64 * 1024
 #: Chunks that are hashed and written together, so that Python's lock is asked for once and not for each of them.
-_CHUNKS = 32
-_BLOCK = _CHUNKS * CHUNK
+BLOCK = 32 * CHUNK
 #: Blocks, 16 MB, after which the disk begins to write.
 _BEGIN = 8
 _MAGIC = b"CHFILE\x01\n"
@@ -94,7 +93,7 @@ def _begin_writing(target: BinaryIO) -> None:
         return  # there it is only waited longer
     try:
         target.flush()
-        length = _BEGIN * (_BLOCK + _CHUNKS * _TAG)
+        length = _BEGIN * (BLOCK + BLOCK // CHUNK * _TAG)
         os.posix_fadvise(target.fileno(), max(target.tell() - length, 0), length, os.POSIX_FADV_DONTNEED)
     except (AttributeError, OSError):
         return  # no file of a disk
@@ -239,7 +238,7 @@ def _whole(source: Source) -> Iterator[memoryview]:
             if len(rest) == CHUNK:
                 yield memoryview(bytes(rest))
                 rest.clear()
-        while length := min(len(view) // CHUNK * CHUNK, _BLOCK):
+        while length := min(len(view) // CHUNK * CHUNK, BLOCK):
             # As it lies there, where the source does not write over it.
             yield view[:length] if isinstance(part, bytes) else memoryview(bytes(view[:length]))
             view = view[length:]
@@ -252,7 +251,7 @@ def _parts(source: Source) -> Iterator[bytes | bytearray | memoryview]:
     if isinstance(source, bytes | bytearray | memoryview):
         yield source
     elif hasattr(source, "read"):
-        while part := source.read(_BLOCK):
+        while part := source.read(BLOCK):
             yield part
     else:
         yield from source
