@@ -6,13 +6,11 @@ pieces still fit together. Nothing is held open meanwhile.
 
 from __future__ import annotations
 
-import sys
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, compress
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -27,6 +25,7 @@ from charthouse.foundation.prepared import prepared_in_time
 from .domain.filing import STATE_NUMBER, State
 from .domain.labels import bits_of
 from .domain.packing import Packed
+from .domain.side_by_side import Versions, received
 from .domain.types import DIRECTORY_TYPES, TYPE_ID
 from .version_queries import Kept
 
@@ -77,56 +76,6 @@ class Spot:
 
     group: int = 0
     row: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """Versions of a type side by side, in the order of their rows: of each its row, its number, when it was filed
-    (in µs since 2000, as PostgreSQL counts), its state and its content; of deletions the public id too.
-
-    PostgreSQL puts them together and sends one row, for receiving them one by one takes as long as reading them.
-    """
-
-    rows: array[int]
-    numbers: array[int]
-    filed: array[int]
-    states: array[int]
-    packed: Packed
-    public_ids: list[str]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def taken(self, numbers: Sequence[int]) -> Versions:
-        """Some of them, by their places and in that order."""
-
-        def some(column: array[int]) -> array[int]:
-            return array(column.typecode, [column[number] for number in numbers])
-
-        return Versions(
-            some(self.rows),
-            some(self.numbers),
-            some(self.filed),
-            some(self.states),
-            self.packed.taken(numbers),
-            [self.public_ids[number] for number in numbers] if self.public_ids else [],
-        )
-
-    def chosen(self, are_given: Iterable[bool]) -> Versions:
-        """Those of which it is true."""
-        return self.taken(list(compress(range(len(self)), are_given)))
-
-    def with_others(self, others: Versions) -> Versions:
-        """These and others, in the order of their rows."""
-        together = Versions(
-            self.rows + others.rows,
-            self.numbers + others.numbers,
-            self.filed + others.filed,
-            self.states + others.states,
-            Packed(self.packed.data + others.packed.data, self.packed.sizes + others.packed.sizes),
-            self.public_ids + others.public_ids,
-        )
-        return together.taken(sorted(range(len(together)), key=together.rows.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +260,8 @@ def _found(which: str, values: list[Any], deleted: bool, distinct: str = "") -> 
         f"SELECT {_TOGETHER_SENT}, {public_ids} FROM (SELECT {distinct}{_COLUMNS}{ids} FROM {_TABLES}{which}) each",  # noqa: S608
         values,
     )
-    rows, numbers, filed, states = (_numbers(code, column) for code, column in zip("qiqh", columns, strict=True))
-    return Versions(rows, numbers, filed, states, Packed(data or b"", _numbers("Q", sizes)), list(names or ()))
+    rows, numbers, filed, states = (received(code, column) for code, column in zip("qiqh", columns, strict=True))
+    return Versions(rows, numbers, filed, states, Packed(data or b"", received("Q", sizes)), list(names or ()))
 
 
 def _complete(kind: str, found: Versions, most: int | None = None) -> Versions:
@@ -341,22 +290,7 @@ def _complete(kind: str, found: Versions, most: int | None = None) -> Versions:
             at += size
         else:
             parts.append(contents[row])
-    return Versions(
-        found.rows[:end],
-        found.numbers[:end],
-        found.filed[:end],
-        found.states[:end],
-        Packed(b"".join(parts), sizes[:end]),
-        found.public_ids[:end],
-    )
-
-
-def _numbers(code: str, sent: bytes | None) -> array[int]:
-    """Whole numbers as PostgreSQL sends them, the highest byte first."""
-    numbers = array(code, sent or b"")
-    if sys.byteorder == "little":
-        numbers.byteswap()
-    return numbers
+    return found.until(end, Packed(b"".join(parts), sizes[:end]))
 
 
 def _rows(text: str, values: list[Any]) -> list[Any]:
