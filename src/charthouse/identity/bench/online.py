@@ -29,8 +29,6 @@ from charthouse.identity.store import Row as IndexRow
 from .population import Noise, Row, copy, people
 
 _AT_ONCE = 1_000
-#: Arrivals before the measurement, so that connection and caches are warm.
-_WARM_UP = 200
 
 
 def bench_online(
@@ -38,6 +36,12 @@ def bench_online(
     clients: Annotated[int, typer.Option(min=1, max=64, help="How many arrive at once, afterwards.")] = 8,
     arrivals: Annotated[int, typer.Option(min=100, help="How many arrive, by one client and by all.")] = 3_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 1,
+    before: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How many arrive unmeasured before, as on a site that has been at work for a while."
+        ),
+    ] = 200,
     keep: Keep = "",
     use: Use = "",
     drop_it: DropIt = False,
@@ -52,9 +56,9 @@ def bench_online(
             _fill(size, seed)
         filled = time.perf_counter() - begun
         size, first = _stands()
-        some = list(islice(_arriving(size, seed, 1, first), _WARM_UP + arrivals))
-        _arrive(some[:_WARM_UP], first)
-        times = sorted(_arrive(some[_WARM_UP:], first + _WARM_UP))
+        some = list(islice(_arriving(size, seed, 1, first), before + arrivals))
+        _arrive(some[:before], first)
+        times = sorted(_arrive(some[before:], first + before))
         connection.close()
         shares = [
             (
