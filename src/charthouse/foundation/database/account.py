@@ -28,16 +28,7 @@ class Account:
 
     def run_as(self) -> dict[str, Any]:
         """The keyword arguments with which ``subprocess`` runs a program as this account."""
-        clean = {
-            "cwd": "/",
-            "env": {
-                "PATH": "/usr/bin:/bin",
-                "LC_ALL": "C",
-                "TZ": "UTC",
-                "MALLOC_TRIM_THRESHOLD_": "16777216",
-                "MALLOC_MMAP_THRESHOLD_": "16777216",
-            },
-        }
+        clean = {"cwd": "/", "env": {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **_MEMORY}}
         if not self.dropped:
             return clean
         return clean | {"user": self.uid, "group": self.gid, "extra_groups": []}
