@@ -328,28 +328,40 @@ class _Checking:
         newest = known is not None and known[1] == version
         if digest is not None:
             report.provable += 1
+        altered = False
         if digest is not None or newest:
             actual = hashlib.blake2b(content, digest_size=16).digest()
-            if (digest is not None and actual != digest) or (newest and known is not None and actual != known[2]):
-                self._found(Trouble.ALTERED, version, "its bytes are not those that were filed.")
+            altered = digest is not None and actual != digest
+            altered |= newest and known is not None and actual != known[2]
+        if altered:
+            self._found(Trouble.ALTERED, version, "its bytes are not those that were filed.")
         if self._signs:
+            for each in self._signatures.get(row, []):
+                if each.version == version and sha256(content) != bytes(each.sha256):
+                    self._found(Trouble.SIGNATURE, version, f"it is not what {_who(each)} signed.")
+            if not altered:
+                self._said(row, version, newest, content)
+
+    def _said(self, row: int, version: int, newest: bool, content: bytes) -> None:
+        """Compare what says it was signed with what and who was signed; of what is not known to be altered."""
+        try:
             self._signed(row, version, newest, content)
+        except ValueError:
+            self._found(Trouble.ALTERED, version, "its bytes are no resource any more.")
 
     def _signed(self, row: int, version: int, newest: bool, content: bytes) -> None:
-        """Compare what was signed with the signatures, and what says it was signed with who signed."""
         listed = self._signatures.get(row, [])
         for each in listed:
-            if each.version == version and sha256(content) != bytes(each.sha256):
-                self._found(Trouble.SIGNATURE, version, f"it is not what {_who(each)} signed.")
             if each.version == version != each.as_version:
                 self._seen[version] = content
             if each.as_version == version != each.version and each.version in self._seen:
-                before, after = orjson.loads(self._seen[each.version]), orjson.loads(content)
+                after = _resource(content)
+                before = _resource(self._seen[each.version])
                 if without_attestations(before) != without_attestations(after):
                     self._found(Trouble.SIGNATURE, version, f"it says more than what {_who(each)} signed.")
         if newest and (ATTESTER.encode() in content or b'"attester"' in content):
             signers = {each.signer for each in listed if each.as_version <= version}
-            for said in attestations(orjson.loads(content)):
+            for said in attestations(_resource(content)):
                 if said.party.key.startswith("user:") and said.party.key not in signers:
                     self._found(Trouble.UNSIGNED, version, f"it says that {said.party.name} signed it; nobody did.")
 
@@ -454,6 +466,14 @@ class _Checking:
             known = self._resources.get(self._row)
             id = known[0] if known else str(self._row)
         report.findings.append(Finding(trouble, self._kind, id, version, words))
+
+
+def _resource(content: bytes) -> dict[str, Any]:
+    """Raises ValueError where it is none."""
+    found = orjson.loads(content)
+    if not isinstance(found, dict):
+        raise ValueError("It is no object.")
+    return found
 
 
 def _who(signed: _Signed) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import psycopg
+import pytest
 from django.db import connection
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from charthouse.foundation.ledger.api import Filters, entries
 from charthouse.record import api as record
 from charthouse.record.commands import app
 from charthouse.record.domain.filing import Filing
+from charthouse.record.preparing import compress
 from charthouse.record.schema import VERSION
 from charthouse.web.commands.bench import app as bench
 
@@ -58,6 +60,29 @@ def test_a_whole_record_is_said_to_be_whole_and_a_damaged_one_names_the_first(
     assert line.exit_code == 1 and json.loads(line.output)["findings"][0]["trouble"] == "altered"
     (last, *_) = entries(system_context("test"), Filters(action="record.verify")).lines
     assert last.outcome.value == "failed" and last.detail["found"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no resource", b"[]", b'{"resourceType":"DocumentReference"}', b"{}"])
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("proved", [True, False])
+def test_whatever_stands_in_the_place_of_what_was_signed_is_found(
+    committed_db: str, owner_conninfo: str, make: Any, content: bytes, version: int, proved: bool
+) -> None:
+    _signed(make)
+    digest = "digest" if proved else "NULL"
+    with psycopg.connect(owner_conninfo) as owner:
+        owner.execute(f"ALTER TABLE {VERSION} DISABLE TRIGGER append_only_rows".encode())
+        changed = owner.execute(
+            f"UPDATE {VERSION} SET content = %s, digest = {digest} WHERE version = %s AND resource = "
+            "(SELECT id FROM record_resource WHERE public_id = 'd1')".encode(),
+            [compress(content), version],
+        )
+        assert changed.rowcount == 1
+        owner.execute(f"ALTER TABLE {VERSION} ENABLE TRIGGER append_only_rows".encode())
+    told = RUN.invoke(app, ["verify", "--format", "json", "--processes", "1"])
+    assert told.exit_code == 1 and not isinstance(told.exception, Exception), told.exception
+    found = json.loads(told.output)["findings"]
+    assert (version, "DocumentReference", "d1") in {(each["version"], each["type"], each["id"]) for each in found}
 
 
 def test_the_bench_files_signs_and_proves(committed_db: str) -> None:
