@@ -167,7 +167,9 @@ def standing(
     gives those that were deleted by then instead.
     """
     patients = None if kind in _SHARED else extent.patients
-    any_apart = _any_apart(kind)
+    # Asked once where all is read; of a part piece by piece, which takes less than looking through all there is.
+    is_part = patients is not None or extent.since is not None
+    any_apart = not deleted and (is_part or _any_apart(kind))
     groups = 1 if patients is None else -(-len(patients) // _TOGETHER)
     for group in range(after.group, groups):
         row = after.row if group == after.group else 0
@@ -179,8 +181,7 @@ def standing(
                 row = read.rows[-1]
             found = _meant(_as_of(ctx, kind, extent.at, read, deleted), extent.since, deleted)
             if len(found):
-                is_whole = deleted or not any_apart or not _any_apart(kind, found.rows)
-                yield Piece(kind, Spot(group, row), found, is_whole)
+                yield Piece(kind, Spot(group, row), found, not any_apart or not _any_apart(kind, found.rows))
 
 
 def _any_apart(kind: str, rows: Sequence[int] = (0, _LAST)) -> bool:

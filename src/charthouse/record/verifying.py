@@ -340,30 +340,36 @@ class _Checking:
                 if each.version == version and sha256(content) != bytes(each.sha256):
                     self._found(Trouble.SIGNATURE, version, f"it is not what {_who(each)} signed.")
             if not altered:
-                self._said(row, version, newest, content)
-
-    def _said(self, row: int, version: int, newest: bool, content: bytes) -> None:
-        """Compare what says it was signed with what and who was signed; of what is not known to be altered."""
-        try:
-            self._signed(row, version, newest, content)
-        except ValueError:
-            self._found(Trouble.ALTERED, version, "its bytes are no resource any more.")
+                self._signed(row, version, newest, content)
 
     def _signed(self, row: int, version: int, newest: bool, content: bytes) -> None:
+        """Compare what says it was signed with what and who was signed; of what is not known to be altered."""
         listed = self._signatures.get(row, [])
         for each in listed:
             if each.version == version != each.as_version:
                 self._seen[version] = content
             if each.as_version == version != each.version and each.version in self._seen:
-                after = _resource(content)
-                before = _resource(self._seen[each.version])
+                before, after = self._read(each.version, self._seen[each.version]), self._read(version, content)
+                if before is None or after is None:
+                    continue
                 if without_attestations(before) != without_attestations(after):
                     self._found(Trouble.SIGNATURE, version, f"it says more than what {_who(each)} signed.")
         if newest and (ATTESTER.encode() in content or b'"attester"' in content):
             signers = {each.signer for each in listed if each.as_version <= version}
-            for said in attestations(_resource(content)):
+            for said in attestations(self._read(version, content) or {}):
                 if said.party.key.startswith("user:") and said.party.key not in signers:
                     self._found(Trouble.UNSIGNED, version, f"it says that {said.party.name} signed it; nobody did.")
+
+    def _read(self, version: int, content: bytes) -> dict[str, Any] | None:
+        """The resource that a version is; None, and found to be altered, where it is none."""
+        try:
+            found = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        self._found(Trouble.ALTERED, version, "its bytes are no resource any more.")
+        return None
 
     def _end_resource(self) -> None:
         row = self._row
@@ -466,14 +472,6 @@ class _Checking:
             known = self._resources.get(self._row)
             id = known[0] if known else str(self._row)
         report.findings.append(Finding(trouble, self._kind, id, version, words))
-
-
-def _resource(content: bytes) -> dict[str, Any]:
-    """Raises ValueError where it is none."""
-    found = orjson.loads(content)
-    if not isinstance(found, dict):
-        raise ValueError("It is no object.")
-    return found
 
 
 def _who(signed: _Signed) -> str:
