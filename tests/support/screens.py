@@ -54,7 +54,9 @@ _AT_HAND = """() => {
   const y = Math.min(Math.max(box.top + box.height / 2, 0), innerHeight - 1);
   const seen = [0.1, 0.5, 0.9].some((part) => inside(box.left + box.width * part, y));
   return { place: element.dataset.testPlace ?? null, seen, ring: getComputedStyle(element).outlineStyle !== "none",
-    words: element.outerHTML.slice(0, 100) };
+    words: element.outerHTML.slice(0, 100),
+    where: `${Math.round(box.left)}, ${Math.round(y)} of ${innerWidth} × ${innerHeight}: ${
+      document.elementFromPoint(box.left + box.width / 2, y)?.outerHTML.slice(0, 100)}` };
 }"""
 
 
@@ -126,7 +128,7 @@ def _reached(page: Any, at: str) -> None:
             break
         if at_hand["place"] is not None:
             reached.add(int(at_hand["place"]))
-            assert at_hand["seen"], f"has the focus and is covered at {at}: {at_hand['words']}"
+            assert at_hand["seen"], f"has the focus and is covered at {at}: {at_hand['words']}, at {at_hand['where']}"
             assert at_hand["ring"], f"has the focus and does not show it at {at}: {at_hand['words']}"
     # What a preview has put in the place of something else is not missed.
     there = set(page.evaluate(_STILL_THERE))
