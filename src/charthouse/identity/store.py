@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import orjson
 from django.db import connection
@@ -27,6 +28,9 @@ _LOCK_SPACE = 0x1DE7
 _SLOTS = 1 << 14
 #: From so many slots on, a batch takes the whole index instead: locks live in a table of limited size.
 _MOST_SLOTS = 512
+
+#: So many serial numbers of persons a connection draws ahead.
+_MOST_DRAWN = 64
 
 #: Whether the sender of a source patient ``s`` merged it away, or a split that made it was undone, under the person
 #: it has now. Such ones come last.
@@ -87,8 +91,10 @@ class Writing:
     events: list[LinkEvent] = field(default_factory=list)
 
 
-def known_patients(patients: Sequence[int]) -> dict[int, Known]:
+def known_patients(patients: Collection[int]) -> dict[int, Known]:
     """Those of the patients that the index has. Their rows stay locked to the end of the transaction."""
+    if not patients:
+        return {}
     rows = prepared(
         "SELECT s.patient, s.person, s.digest, t.traits::text FROM identity_source_patient s"
         " JOIN identity_traits t USING (patient) WHERE s.patient = ANY((SELECT %s::bigint[])::bigint[])"
@@ -286,15 +292,37 @@ def write(writing: Writing) -> None:
 
 
 def _persons(persons: Sequence[UUID]) -> dict[str, Any]:
-    serials = (
-        prepared(
-            "SELECT nextval('identity_person_serial') FROM generate_series(1, (SELECT %s::int))", [len(persons)]
-        )
-        if persons
-        else []
-    )
-    numbers = array(enterprise_number(serial) for (serial,) in serials)
+    numbers = array(map(enterprise_number, _serials(len(persons))))
     return {"person_ids": array(persons), "numbers": numbers, "now": wall()}
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """Serial numbers a connection drew and has not given yet, and how many it drew at once the last time."""
+
+    left: list[int] = field(default_factory=list)
+    at_once: int = 0
+
+
+#: By the connection, with which what it did not give is lost: a number is never given twice, and may be left out.
+_DRAWN: WeakKeyDictionary[Any, _Drawn] = WeakKeyDictionary()
+
+
+def _serials(count: int) -> list[int]:
+    """Serial numbers for so many new persons; a connection that needs them again and again draws more at once."""
+    if not count:
+        return []
+    connection.ensure_connection()
+    drawn = _DRAWN.setdefault(connection.connection, _Drawn())
+    if len(drawn.left) < count:
+        drawn.at_once = min(2 * drawn.at_once, _MOST_DRAWN) or 1
+        rows = prepared(
+            "SELECT nextval('identity_person_serial') FROM generate_series(1, (SELECT %s::int))",
+            [max(count - len(drawn.left), drawn.at_once)],
+        )
+        drawn.left += [serial for (serial,) in rows]
+    given, drawn.left = drawn.left[:count], drawn.left[count:]
+    return given
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Any]:

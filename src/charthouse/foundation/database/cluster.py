@@ -143,7 +143,7 @@ def _postgresql_conf(layout: Layout, socket_folder: Path) -> str:
         "fsync": "on",
         "full_page_writes": "on",
         "synchronous_commit": "on",
-        "wal_compression": "on",
+        "wal_compression": "off",
         "max_wal_size": f"{_between(256, free // 16, 4096)}MB",
         "min_wal_size": "128MB",
         "checkpoint_timeout": "15min",

@@ -47,7 +47,8 @@ CONTEXT = system_context("identity")
 class Arrival:
     """A Patient resource as it was filed: its row and public id in the record, who sent it in which message, the
     resource, its labels, and when what it tells happened. ``same_as`` are public ids of patients whom the person
-    who entered it, with their chart open, said it to be, ``apart_from`` those whom somebody found it not to be."""
+    who entered it, with their chart open, said it to be, ``apart_from`` those whom somebody found it not to be.
+    ``new`` says that the record had it for the first time in this very transaction: then it cannot be known here."""
 
     patient_row: int
     public_id: str
@@ -58,6 +59,7 @@ class Arrival:
     occurred: datetime | None = None
     same_as: tuple[str, ...] = ()
     apart_from: tuple[str, ...] = ()
+    new: bool = False
 
 
 class Placed(StrEnum):
@@ -134,7 +136,7 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
         return []
     rules = policy()
     prepared = [prepare(each.patient, source=each.source, labels=each.labels) for each in arrivals]
-    known = known_patients(list({each.patient_row for each in arrivals}))
+    known = known_patients({each.patient_row for each in arrivals if not each.new})
     newcomers = _newcomers(arrivals, prepared, known, rules)
     _say(newcomers)
     _part(newcomers)

@@ -174,7 +174,7 @@ def _arrive(rows: list[Row], first: int) -> list[float]:
         patient = patient_of(row)
         begun = time.perf_counter()
         with transaction.atomic():
-            place([Arrival(number, f"bench-{number}", 2, patient)])
+            place([Arrival(number, f"bench-{number}", 2, patient, new=True)])
         times.append(time.perf_counter() - begun)
     connection.close()
     return times

@@ -557,12 +557,12 @@ def _place_patients(planned: Sequence[Planned], filings: Sequence[Filing], filed
     messages = {each.waiting.id: each for each in planned}
     for filing, done in zip(filings, filed, strict=True):
         if filing.type == "Patient" and done.outcome is not Outcome.UNCHANGED and filing.resource:
-            latest[done.row] = _arrival(messages[filing.message], filing, done.row)
+            latest[done.row] = _arrival(messages[filing.message], filing, done.row, new=done.version == 1)
     if latest:
         place(list(latest.values()))
 
 
-def _arrival(planned: Planned, filing: Filing, row: int) -> PatientArrival:
+def _arrival(planned: Planned, filing: Filing, row: int, *, new: bool = False) -> PatientArrival:
     """A Patient as identity takes it."""
     resource = filing.resource or {}
     return PatientArrival(
@@ -575,6 +575,7 @@ def _arrival(planned: Planned, filing: Filing, row: int) -> PatientArrival:
         occurred=planned.occurred,
         same_as=_same_as(resource) if planned.waiting.own else (),
         apart_from=tuple(named for named, parted in planned.renamed.items() if parted == filing.public_id),
+        new=new,
     )
 
 
