@@ -128,7 +128,9 @@ def _reached(page: Any, at: str) -> None:
             break
         if at_hand["place"] is not None:
             reached.add(int(at_hand["place"]))
-            assert at_hand["seen"], f"has the focus and is covered at {at}: {at_hand['words']}, at {at_hand['where']}"
+            assert at_hand["seen"], (
+                f"has the focus and is covered at {at}: {at_hand['words']}, at {at_hand['where']}"
+            )
             assert at_hand["ring"], f"has the focus and does not show it at {at}: {at_hand['words']}"
     # What a preview has put in the place of something else is not missed.
     there = set(page.evaluate(_STILL_THERE))

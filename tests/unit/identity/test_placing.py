@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +94,44 @@ def test_a_first_arrival_is_a_new_person_with_a_checked_number(patient: Make) ->
     assert state == 1
     assert persons_of([1, 2]) == {1: placed.person}
     everybody_belongs_to_one()
+
+
+def test_no_number_is_given_twice_though_a_connection_draws_them_ahead(committed_db: str) -> None:
+    def come(first: int) -> None:
+        try:
+            for row in range(first, first + 40):
+                alone = {
+                    "resourceType": "Patient",
+                    "identifier": [{"system": "urn:oid:1.2.3", "value": f"N{row}"}],
+                    "birthDate": "1950-03-01",
+                }
+                with transaction.atomic():
+                    place([arrive(row, alone)])
+                    if row % 7 == 0:
+                        transaction.set_rollback(True)
+        finally:
+            connections.close_all()
+
+    at_once = [threading.Thread(target=come, args=(1_000 * each,)) for each in range(1, 5)]
+    for each in at_once:
+        each.start()
+    for each in at_once:
+        each.join()
+    numbers = [number for (number,) in rows("SELECT number FROM identity_person")]
+    stayed = [row for first in range(1_000, 5_000, 1_000) for row in range(first, first + 40) if row % 7]
+    assert len(numbers) == len(set(numbers)) == len(stayed)
+    assert all(has_valid_check_digit(str(number)) for number in numbers)
+    # Drawn ahead by those who need many, not by who needs one: fewer are left out than were given.
+    assert rows("SELECT last_value FROM identity_person_serial")[0][0] < 100_001 + 2 * 160
+
+
+@pytest.mark.django_db
+def test_a_patient_filed_for_the_first_time_is_not_looked_for(patient: Make) -> None:
+    known = place_one(1, patient(given="Ada"))
+    with transaction.atomic(), CaptureQueriesContext(connection) as asked:
+        again = place([replace(arrive(2, patient(given="Ada")), new=True)])[0]
+    assert again.person == known.person and again.outcome is Placed.SAME
+    assert not any("FOR NO KEY UPDATE" in each["sql"] for each in asked.captured_queries)
 
 
 @pytest.mark.django_db
