@@ -34,7 +34,7 @@ def named_text(*parts: str) -> str:
     content = b""
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        content += b"%b%b" % (len(data).to_bytes(4, "big"), data)
+        content += len(data).to_bytes(4, "big") + data
     digits = hashlib.blake2b(content, digest_size=16).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 

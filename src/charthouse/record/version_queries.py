@@ -5,7 +5,6 @@ Content comes as it is kept, compressed; what is kept apart in the file store is
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from django.db import connection
 
 from charthouse.exchange.fhir.api import security_codes
 from charthouse.foundation.access.api import ALL_LABELS, AccessContext
+from charthouse.foundation.base64 import as_base64
 from charthouse.foundation.files.api import read as read_file
 from charthouse.foundation.prepared import prepared
 
@@ -302,7 +302,7 @@ def whole(kept: Kept | Stored) -> bytes:
         file = by_place.get(place) if kept.type == "Binary" else by_id.get(binary_id(attachment))
         if file is None:
             continue
-        attachment["data"] = base64.b64encode(read_file(file)).decode()
+        attachment["data"] = as_base64(read_file(file))
         if kept.type != "Binary":
             for name in ("url", "size", "hash"):
                 attachment.pop(name, None)

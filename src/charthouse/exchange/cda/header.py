@@ -5,12 +5,11 @@ After HL7's C-CDA on FHIR mappings (US Realm Header), and US Core for race, ethn
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 
 from charthouse.exchange.hl7v2.keys import normal_name
 from charthouse.exchange.hl7v2.systems import language_tag
+from charthouse.foundation.base64 import as_base64, from_base64
 
 from .encounters import class_of, types_of
 from .errors import CdaError
@@ -478,7 +477,7 @@ def map_document(mapping: Mapping, data: bytes) -> Json | None:
         reference = mapping.put("DocumentReference", key, few)
     for draft in mapping.drafts.values():
         if draft.type == "DocumentReference" and reference and draft.reference == reference["reference"]:
-            draft.resource["content"][0]["attachment"]["data"] = base64.b64encode(data).decode("ascii")
+            draft.resource["content"][0]["attachment"]["data"] = as_base64(data)
     return reference
 
 
@@ -560,11 +559,11 @@ def _body(mapping: Mapping, body: Element, title: str) -> Json | None:
     if (text.get("representation") or "").upper() == "B64":
         data = "".join(words.split())
         try:
-            base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
+            from_base64(data)
+        except ValueError:
             mapping.fault("The body of the document is no base64, and cannot be read.")
             return None
     else:
-        data = base64.b64encode("".join(text.itertext()).encode()).decode("ascii")
+        data = as_base64("".join(text.itertext()).encode())
         kind = kind if kind.startswith("text/") else "text/plain"
     return {"contentType": kind, "data": data, "title": title or "Content of the document"}

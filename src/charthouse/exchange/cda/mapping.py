@@ -124,11 +124,10 @@ class Mapping:
                 known.resource.setdefault(name, value)
             return {"reference": known.reference}
         resource: Json = {"resourceType": kind, "id": self.mint(kind, key), **elements}
-        if not directory and kind != "Patient":
+        if not directory and kind != "Patient" and (self.security or self.entry_security):
             # How confidential a document is says nothing of how secret it is that there is such a patient.
             labels = [*self.security, *(each for each in self.entry_security if each not in self.security)]
-            if labels:
-                resource["meta"] = {**resource.get("meta", {}), "security": labels}
+            resource["meta"] = {**resource.get("meta", {}), "security": labels}
         if known is not None:
             content = orjson.dumps(resource)
             if orjson.dumps(known.resource) == content:

@@ -5,8 +5,7 @@ After HL7's C-CDA on FHIR mapping of results, and US Core for the categories.
 
 from __future__ import annotations
 
-import base64
-import binascii
+from charthouse.foundation.base64 import from_base64
 
 from .mapping import Json, Mapping, NotCoded, code_of, instant_of, negated, status_of, templates, without_empty
 from .tree import Element
@@ -208,10 +207,9 @@ def value_of(mapping: Mapping, value: Element) -> Json | None:
 
 def _encapsulated(mapping: Mapping, value: Element) -> Json | None:
     if (value.get("representation") or "").upper() == "B64":
-        text = "".join((value.text or "").split())
         try:
-            body = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
+            body = from_base64(value.text or "")
+        except ValueError:
             return None
         if (value.get("mediaType") or "text/plain").startswith("text/"):
             return {"valueString": body.decode("utf-8", "replace").replace("\0", "").strip() or "(empty)"}

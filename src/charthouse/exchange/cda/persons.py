@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from charthouse.foundation.base64 import as_base64
 
 from .mapping import Json, Mapping, NotCoded, code_of, instant_of, status_of, templates, without_empty
 from .tree import Element
@@ -268,7 +268,7 @@ def map_note_entry(mapping: Mapping, statement: Element) -> bool:
     elif words:
         content = {
             "contentType": "text/plain; charset=utf-8",
-            "data": base64.b64encode(words.encode()).decode("ascii"),
+            "data": as_base64(words.encode()),
         }
     if content is None:
         raise NotCoded("A note has no text.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+
+from charthouse.foundation.base64 import from_base64
 
 from .tree import ROOT, decoded
 
@@ -65,8 +65,8 @@ def _enclosed(text: str) -> list[bytes]:
     found = []
     for each in _BASE64.finditer(text):
         try:
-            body = base64.b64decode("".join(each[1].split()), validate=True)
-        except (binascii.Error, ValueError):
+            body = from_base64(each[1])
+        except ValueError:
             continue
         if _NAME in body.replace(b"\0", b""):
             found.append(body)

@@ -6,8 +6,6 @@ expanded: a document type that declares something is refused before anything is 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import re
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from html.entities import html5
 from itertools import chain, compress
 from operator import attrgetter
 from xml.etree import ElementTree
+
+from charthouse.foundation.base64 import from_base64
 
 from .errors import CdaError
 from .salvage import salvaged
@@ -120,8 +120,8 @@ def _enclosed(text: str) -> bytes | None:
     ):
         return None
     try:
-        body = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
+        body = from_base64(text)
+    except ValueError:
         return None
     return body if b"ClinicalDocument" in body.replace(b"\0", b"") else None
 

@@ -5,14 +5,13 @@ Every function takes the value of one repetition and gives the FHIR JSON, or Non
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from charthouse.exchange.numbers import decimal, whole_number
 from charthouse.exchange.times import date_time
+from charthouse.foundation.base64 import as_base64, from_base64
 
 from . import tables
 from .message import EMPTY, Segment, Value
@@ -431,7 +430,7 @@ def encapsulated(value: Value) -> tuple[Json | None, str | None]:
     result: Json = {}
     if media:
         result["contentType"] = media
-    result["data"] = base64.b64encode(raw).decode("ascii")
+    result["data"] = as_base64(raw)
     result["size"] = len(raw)
     return result, None
 
@@ -441,8 +440,8 @@ def _base64(packed: str) -> bytes | None:
         return None
     packed = packed.rstrip("=")
     try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return from_base64(packed + "=" * (-len(packed) % 4))
+    except ValueError:
         return None
 
 
@@ -473,7 +472,7 @@ def text_attachment(text: str, title: str | None = None) -> Json:
         media = "text/html"
     elif head.startswith("<?xml"):
         media = "application/xml"
-    result: Json = {"contentType": media, "data": base64.b64encode(raw).decode("ascii"), "size": len(raw)}
+    result: Json = {"contentType": media, "data": as_base64(raw), "size": len(raw)}
     if title:
         result["title"] = title
     return result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import orjson
 from django.http import HttpResponse
 
@@ -24,6 +22,7 @@ from charthouse.fhir.domain.outcomes import Issue, problem
 from charthouse.fhir.domain.patching import apply_patch
 from charthouse.fhir.domain.path_patching import apply_path_patch
 from charthouse.fhir.http import FhirRequest, answered, fhir_view, refuse_operation
+from charthouse.foundation.base64 import as_base64
 from charthouse.record.api import Kept, as_it_stands, whole
 
 from .reads import read
@@ -136,7 +135,7 @@ def _binary(request: FhirRequest, form: str, id: str | None) -> bytes:
         made["id"] = id
     if context := request.header("X-Security-Context"):
         made["securityContext"] = {"reference": context}
-    made["data"] = base64.b64encode(request.body()).decode()
+    made["data"] = as_base64(request.body())
     return orjson.dumps(made)
 
 

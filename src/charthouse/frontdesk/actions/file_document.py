@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.base64 import as_base64
 from charthouse.foundation.clock import wall
 from charthouse.foundation.rulepacks.api import parameter
 from charthouse.frontdesk.chosen_files import ChosenFile, chosen_file
@@ -138,7 +138,7 @@ def _contents(scan: Scan, title: str) -> list[dict[str, Any]]:
 
 
 def _attachment(content: bytes, media_type: str, title: str) -> dict[str, Any]:
-    return {"attachment": {"contentType": media_type, "data": base64.b64encode(content).decode(), "title": title}}
+    return {"attachment": {"contentType": media_type, "data": as_base64(content), "title": title}}
 
 
 def _refuse_twin(ctx: AccessContext, chart: Chart, sha256: str) -> None:

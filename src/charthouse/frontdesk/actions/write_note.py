@@ -3,7 +3,6 @@ signs at once."""
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 
 from charthouse.foundation.access.api import AccessContext, Role, require
+from charthouse.foundation.base64 import as_base64
 from charthouse.foundation.clock import wall
 from charthouse.frontdesk.domain.document_types import document_types, type_of
 from charthouse.frontdesk.domain.forms import Fields, Reading
@@ -94,7 +94,7 @@ def _note(
             {
                 "attachment": {
                     "contentType": "text/plain; charset=utf-8",
-                    "data": base64.b64encode(text.encode()).decode(),
+                    "data": as_base64(text.encode()),
                     "title": types[kind],
                 }
             }

@@ -5,8 +5,6 @@ A document is not all or nothing: what of it is broken is a problem with its pla
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +20,7 @@ from charthouse.exchange.cda.api import (
     subject_of,
     to_fhir,
 )
+from charthouse.foundation.base64 import from_base64
 
 from .desk import NOBODY, Desk, Key, Made, apply_draft, minter
 from .fhir_plan import Problem
@@ -114,8 +113,8 @@ def documents_in(resource: Mapping[str, Any], place: str, seq: int) -> Iterator[
             and kind.partition(";")[0].strip().lower() in MEDIA_TYPES
         ):
             try:
-                body = base64.b64decode("".join(data.split()), validate=True)
-            except (binascii.Error, ValueError):
+                body = from_base64(data)
+            except ValueError:
                 yield Within(place, seq, subject, None)
                 continue
             if is_cda_content(kind, body):

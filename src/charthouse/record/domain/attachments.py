@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from charthouse.foundation.base64 import as_base64, from_base64
 from charthouse.foundation.ids import named_text
 
 from .exact import editable
@@ -68,8 +67,8 @@ def decoded(data: object) -> bytes | None:
     if not isinstance(data, str):
         return None
     try:
-        return base64.b64decode("".join(data.split()), validate=True)
-    except (binascii.Error, ValueError):
+        return from_base64(data)
+    except ValueError:
         return None
 
 
@@ -102,6 +101,6 @@ def detach(resource: dict[str, Any]) -> list[DetachedPart]:
         if resource.get("resourceType") != "Binary":
             attachment["url"] = f"Binary/{public_id}"
             attachment["size"] = len(data)
-            attachment["hash"] = base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
+            attachment["hash"] = as_base64(hashlib.sha1(data, usedforsecurity=False).digest())
         parts.append(DetachedPart(place, public_id, media_type, data))
     return parts

@@ -5,9 +5,10 @@ Every function takes the resource as :func:`.exact.editable` gives it, and retur
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
+
+from charthouse.foundation.base64 import as_base64
 
 from .documents import (
     ATTESTER,
@@ -31,7 +32,7 @@ def text_attachment(text: str, title: str) -> Json:
     """A text as the Attachment of a document's content."""
     return {
         "contentType": "text/plain; charset=utf-8",
-        "data": base64.b64encode(text.encode()).decode(),
+        "data": as_base64(text.encode()),
         "title": title,
     }
 

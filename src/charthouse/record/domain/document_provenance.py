@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from charthouse.foundation.base64 import as_base64
 
 from .document_changes import labels_of
 from .documents import ADDED, Json, Kind, Meaning, Party
@@ -85,7 +86,7 @@ def provenance(
                 "who": listed[0][1].reference(),
                 "targetFormat": "application/fhir+json",
                 "sigFormat": "application/octet-stream",
-                "data": base64.b64encode(sha256).decode(),
+                "data": as_base64(sha256),
             }
         ]
     return made

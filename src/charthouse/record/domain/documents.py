@@ -6,14 +6,14 @@ corrected, but are not signed here.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from typing import Any
+
+from charthouse.foundation.base64 import from_base64
 
 Json = dict[str, Any]
 
@@ -340,8 +340,8 @@ def own_text(resource: Mapping[str, Any]) -> str | None:
     if not isinstance(attachment, dict) or not str(attachment.get("contentType", "")).startswith("text/plain"):
         return None
     try:
-        return base64.b64decode(str(attachment.get("data") or ""), validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
+        return from_base64(str(attachment.get("data") or "")).decode("utf-8")
+    except ValueError:
         return None
 
 

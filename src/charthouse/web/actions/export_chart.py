@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from django.db import transaction
 
 from charthouse.foundation import clock
 from charthouse.foundation.access.api import AccessContext, require
+from charthouse.foundation.base64 import as_base64
 from charthouse.foundation.disclosure.api import How, Recipient, needs_own_permission, record_disclosures
 from charthouse.foundation.ids import new_id
 from charthouse.foundation.ledger import api as ledger
@@ -46,7 +46,7 @@ def export_chart(ctx: AccessContext, person: UUID, outside: Outside) -> Sent:
                 "resourceType": "Binary",
                 "id": file.name,
                 "contentType": file.media_type,
-                "data": base64.b64encode(file.content).decode(),
+                "data": as_base64(file.content),
             }
             binaries[file.name] = b'{"resource":' + orjson.dumps(made) + b"}"
     if not entries:
