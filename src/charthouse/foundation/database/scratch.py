@@ -25,14 +25,14 @@ class NoSuchDatabase(Exception):
 
 
 @contextmanager
-def scratch_database(label: str, *, keep: str = "", use: str = "") -> Iterator[str]:
+def scratch_database(label: str, *, keep: str = "", use: str = "", drop: bool = False) -> Iterator[str]:
     """A fresh, migrated database for the block; yields its name. The installation's own data is not touched.
 
     Within the block this process and those it starts use it: ``DATABASE_URL`` names it, and Django, set up or not,
     connects to it. Needs the embedded server, or an outside one whose owner may create databases.
 
     With ``keep``, a name of small letters and digits, it stays when the block ended without an error; ``use`` is
-    the name of one that stayed, which stays. Raises NoSuchDatabase.
+    the name of one that stayed, which stays, or is dropped at the end with ``drop``. Raises NoSuchDatabase.
     """
     server = ensure_running()
     kept = use or keep
@@ -55,7 +55,7 @@ def scratch_database(label: str, *, keep: str = "", use: str = "") -> Iterator[s
         os.environ["DATABASE_URL"], os.environ["DATABASE_OWNER_URL"] = application, owner
         with _django_on(name):
             yield name
-        stays = bool(kept)
+        stays = bool(kept) and not drop
     finally:
         for key, value in before.items():
             if value is None:
@@ -63,14 +63,9 @@ def scratch_database(label: str, *, keep: str = "", use: str = "") -> Iterator[s
             else:
                 os.environ[key] = value
         if not stays:
-            drop(name)
+            with psycopg.connect(admin, autocommit=True) as connection:
+                drop_database(connection, name)
         server.release()
-
-
-def drop(name: str) -> None:
-    """Drop a scratch database, after its block or after it was kept."""
-    with psycopg.connect(_admin(), autocommit=True) as connection:
-        drop_database(connection, name)
 
 
 def _exists(admin: str, name: str) -> bool:

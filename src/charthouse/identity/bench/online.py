@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from random import Random
 from typing import Annotated, Any
 
@@ -161,7 +161,7 @@ def _arriving(size: int, seed: int, client: int, first: int) -> Iterator[Row]:
     """Those who arrive by one client, other people in each measurement of one index: it goes on with ``first``."""
     random = Random(f"{seed}/{client}/{first}")  # noqa: S311 - people made up, the same each time
     noise = Noise()
-    known = islice(people(min(size, 50_000), seed), random.randrange(11), None, 11)
+    known = (mine for _ in repeat(None) for mine in islice(people(size, seed), random.randrange(11), None, 11))
     for mine, new in zip(known, people(1_000_000, seed + 1000 * first + client), strict=False):
         yield copy(random, mine, noise)
         yield new
