@@ -249,7 +249,8 @@ def test_a_search_goes_back_in_time_as_far_as_it_must(
     """However many texts it looks through at once, it finds the same, each once and newest first."""
     book.patient()
     years = (1931, 1957, 1990, 2001, 2019, 2025, 2026, 2071)
-    book.file(*(note(make, f"y{year}", "sarcoidosis", date=f"{year}-03-01T00:00:00Z") for year in years))
+    words = {year: "sarcoidosis in remission" if year % 2 else "sarcoidosis" for year in years}
+    book.file(*(note(make, f"y{year}", words[year], date=f"{year}-03-01T00:00:00Z") for year in years))
     record.index_texts()
     wanted = [f"y{year}" for year in reversed(years)]
     for first in (1, 3, 100):
@@ -258,6 +259,9 @@ def test_a_search_goes_back_in_time_as_far_as_it_must(
             monkeypatch.setattr("charthouse.record.text_queries._GROWTH", growth)
             assert ids(everywhere(make, "sarcoidosis")) == wanted
             assert ids(everywhere(make, "sarcoid*")) == wanted
+            active = [f"y{year}" for year in reversed(years) if year % 2 == 0]
+            assert ids(everywhere(make, "sarcoidosis -remission")) == active
+            assert ids(everywhere(make, "sarcoidosis -remiss*")) == active
 
 
 def test_attachments_are_searched_wherever_they_are_kept(book: Any, make: Any) -> None:
