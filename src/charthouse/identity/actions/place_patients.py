@@ -48,7 +48,7 @@ class Arrival:
     """A Patient resource as it was filed: its row and public id in the record, who sent it in which message, the
     resource, its labels, and when what it tells happened. ``same_as`` are public ids of patients whom the person
     who entered it, with their chart open, said it to be, ``apart_from`` those whom somebody found it not to be.
-    ``new`` says that the record has it for the first time in this very transaction: nobody looks for it here."""
+    ``new`` says that the record has it first in this very transaction: its own row is not looked for."""
 
     patient_row: int
     public_id: str
