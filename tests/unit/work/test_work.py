@@ -71,11 +71,26 @@ def test_many_are_opened_in_one_statement(
     ann: AccessContext, queue: str, django_assert_num_queries: Callable[..., object]
 ) -> None:
     news = [work.NewItem(queue, work.Subject("message", str(n)), "x", f"m{n % 90}") for n in range(100)]
-    with django_assert_num_queries(3):  # the statement between savepoint and release
+    with django_assert_num_queries(1):
         ids = work.open_items(news)
     assert len(ids) == 100 and len(set(ids)) == 90
     assert ids[5] == ids[95]
     assert work.item(ann, ids[5]).subject.id == "95", "the last word on a matter counts"
+
+
+def test_what_waits_already_is_not_read_to_open_one_more(queue: str, open_one: Open) -> None:
+    work.open_items(work.NewItem(queue, work.Subject("message", str(n)), "x", f"m{n}") for n in range(3_000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE work_item")
+
+        def scans() -> int:
+            cursor.execute("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'work_item'")
+            return int(cursor.fetchone()[0])
+
+        before = scans()
+        open_one("m7", reason="Two patients were found.")
+        open_one("new")
+        assert scans() == before
 
 
 def test_an_unknown_queue_and_a_naive_due_are_refused(open_one: Open) -> None:

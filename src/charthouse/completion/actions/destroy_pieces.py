@@ -14,7 +14,7 @@ DELETE FROM completion_document_piece p USING record_resource r
 """
 _WAITING = """
 SELECT r.type, r.public_id FROM record_resource r JOIN work_item w
-    ON w.queue = 'completion.unclassified' AND w.state <> 'finished'
+    ON w.queue = 'completion.unclassified' AND w.state IN ('open', 'taken', 'held')
    AND split_part(w.dedupe, '/', 2) = r.public_id
  WHERE r.patient = ANY(%s)
 """

@@ -11,17 +11,18 @@ from django.db import connection, transaction
 
 from charthouse.foundation.clock import now
 from charthouse.foundation.ledger.api import Subject
+from charthouse.foundation.prepared import prepared
 
 from .items import NewItem, Priority
 from .queues import queue as queue_of
 
 _OPEN = """
 WITH news AS MATERIALIZED (
-  SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+  SELECT * FROM unnest((SELECT %s::text[]), %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
                        %s::timestamptz[], %s::smallint[], %s::integer[], %s::text[], %s::text[])
     AS n (queue, dedupe, subject_kind, subject_id, patient, person, reason, due, priority, facility, rule, detail)
 ), before AS MATERIALIZED (
-  SELECT w.* FROM work_item AS w JOIN news AS n USING (queue, dedupe) WHERE w.state <> 'finished'
+  SELECT w.* FROM work_item AS w JOIN news AS n USING (queue, dedupe) WHERE w.state IN ('open', 'taken', 'held')
 ), written AS (
   INSERT INTO work_item (queue, dedupe, subject_kind, subject_id, patient, person, reason, due, priority, facility,
                          rule, detail, opened)
@@ -84,27 +85,26 @@ def open_items(items: Iterable[NewItem], *, opened_by: str = "system") -> list[i
     for row in rows:
         if row.due is not None and row.due.tzinfo is None:
             raise ValueError(f"The due instant of {row.queue}/{row.dedupe} has no time zone.")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            _OPEN,
-            [
-                [row.queue for row in rows],
-                [row.dedupe for row in rows],
-                [row.subject.kind for row in rows],
-                [row.subject.id for row in rows],
-                [row.patient for row in rows],
-                [row.person for row in rows],
-                [row.reason for row in rows],
-                [row.due for row in rows],
-                [int(row.priority) for row in rows],
-                [row.facility for row in rows],
-                [row.rule for row in rows],
-                [orjson.dumps(dict(row.detail)).decode() for row in rows],
-                now(),
-                opened_by,
-            ],
-        )
-        ids = {(queue, dedupe): id for queue, dedupe, id in cursor}
+    written = prepared(
+        _OPEN,
+        [
+            [row.queue for row in rows],
+            [row.dedupe for row in rows],
+            [row.subject.kind for row in rows],
+            [row.subject.id for row in rows],
+            [row.patient for row in rows],
+            [row.person for row in rows],
+            [row.reason for row in rows],
+            [row.due for row in rows],
+            [int(row.priority) for row in rows],
+            [row.facility for row in rows],
+            [row.rule for row in rows],
+            [orjson.dumps(dict(row.detail)).decode() for row in rows],
+            now(),
+            opened_by,
+        ],
+    )
+    ids = {(queue, dedupe): id for queue, dedupe, id in written}
     return [ids[item.queue, item.dedupe] for item in given]
 
 
