@@ -9,6 +9,7 @@ list is hidden from it, as ``ANY((SELECT %s::bigint[])::bigint[])`` or ``unnest(
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,19 @@ def prepared(statement: str, values: Values, *, binary: bool = False) -> list[tu
     return _rows(statement, values, True, binary)
 
 
+def prepared_together(asked: Sequence[tuple[str, Values]]) -> list[list[tuple[Any, ...]]]:
+    """As :func:`prepared` of several statements, one after the other, sent together: one way there and back, with
+    the beginning of the transaction too. Each sees what was committed before its own beginning, as ever."""
+    django, plain = _connections()
+    with django.wrap_database_errors, ExitStack() as opened:
+        cursors = [opened.enter_context(psycopg.Cursor(plain)) for _ in asked]
+        with plain.pipeline():
+            for cursor, (statement, values) in zip(cursors, asked, strict=True):
+                _log(django, plain, statement, values)
+                cursor.execute(statement, _values(values), prepare=True)
+        return [_fetched(cursor) for cursor in cursors]
+
+
 def prepared_in_time(statement: str, values: Values) -> list[tuple[Any, ...]]:
     """As :func:`prepared`, binary, of a statement that is one of many: prepared when it has come a few times."""
     return _rows(statement, values, None, True)
@@ -47,6 +61,15 @@ def planned_anew(statement: str, values: Values) -> list[tuple[Any, ...]]:
 
 
 def _rows(statement: str, values: Values, prepare: bool | None, binary: bool) -> list[tuple[Any, ...]]:
+    django, plain = _connections()
+    _log(django, plain, statement, values)
+    with django.wrap_database_errors, psycopg.Cursor(plain) as cursor:
+        cursor.execute(statement, _values(values), prepare=prepare, binary=binary)
+        return _fetched(cursor)
+
+
+def _connections() -> tuple[Any, psycopg.Connection[Any]]:
+    """Django's connection, in a state to be asked, and the driver's below it."""
     django = connections[DEFAULT_DB_ALIAS]
     django.ensure_connection()
     django.validate_no_broken_transaction()
@@ -54,17 +77,18 @@ def _rows(statement: str, values: Values, prepare: bool | None, binary: bool) ->
     if plain.prepare_threshold is None:
         plain.prepare_threshold = _AGAIN  # Django turns preparing off; its own cursors never do it
         plain.adapters.register_dumper(_Numbers, _NumbersDumper)
+    return django, plain
+
+
+def _log(django: Any, plain: psycopg.Connection[Any], statement: str, values: Values) -> None:
     if django.queries_logged:
         text = psycopg.ClientCursor(plain).mogrify(statement, values)
         django.queries_log.append({"sql": text, "time": "0"})
-    with django.wrap_database_errors, psycopg.Cursor(plain) as cursor:
-        if isinstance(values, Mapping):
-            values = {name: _value(each) for name, each in values.items()}
-        else:
-            values = [_value(each) for each in values]
-        cursor.execute(statement, values, prepare=prepare, binary=binary)
-        # Whether there are rows, without describing them.
-        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+
+
+def _fetched(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+    # Whether there are rows, without describing them.
+    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +109,12 @@ class _NumbersDumper(Dumper):
 
     def dump(self, obj: _Numbers) -> bytes:
         return obj.text
+
+
+def _values(values: Values) -> Values:
+    if isinstance(values, Mapping):
+        return {name: _value(each) for name, each in values.items()}
+    return [_value(each) for each in values]
 
 
 def _value(value: Any) -> Any:

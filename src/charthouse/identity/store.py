@@ -14,7 +14,7 @@ from django.db import connection
 
 from charthouse.foundation.arrays import array, text_array
 from charthouse.foundation.clock import wall
-from charthouse.foundation.prepared import prepared
+from charthouse.foundation.prepared import prepared, prepared_together
 
 from .domain.decision import Candidate
 from .domain.keys import Keys
@@ -168,19 +168,19 @@ def partings(patients: Iterable[int]) -> dict[int, list[Parted]]:
     return found
 
 
-def lock_keys(keys: Iterable[int]) -> None:
-    """Hold off every other arrival that shares a key, until the transaction ends.
+_Asked = tuple[str, Sequence[Any]]
+
+
+def _lock(keys: Iterable[int]) -> _Asked:
+    """What holds off every other arrival that shares a key, until the transaction ends.
 
     Keys share 16,384 slots, taken in order, so that two batches never wait for each other. A large batch takes the
-    whole index. One transaction must take its locks at once: place a transaction's arrivals in one call.
+    whole index.
     """
     slots = sorted({key % _SLOTS for key in keys})
-    if not slots:
-        return
     if len(slots) > _MOST_SLOTS:
-        prepared("SELECT pg_advisory_xact_lock(%s::int, %s::int)", [_LOCK_SPACE, _SLOTS])
-        return
-    prepared(
+        return "SELECT pg_advisory_xact_lock(%s::int, %s::int)", [_LOCK_SPACE, _SLOTS]
+    return (
         "SELECT pg_advisory_xact_lock_shared(%s::int, %s::int)"
         " UNION ALL SELECT pg_advisory_xact_lock(%s::int, slot) FROM unnest(%s::int[]) AS slot",
         [_LOCK_SPACE, _SLOTS, _LOCK_SPACE, array(slots)],
@@ -191,7 +191,7 @@ _CANDIDATES = """
 SELECT found.arrival, found.patient, s.person, t.traits::text
   FROM (SELECT DISTINCT asked.arrival, k.patient
           FROM (SELECT key, array_agg(arrival) AS arrivals
-                  FROM unnest((SELECT %s::int[]), (SELECT %s::bigint[])) AS a (arrival, key)
+                  FROM unnest((SELECT %s::bigint[]), (SELECT %s::bigint[])) AS a (arrival, key)
                  GROUP BY key) AS each
          CROSS JOIN LATERAL (
                SELECT array_agg(patient) AS patients
@@ -205,18 +205,39 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
 """
 
 
-def candidates(asked: Sequence[tuple[int, Iterable[int]]], most_per_key: int) -> dict[int, list[Candidate]]:
+#: The number of an arrival, and keys under which it is looked for.
+Wanted = Sequence[tuple[int, Iterable[int]]]
+
+
+def hold_candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
+    """As :func:`candidates`, once every other arrival that shares a key was held off, until the transaction ends.
+    One transaction must take its locks at once: place a transaction's arrivals in one call."""
+    asked = [(arrival, frozenset(keys)) for arrival, keys in asked]
+    locked = frozenset().union(*(keys for _, keys in asked))
+    if not locked:
+        return {}
+    # Two statements: what another committed while this one waited for it must be seen.
+    _, rows = prepared_together([_lock(locked), _candidates(asked, most_per_key)])
+    return _read_candidates(rows)
+
+
+def candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
     """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
     patients are passed over. What is found cannot be moved to another person until the transaction ends."""
-    arrivals, keys = [], []
-    for arrival, its_keys in asked:
-        for key in its_keys:
-            arrivals.append(arrival)
-            keys.append(key)
+    statement, values = _candidates(asked, most_per_key)
+    return _read_candidates(prepared(statement, values)) if values[1] != "{}" else {}
+
+
+def _candidates(asked: Wanted, most_per_key: int) -> _Asked:
+    pairs = [(arrival, key) for arrival, keys in asked for key in keys]
+    return (
+        _CANDIDATES.format(more=int(most_per_key) + 1),
+        [array(arrival for arrival, _ in pairs), array(key for _, key in pairs)],
+    )
+
+
+def _read_candidates(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Candidate]]:
     found: dict[int, list[Candidate]] = {}
-    if not keys:
-        return found
-    rows = prepared(_CANDIDATES.format(more=int(most_per_key) + 1), [array(arrivals), array(keys)])
     for arrival, patient, person, traits in rows:
         found.setdefault(arrival, []).append(Candidate(patient, person, traits_from_json(traits)))
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, connections, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charthouse.foundation.access.api import system_context
-from charthouse.foundation.prepared import planned_anew, prepared
+from charthouse.foundation.prepared import planned_anew, prepared, prepared_together
 from charthouse.identity.api import Arrival, place
 from charthouse.record.api import identified, public_ids
 
@@ -24,6 +24,34 @@ def test_numbers_go_there_and_back(numbers: list[int]) -> None:
     assert planned_anew("SELECT count(*) FROM generate_series(1, 9) AS n WHERE n = ANY(%s)", [numbers]) == [
         (len({each for each in numbers if 1 <= each <= 9}),)
     ]
+
+
+def test_what_is_sent_together_is_answered_in_its_order(committed_db: str) -> None:
+    with transaction.atomic():
+        first, none, last = prepared_together(
+            [
+                ("SELECT set_config('charthouse.test', %s, true)", ["one"]),
+                ("SELECT 1 WHERE %s::int = 0", [1]),
+                (
+                    "SELECT current_setting('charthouse.test'), n FROM unnest(%(list)s::bigint[]) AS n",
+                    {"list": [5, 6]},
+                ),
+            ]
+        )
+    assert (first, none, last) == ([("one",)], [], [("one", 5), ("one", 6)])
+
+
+def test_of_what_is_sent_together_an_error_is_told_and_nothing_stays(committed_db: str) -> None:
+    prepared("CREATE TEMPORARY TABLE together (n int)", [])
+    with pytest.raises(DataError), transaction.atomic():
+        prepared_together(
+            [
+                ("INSERT INTO together VALUES (%s::int)", [1]),
+                ("SELECT 1 / %s::int", [0]),
+                ("INSERT INTO together VALUES (%s::int)", [2]),
+            ]
+        )
+    assert prepared("SELECT count(*) FROM together", []) == [(0,)]
 
 
 @pytest.mark.django_db

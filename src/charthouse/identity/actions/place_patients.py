@@ -33,8 +33,8 @@ from charthouse.identity.store import (
     Row,
     Writing,
     candidates,
+    hold_candidates,
     known_patients,
-    lock_keys,
     persons_of_public,
     rows_of_public,
     write,
@@ -95,8 +95,17 @@ class _Newcomer:
     traits: Traits
     asked: Keys
     found: dict[int, Candidate] = field(default_factory=dict)
+    judged: dict[int, Verdict] = field(default_factory=dict)
     said: UUID | None = None
     apart: frozenset[UUID] = frozenset()
+
+    def verdict(self, candidate: Candidate, rules: Policy) -> Verdict:
+        """What is concluded of a candidate, once as long as it is the same."""
+        verdict = self.judged.get(candidate.patient)
+        if verdict is None or verdict.candidate is not candidate:
+            verdict = judge(self.traits, candidate, rules.model, rules.thresholds)
+            self.judged[candidate.patient] = verdict
+        return verdict
 
 
 @dataclass(slots=True)
@@ -204,29 +213,22 @@ def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
     """Find candidates in the database: by tight keys, then by loose ones where nobody was found to be the same."""
     if not newcomers:
         return
-    lock_keys(key for each in newcomers.values() for key in each.asked.first)
-    _collect(newcomers, [(row, each.asked.first) for row, each in newcomers.items()], rules)
+    asked = [(row, each.asked.first) for row, each in newcomers.items()]
+    _collect(newcomers, hold_candidates(asked, rules.most_per_key), rules)
     loose = [
         (row, each.asked.loose)
         for row, each in newcomers.items()
-        if not any(
-            judge(each.traits, candidate, rules.model, rules.thresholds).outcome is Outcome.SAME
-            for candidate in each.found.values()
-        )
+        if not any(each.verdict(candidate, rules).outcome is Outcome.SAME for candidate in each.found.values())
     ]
-    _collect(newcomers, loose, rules)
+    _collect(newcomers, candidates(loose, rules.most_per_key), rules)
 
 
-def _collect(newcomers: Mapping[int, _Newcomer], asked: Sequence[tuple[int, Iterable[int]]], rules: Policy) -> None:
-    rows = [row for row, _ in asked]
-    numbered = [(number, keys) for number, (_, keys) in enumerate(asked)]
-    for number, found in candidates(numbered, rules.most_per_key).items():
-        newcomers[rows[number]].found.update(
-            {
-                each.patient: Candidate(each.patient, each.person, believed(each.traits, rules.learnt))
-                for each in found
-            }
-        )
+def _collect(newcomers: Mapping[int, _Newcomer], found: Mapping[int, Iterable[Candidate]], rules: Policy) -> None:
+    for row, its_candidates in found.items():
+        have = newcomers[row].found
+        for each in its_candidates:
+            if each.patient not in have:
+                have[each.patient] = Candidate(each.patient, each.person, believed(each.traits, rules.learnt))
 
 
 def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known]) -> Placement:
@@ -237,9 +239,7 @@ def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known])
     found = {patient: batch.placed.get(patient, candidate) for patient, candidate in newcomer.found.items()}
     found.update(batch.sharing(newcomer.asked.first | newcomer.asked.loose))
     found = {patient: each for patient, each in found.items() if each.person not in newcomer.apart}
-    verdicts: list[Verdict] = [
-        judge(traits, candidate, rules.model, rules.thresholds) for candidate in found.values()
-    ]
+    verdicts = [newcomer.verdict(candidate, rules) for candidate in found.values()]
     decision = decide(verdicts, rules.model, rules.thresholds)
     if decision.outcome is Outcome.SAME and decision.best:
         person = decision.best.person
