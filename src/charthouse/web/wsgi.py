@@ -14,6 +14,7 @@ from django.http import HttpResponse
 from charthouse.foundation import logging
 from charthouse.foundation.database.lending import lent_connection
 from charthouse.foundation.rulepacks import api as rulepacks
+from charthouse.web.turns import Turns
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -26,12 +27,14 @@ _django = get_wsgi_application()
 rulepacks.load()
 # What was imported stays: the collector need not walk over it again.
 gc.freeze()
+#: Several times what a read takes, and less than anybody notices.
+_turns = Turns(patience=0.010)
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer a request; a failure outside Django's own handling is logged here, without its text."""
     try:
-        with lent_connection() as keep:
+        with _turns.turn(), lent_connection() as keep:
             response = _django(environ, start_response)
             if not isinstance(response, HttpResponse):
                 keep()
