@@ -83,12 +83,14 @@ class Row:
 
 @dataclass(slots=True)
 class Writing:
-    """All that a batch changes: new persons, new or changed source patients, what is replaced, events."""
+    """All that a batch changes: new persons, new or changed source patients, what is replaced, events. ``matched``
+    are source patients that its decisions stand on, with the person each had when it was looked at."""
 
     persons: list[UUID] = field(default_factory=list)
     rows: dict[int, Row] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     events: list[LinkEvent] = field(default_factory=list)
+    matched: dict[int, UUID] = field(default_factory=dict)
 
 
 def known_patients(patients: Collection[int]) -> dict[int, Known]:
@@ -201,7 +203,6 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
          WHERE cardinality(hit.patients) < {more}) AS found
   JOIN identity_source_patient s ON s.patient = found.patient
   JOIN identity_traits t ON t.patient = found.patient
-   FOR KEY SHARE OF s
 """
 
 
@@ -223,7 +224,7 @@ def hold_candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidat
 
 def candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
     """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
-    patients are passed over. What is found cannot be moved to another person until the transaction ends."""
+    patients are passed over. Those that an arrival is matched with are held when it is written: :func:`write`."""
     statement, values = _candidates(asked, most_per_key)
     return _read_candidates(prepared(statement, values)) if values[1] != "{}" else {}
 
@@ -251,39 +252,6 @@ DELETE FROM identity_key k USING (SELECT patient, unnest(keys) AS key FROM old) 
  WHERE k.key = old.key AND k.patient = old.patient
 """
 
-_WRITE = """
-WITH persons AS (
-  INSERT INTO identity_person (id, number, created_at)
-  SELECT * FROM unnest(%(person_ids)s::uuid[], %(numbers)s::bigint[]) AS n, (SELECT %(now)s::timestamptz) AS at
-), patients AS (
-  INSERT INTO identity_source_patient (patient, public_id, source, person, digest, labels, sex, birth, deceased,
-                                       family, given, mrn, updated_at)
-  SELECT *, %(now)s::timestamptz
-    FROM unnest(%(patient)s::bigint[], %(public_id)s::text[], %(source)s::int[], %(person)s::uuid[],
-                %(digest)s::bigint[], %(labels)s::int[], %(sex)s::text[], %(birth)s::text[], %(deceased)s::text[],
-                %(family)s::text[], %(given)s::text[], %(mrn)s::text[])
-  ON CONFLICT (patient) DO UPDATE SET
-    public_id = excluded.public_id, source = excluded.source, digest = excluded.digest, labels = excluded.labels,
-    sex = excluded.sex, birth = excluded.birth, deceased = excluded.deceased, family = excluded.family,
-    given = excluded.given, mrn = excluded.mrn, updated_at = excluded.updated_at
-), traits AS (
-  INSERT INTO identity_traits (patient, version, traits, keys)
-  SELECT patient, %(version)s::smallint, traits::jsonb, string_to_array(keys, ',')::bigint[]
-    FROM unnest(%(patient)s::bigint[], %(traits)s::text[], %(key_lists)s::text[]) AS t (patient, traits, keys)
-  ON CONFLICT (patient) DO UPDATE SET
-    version = excluded.version, traits = excluded.traits, keys = excluded.keys
-), keys AS (
-  INSERT INTO identity_key (key, patient) SELECT * FROM unnest(%(key)s::bigint[], %(key_patient)s::bigint[])
-), names AS (
-  INSERT INTO identity_name (patient, folded, use)
-  SELECT * FROM unnest(%(name_patient)s::bigint[], %(word)s::text[], %(use)s::text[])
-)
-INSERT INTO identity_identifier (patient, system, folded, value, kind, valid_from, valid_to)
-SELECT * FROM unnest(%(number_patient)s::bigint[], %(system)s::text[], %(folded)s::text[], %(value)s::text[],
-                     %(kind)s::text[], %(valid_from)s::text[], %(valid_to)s::text[])
-"""
-
-
 _EVENTS = """
 INSERT INTO identity_link (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason,
                            message, occurred, decision, at)
@@ -295,21 +263,76 @@ SELECT patient, person_from, person_to, other, kind, actor, model, weight, water
               %(e_decision)s::bigint[]) WITH ORDINALITY
     AS e (patient, person_from, person_to, other, kind, actor, model, weight, waterfall, reason, message, occurred,
           decision, place)
- ORDER BY place
+ {where} ORDER BY place
 """
-_WRITE_ALL = _WRITE.replace("WITH persons AS (", f"WITH events AS ({_EVENTS}), persons AS (")
+
+_WRITE = """
+WITH held AS MATERIALIZED (
+  SELECT patient, person FROM identity_source_patient
+   WHERE patient = ANY((SELECT %(m_patient)s::bigint[])::bigint[]) ORDER BY patient FOR KEY SHARE
+), stands AS MATERIALIZED (
+  SELECT NOT EXISTS (
+    SELECT FROM unnest(%(m_patient)s::bigint[], %(m_person)s::uuid[]) AS m (patient, person)
+      LEFT JOIN held AS h USING (patient) WHERE h.person IS DISTINCT FROM m.person) AS so
+), events AS (
+  {events}
+), persons AS (
+  INSERT INTO identity_person (id, number, created_at)
+  SELECT *, %(now)s::timestamptz FROM unnest(%(person_ids)s::uuid[], %(numbers)s::bigint[]) AS n
+   WHERE (SELECT so FROM stands)
+), patients AS (
+  INSERT INTO identity_source_patient (patient, public_id, source, person, digest, labels, sex, birth, deceased,
+                                       family, given, mrn, updated_at)
+  SELECT *, %(now)s::timestamptz
+    FROM unnest(%(patient)s::bigint[], %(public_id)s::text[], %(source)s::int[], %(person)s::uuid[],
+                %(digest)s::bigint[], %(labels)s::int[], %(sex)s::text[], %(birth)s::text[], %(deceased)s::text[],
+                %(family)s::text[], %(given)s::text[], %(mrn)s::text[])
+   WHERE (SELECT so FROM stands)
+  ON CONFLICT (patient) DO UPDATE SET
+    public_id = excluded.public_id, source = excluded.source, digest = excluded.digest, labels = excluded.labels,
+    sex = excluded.sex, birth = excluded.birth, deceased = excluded.deceased, family = excluded.family,
+    given = excluded.given, mrn = excluded.mrn, updated_at = excluded.updated_at
+), traits AS (
+  INSERT INTO identity_traits (patient, version, traits, keys)
+  SELECT patient, %(version)s::smallint, traits::jsonb, string_to_array(keys, ',')::bigint[]
+    FROM unnest(%(patient)s::bigint[], %(traits)s::text[], %(key_lists)s::text[]) AS t (patient, traits, keys)
+   WHERE (SELECT so FROM stands)
+  ON CONFLICT (patient) DO UPDATE SET
+    version = excluded.version, traits = excluded.traits, keys = excluded.keys
+), keys AS (
+  INSERT INTO identity_key (key, patient)
+  SELECT * FROM unnest(%(key)s::bigint[], %(key_patient)s::bigint[]) WHERE (SELECT so FROM stands)
+), names AS (
+  INSERT INTO identity_name (patient, folded, use)
+  SELECT * FROM unnest(%(name_patient)s::bigint[], %(word)s::text[], %(use)s::text[]) WHERE (SELECT so FROM stands)
+), numbers AS (
+  INSERT INTO identity_identifier (patient, system, folded, value, kind, valid_from, valid_to)
+  SELECT * FROM unnest(%(number_patient)s::bigint[], %(system)s::text[], %(folded)s::text[], %(value)s::text[],
+                       %(kind)s::text[], %(valid_from)s::text[], %(valid_to)s::text[])
+   WHERE (SELECT so FROM stands)
+)
+SELECT so FROM stands
+"""
+
+_WRITE_EVENTS = _EVENTS.format(where="")
+_WRITE_ALL = _WRITE.format(events=_EVENTS.format(where="WHERE (SELECT so FROM stands)"))
 
 
-def write(writing: Writing) -> None:
-    """Write a batch: everything in one statement, plus one that clears what is replaced."""
+def write(writing: Writing) -> bool:
+    """Write a batch: everything in one statement, plus one that clears what is replaced.
+
+    What the batch was matched with is held to the end of the transaction. Where one of them has another person by
+    now, nothing is written, and the answer is False: decide anew, with what is held.
+    """
     if writing.changed:
         with connection.cursor() as cursor:
             cursor.execute(_FORGET, {"patients": sorted(writing.changed)})
-    if writing.rows or writing.persons:
-        rows = {**_persons(writing.persons), **_columns(list(writing.rows.values()))}
-        prepared(_WRITE_ALL, {**rows, **_events(writing.events)})
-    else:
+    if not (writing.rows or writing.persons):
         write_events(writing.events)
+        return True
+    matched = {"m_patient": array(writing.matched), "m_person": array(writing.matched.values())}
+    rows = {**_persons(writing.persons), **_columns(list(writing.rows.values()))}
+    return bool(prepared(_WRITE_ALL, {**matched, **rows, **_events(writing.events)})[0][0])
 
 
 def _persons(persons: Sequence[UUID]) -> dict[str, Any]:
@@ -385,7 +408,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, Any]:
 def write_events(events: Sequence[LinkEvent]) -> None:
     """Append to the link history."""
     if events:
-        prepared(_EVENTS, {**_events(events), "now": wall()})
+        prepared(_WRITE_EVENTS, {**_events(events), "now": wall()})
 
 
 def _events(events: Sequence[LinkEvent]) -> dict[str, Any]:

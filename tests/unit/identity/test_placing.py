@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charthouse.foundation.access.api import AccessContext, PermissionRefused, Role, system_context
+from charthouse.identity.actions import place_patients
 from charthouse.identity.api import (
     POSSIBLE_DUPLICATES,
     Arrival,
@@ -40,6 +41,7 @@ from charthouse.identity.api import (
 )
 from charthouse.identity.domain.history import Moved, replay
 from charthouse.identity.domain.numbers import has_valid_check_digit
+from charthouse.identity.store import Writing
 
 Make = Callable[..., dict[str, Any]]
 SYSTEM = system_context("tests")
@@ -441,6 +443,50 @@ def test_a_patient_placed_while_its_person_is_merged_away_is_not_left_behind_uns
     assert not problems
     everybody_belongs_to_one()
     assert [item[1] for item in open_work()] == ["1-3"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_person_merged_away_after_it_was_looked_at_gets_nobody(
+    committed_db: str, patient: Make, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Whom an arrival is matched with is held when it is written; where it has moved, all is decided anew."""
+    place_one(1, patient("Okafor", "Chidi", "1990-10-10", "male", phone=None, address=None))
+    place_one(2, patient())
+    place_one(3, patient("Adeyemi", "Bola", "1941-01-12", "female", phone=None, address=None))
+    merges = [("patient-1", "patient-2"), ("patient-3", "patient-1")][:times]
+    written: list[bool] = []
+    write = place_patients.write
+
+    def merge(survivor: str, prior: str) -> None:
+        try:
+            assert link_by_notice(survivor, prior, source=1).linked
+        finally:
+            connections.close_all()
+
+    def write_late(writing: Writing) -> bool:
+        if merges:
+            other = threading.Thread(target=merge, args=merges.pop(0))
+            other.start()
+            other.join(20 if not written else 0.5)
+            # What was held for the first attempt cannot move again before the end of this arrival.
+            assert other.is_alive() == bool(written)
+            waiting.append(other)
+        written.append(write(writing))
+        return written[-1]
+
+    waiting: list[threading.Thread] = []
+    monkeypatch.setattr(place_patients, "write", write_late)
+    with transaction.atomic():
+        (placement,) = place([arrive(4, patient(), source=2)])
+    monkeypatch.undo()
+    for other in waiting:
+        other.join(20)
+    assert written == [False, True]
+    now = everybody_belongs_to_one()
+    assert placement.outcome is not Placed.NEW
+    if times == 1:
+        assert placement.outcome is Placed.PERHAPS or now[4] == now[2]
+        assert rows("SELECT count(*) FROM identity_link WHERE patient = 4") == [(1,)]
 
 
 def _synthea(samples: Path) -> list[dict[str, Any]]:

@@ -149,9 +149,27 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
     newcomers = _newcomers(arrivals, prepared, known, rules)
     _say(newcomers)
     _part(newcomers)
-    _look_up({row: each for row, each in newcomers.items() if each.said is None}, rules)
-    batch = _Batch(rules)
-    placements = []
+    unsaid = {row: each for row, each in newcomers.items() if each.said is None}
+    _look_up(unsaid, rules)
+    batch, placements = _decide(arrivals, prepared, newcomers, known, rules)
+    while not write(batch.writing):
+        # One that an arrival was matched with was put under another person meanwhile.
+        _look_up(unsaid, rules)
+        batch, placements = _decide(arrivals, prepared, newcomers, known, rules)
+    _remember_apart(arrivals, newcomers)
+    open_items(batch.items, opened_by=CONTEXT.actor)
+    return placements
+
+
+def _decide(
+    arrivals: Sequence[Arrival],
+    prepared: Sequence[Prepared],
+    newcomers: Mapping[int, _Newcomer],
+    known: Mapping[int, Known],
+    rules: Policy,
+) -> tuple[_Batch, list[Placement]]:
+    """Where each arrival belongs, one after the other, and what is to be written."""
+    batch, placements, known = _Batch(rules), [], dict(known)
     for each, made in zip(arrivals, prepared, strict=True):
         before = known.get(each.patient_row)
         if before is None:
@@ -159,10 +177,7 @@ def place(arrivals: Sequence[Arrival]) -> list[Placement]:
         else:
             placements.append(_refresh(batch, each, made, before))
             known[each.patient_row] = Known(before.patient, before.person, made.digest, made.traits)
-    write(batch.writing)
-    _remember_apart(arrivals, newcomers)
-    open_items(batch.items, opened_by=CONTEXT.actor)
-    return placements
+    return batch, placements
 
 
 def _newcomers(
@@ -213,6 +228,8 @@ def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
     """Find candidates in the database: by tight keys, then by loose ones where nobody was found to be the same."""
     if not newcomers:
         return
+    for each in newcomers.values():
+        each.found.clear()
     asked = [(row, each.asked.first) for row, each in newcomers.items()]
     _collect(newcomers, hold_candidates(asked, rules.most_per_key), rules)
     loose = [
@@ -250,6 +267,10 @@ def _place_newcomer(batch: _Batch, newcomer: _Newcomer, known: dict[int, Known])
         arrival.patient_row, arrival.public_id, arrival.source, person, newcomer.prepared, newcomer.keys
     )
     batch.writing.events.append(_event(arrival, person, decision, rules))
+    if decision.outcome is not Outcome.NEW:
+        for each in (decision.best, *decision.rivals):
+            if each and newcomer.found.get(each.patient) is each:
+                batch.writing.matched[each.patient] = each.person
     if decision.outcome is Outcome.PERHAPS:
         batch.items.append(_item(arrival, person, decision, rules))
     batch.remember(arrival.patient_row, person, traits, newcomer.keys)
