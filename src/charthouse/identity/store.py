@@ -206,27 +206,27 @@ SELECT found.arrival, found.patient, s.person, t.traits::text
 """
 
 
-#: The number of an arrival, and keys under which it is looked for.
-Wanted = Sequence[tuple[int, Iterable[int]]]
+#: The row of an arrival, and keys under which it is looked for.
+Wanted = Sequence[tuple[int, Collection[int]]]
 
 
-def hold_candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
+def first_candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
     """As :func:`candidates`, once every other arrival that shares a key was held off, until the transaction ends.
     One transaction must take its locks at once: place a transaction's arrivals in one call."""
-    asked = [(arrival, frozenset(keys)) for arrival, keys in asked]
-    locked = frozenset().union(*(keys for _, keys in asked))
-    if not locked:
+    keys = {key for _, its_keys in asked for key in its_keys}
+    if not keys:
         return {}
     # Two statements: what another committed while this one waited for it must be seen.
-    _, rows = prepared_together([_lock(locked), _candidates(asked, most_per_key)])
+    _, rows = prepared_together([_lock(keys), _candidates(asked, most_per_key)])
     return _read_candidates(rows)
 
 
 def candidates(asked: Wanted, most_per_key: int) -> dict[int, list[Candidate]]:
     """For each (arrival, keys) the source patients that share a key; keys shared by more than ``most_per_key``
     patients are passed over. Those that an arrival is matched with are held when it is written: :func:`write`."""
-    statement, values = _candidates(asked, most_per_key)
-    return _read_candidates(prepared(statement, values)) if values[1] != "{}" else {}
+    if not any(keys for _, keys in asked):
+        return {}
+    return _read_candidates(prepared(*_candidates(asked, most_per_key)))
 
 
 def _candidates(asked: Wanted, most_per_key: int) -> _Asked:

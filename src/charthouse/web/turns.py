@@ -1,7 +1,7 @@
 """One request after the other in a process, as long as they are short.
 
 Threads that want Python at the same time take it from each other at each answer of the database. Four short
-requests side by side cost the processor a third more than one after the other, and the last of them is ready half
+requests side by side cost the processor a quarter more than one after the other, and the last of them is ready half
 as late again. So each waits for its turn; a request that takes long is overtaken, and goes on beside those that
 come after it.
 """

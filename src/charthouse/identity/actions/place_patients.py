@@ -33,7 +33,7 @@ from charthouse.identity.store import (
     Row,
     Writing,
     candidates,
-    hold_candidates,
+    first_candidates,
     known_patients,
     persons_of_public,
     rows_of_public,
@@ -231,7 +231,7 @@ def _look_up(newcomers: Mapping[int, _Newcomer], rules: Policy) -> None:
     for each in newcomers.values():
         each.found.clear()
     asked = [(row, each.asked.first) for row, each in newcomers.items()]
-    _collect(newcomers, hold_candidates(asked, rules.most_per_key), rules)
+    _collect(newcomers, first_candidates(asked, rules.most_per_key), rules)
     loose = [
         (row, each.asked.loose)
         for row, each in newcomers.items()
